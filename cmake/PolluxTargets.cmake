@@ -1,0 +1,56 @@
+# What every target of this project is made with.
+
+# The compiler settings that the project's own code is built with; nothing of it is exported.
+function(pollux_target_defaults target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  if(POLLUX_DEVELOPER)
+    target_compile_options(${target} PRIVATE
+      -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+      -Woverloaded-virtual -Wcast-align -Wold-style-cast -Werror)
+  endif()
+  if(POLLUX_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${POLLUX_SANITIZE})
+  endif()
+endfunction()
+
+# pollux_backend(<name> AVAILABLE <condition...> SOURCES <file...> [LIBRARIES <target...>])
+# Called by backends/<name>/CMakeLists.txt: makes the option POLLUX_BACKEND_<NAME>, and compiles the
+# backend into the library where it is available. The maker it brings is make_<name>_backend().
+function(pollux_backend name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "AVAILABLE;SOURCES;LIBRARIES")
+  string(TOUPPER ${name} upper)
+  option(POLLUX_BACKEND_${upper} "Build the ${name} backend where it is available" ON)
+  if(POLLUX_BACKEND_${upper} AND (${arg_AVAILABLE}))
+    list(TRANSFORM arg_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    target_sources(pollux PRIVATE ${arg_SOURCES})
+    foreach(library IN LISTS arg_LIBRARIES)
+      target_link_libraries(pollux PRIVATE $<BUILD_INTERFACE:${library}>)
+    endforeach()
+    set_property(GLOBAL APPEND PROPERTY POLLUX_BUILT_BACKENDS ${name})
+  elseif(name IN_LIST POLLUX_REQUIRE_BACKENDS)
+    message(FATAL_ERROR "The ${name} backend is required, but it is off or not available here.")
+  endif()
+endfunction()
+
+# Writes the table behind pollux/backends.hpp from what pollux_backend() has gathered.
+function(pollux_generate_backend_table)
+  get_property(built GLOBAL PROPERTY POLLUX_BUILT_BACKENDS)
+  if(NOT built)
+    message(FATAL_ERROR "No backend is left: at least one of ${POLLUX_BACKENDS} has to be on.")
+  endif()
+  set(declarations "")
+  set(rows "")
+  foreach(name IN LISTS built)
+    string(APPEND declarations
+           "std::unique_ptr<Backend> make_${name}_backend(std::error_code& error);\n")
+    string(APPEND rows "    {\"${name}\", &make_${name}_backend},\n")
+  endforeach()
+  configure_file(${PROJECT_SOURCE_DIR}/src/backend_table.cpp.in
+                 ${PROJECT_BINARY_DIR}/src/backend_table.cpp @ONLY)
+  target_sources(pollux PRIVATE ${PROJECT_BINARY_DIR}/src/backend_table.cpp)
+  set(POLLUX_BUILT_BACKENDS ${built} PARENT_SCOPE)
+  message(STATUS "pollux ${PROJECT_VERSION}: backends ${built}")
+endfunction()

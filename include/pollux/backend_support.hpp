@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// For backends whose kernel leaves something out: who may be watched, and a handle to wake a wait with.
+// Applications have no need of it.
+#pragma once
+
+#include <cstdint>
+#include <system_error>
+
+#include <pollux/backend.hpp>
+
+namespace pollux {
+
+/// Which open file a descriptor number stands for, as far as the system tells. Equal identities of one
+/// number at two times mean: not closed and reused in between. (Linux gives all eventfds and their like
+/// one inode, so a number that went from one eventfd to another looks unchanged.)
+struct HandleIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t access = 0;  ///< reading, writing or both: tells the two ends of a pipe apart
+
+  friend constexpr bool operator==(const HandleIdentity&, const HandleIdentity&) = default;
+};
+
+/// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
+/// `operation_not_permitted` for what is always ready and so never worth waiting for (regular files,
+/// directories, block devices, and on Linux those character devices that epoll refuses: /dev/null,
+/// /dev/zero, /dev/urandom). Any thread.
+HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept;
+
+/// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd
+/// where there is one, else a pipe. Owned and closed by this object.
+class WakeHandle {
+ public:
+  /// `error` says why none could be made (too many open files); the object is then of no use.
+  explicit WakeHandle(std::error_code& error) noexcept;
+  WakeHandle(const WakeHandle&) = delete;
+  WakeHandle& operator=(const WakeHandle&) = delete;
+  ~WakeHandle();
+
+  /// What to wait on, for reading.
+  NativeHandle handle() const noexcept { return read_; }
+  /// Makes handle() readable. Any thread, and signal handlers; keeps errno.
+  void signal() const noexcept;
+  /// Makes handle() unreadable again, until the next signal(). Loop thread.
+  void drain() const noexcept;
+
+ private:
+  NativeHandle read_;
+  NativeHandle write_;
+};
+
+}  // namespace pollux

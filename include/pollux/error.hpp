@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The errors that are pollux's own. Refusals by the kernel come as std::system_category() codes.
+#pragma once
+
+#include <system_error>
+
+namespace pollux {
+
+/// Errors of the library itself. Each compares equal to the std::errc given beside it.
+enum class Errc {
+  unknown_backend = 1,  ///< no backend of that name is compiled in (std::errc::invalid_argument)
+  no_usable_backend,    ///< none of the compiled-in backends runs here (function_not_supported)
+  not_a_stream,         ///< watch_stream() on a listener, a datagram socket, an eventfd or
+                        ///< the like (invalid_argument)
+  reactor_closed,       ///< the reactor is gone, or could not be made (operation_canceled)
+  already_running,      ///< run, run_once, run_for or poll called from inside one of its own handlers
+                        ///< (resource_deadlock_would_occur)
+  watch_closed,         ///< the watch is empty, its stream has reported hangup, or its descriptor was
+                        ///< closed under it (bad_file_descriptor)
+};
+
+/// The category of Errc, named "pollux". Any thread.
+const std::error_category& error_category() noexcept;
+
+/// Makes Errc a std::error_code.
+inline std::error_code make_error_code(Errc e) noexcept {
+  return {static_cast<int>(e), error_category()};
+}
+
+}  // namespace pollux
+
+template <>
+struct std::is_error_code_enum<pollux::Errc> : std::true_type {};

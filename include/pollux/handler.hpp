@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// A move-only callable that keeps small captures in place: what a watch calls.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace pollux {
+
+namespace detail {
+
+/// A callable taking one argument whose type has been forgotten. Up to three pointers of captures live
+/// in place; more, or captures that may throw while moving, live on the heap.
+class AnyHandler {
+ public:
+  AnyHandler() noexcept = default;
+  AnyHandler(AnyHandler&& other) noexcept { take(other); }
+  AnyHandler& operator=(AnyHandler&& other) noexcept {
+    if (this != &other) {
+      clear();
+      take(other);
+    }
+    return *this;
+  }
+  ~AnyHandler() { clear(); }
+
+  explicit operator bool() const noexcept { return ops_ != nullptr; }
+  void call(const void* argument) { ops_->call(storage_, argument); }
+  void clear() noexcept {
+    // Whoever looks from inside the capture's destructor finds the handler already empty.
+    if (const Ops* ops = std::exchange(ops_, nullptr)) ops->destroy(storage_);
+  }
+
+ protected:
+  template <class Argument, class F>
+  void emplace(F&& function) {
+    using Function = std::decay_t<F>;
+    if constexpr (sizeof(Function) <= sizeof(storage_) && alignof(Function) <= alignof(void*) &&
+                  std::is_nothrow_move_constructible_v<Function>) {
+      ::new (static_cast<void*>(storage_)) Function(std::forward<F>(function));
+      ops_ = &in_place<Argument, Function>;
+    } else {
+      auto owned = std::make_unique<Function>(std::forward<F>(function));
+      ::new (static_cast<void*>(storage_)) Function*(owned.release());
+      ops_ = &on_heap<Argument, Function>;
+    }
+  }
+
+ private:
+  struct Ops {
+    void (*call)(void* self, const void* argument);
+    void (*move)(void* from, void* to) noexcept;
+    void (*destroy)(void* self) noexcept;
+  };
+
+  template <class T>
+  static T& as(void* storage) noexcept {
+    return *std::launder(static_cast<T*>(storage));
+  }
+
+  template <class Argument, class F>
+  static constexpr Ops in_place{
+      [](void* self, const void* argument) { as<F>(self)(*static_cast<const Argument*>(argument)); },
+      [](void* from, void* to) noexcept {
+        ::new (to) F(std::move(as<F>(from)));
+        as<F>(from).~F();
+      },
+      [](void* self) noexcept { as<F>(self).~F(); }};
+
+  template <class Argument, class F>
+  static constexpr Ops on_heap{
+      [](void* self, const void* argument) {
+        (*as<F*>(self))(*static_cast<const Argument*>(argument));
+      },
+      [](void* from, void* to) noexcept { ::new (to) F*(as<F*>(from)); },
+      [](void* self) noexcept { delete as<F*>(self); }};
+
+  void take(AnyHandler& other) noexcept {
+    if (other.ops_ != nullptr) other.ops_->move(other.storage_, storage_);
+    ops_ = std::exchange(other.ops_, nullptr);
+  }
+
+  alignas(void*) std::byte storage_[3 * sizeof(void*)];
+  const Ops* ops_ = nullptr;
+};
+
+}  // namespace detail
+
+/// What a watch calls: any callable taking `const Argument&` (or `Argument`), move-only ones included.
+/// It is moved into the reactor and destroyed with the watch, at the latest when the call that is
+/// running returns.
+template <class Argument>
+class Handler : public detail::AnyHandler {
+ public:
+  template <class F>
+    requires(!std::derived_from<std::decay_t<F>, detail::AnyHandler> &&
+             std::invocable<std::decay_t<F>&, const Argument&>)
+  Handler(F&& function) {  // NOLINT(google-explicit-constructor): a lambda is a handler
+    this->template emplace<Argument>(std::forward<F>(function));
+  }
+};
+
+}  // namespace pollux

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Everything an application needs.
+#pragma once
+
+// IWYU pragma: begin_exports
+#include <pollux/backends.hpp>
+#include <pollux/error.hpp>
+#include <pollux/events.hpp>
+#include <pollux/reactor.hpp>
+#include <pollux/version.hpp>
+#include <pollux/watch.hpp>
+// IWYU pragma: end_exports

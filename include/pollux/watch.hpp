@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// One registration of one descriptor with one reactor.
+#pragma once
+
+#include <memory>
+#include <system_error>
+
+#include <pollux/backend.hpp>
+#include <pollux/events.hpp>
+
+namespace pollux {
+
+namespace detail {
+
+class ReactorCore;
+
+/// What both kinds of watch are: a registration that ends with the object. All members: loop thread.
+class WatchBase {
+ public:
+  WatchBase() noexcept = default;
+  WatchBase(WatchBase&& other) noexcept;
+  WatchBase& operator=(WatchBase&& other) noexcept;
+  ~WatchBase();
+
+  /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost at
+  /// most one system call; only a watch that is outside the kernel's set (a readiness watch without
+  /// interest, a stream watch held with unread bytes) is put back at once, and that alone can fail with
+  /// the kernel's error. Errc::watch_closed for an empty watch and for one whose descriptor was closed
+  /// under it; Errc::reactor_closed if the reactor is gone. After hangup it has no effect.
+  void set_interest(Interest interest);
+  void set_interest(Interest interest, std::error_code& error) noexcept;
+
+  /// What was asked for last; none for an empty watch.
+  Interest interest() const noexcept;
+
+  /// Ends the registration: the handler is not called any more, not even inside this turn. The
+  /// descriptor stays open. May be called by the watch's own handler, and after the reactor is gone.
+  void reset() noexcept;
+
+  /// Whether this object holds a registration: true from watch() to reset(), also after hangup.
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+ protected:
+  friend class ReactorCore;
+  WatchBase(std::shared_ptr<ReactorCore> core, Token token) noexcept;
+
+  std::shared_ptr<ReactorCore> core_;
+  Token token_;
+};
+
+}  // namespace detail
+
+/// A plain registration: readable, writable, as a foreign library or an eventfd wants it. Hang-up and
+/// error wake whichever of the two was asked for; nothing is probed or consumed. Made by
+/// Reactor::watch(). Does not own the descriptor: unwatch first, close then.
+class Watch : public detail::WatchBase {
+ public:
+  Watch() noexcept = default;
+
+ private:
+  friend class Reactor;
+  explicit Watch(detail::WatchBase&& base) noexcept : WatchBase{std::move(base)} {}
+};
+
+/// The registration of a byte stream (TCP, AF_UNIX stream, pipe, FIFO, terminal), with the whole
+/// lifecycle of docs/contract.md. Made by Reactor::watch_stream(). Does not own the descriptor:
+/// unwatch first, close then.
+class StreamWatch : public detail::WatchBase {
+ public:
+  StreamWatch() noexcept = default;
+
+  /// How soon Interest::peer_closed is answered on this stream, on this backend. Loop thread.
+  PeerClosedLatency peer_closed_latency() const noexcept;
+
+ private:
+  friend class Reactor;
+  explicit StreamWatch(detail::WatchBase&& base) noexcept : WatchBase{std::move(base)} {}
+};
+
+}  // namespace pollux

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// The one decision: what raw readiness means for a byte stream (docs/contract.md). A pure function from
+// state and findings to events and the next state; where it needs to know more it names the probe, and
+// is asked again with the answer. No system call, no backend, no kernel's word in it.
+#pragma once
+
+#include <cstdint>
+
+#include <pollux/backend.hpp>
+#include <pollux/events.hpp>
+
+namespace pollux::detail {
+
+/// What kind of stream a descriptor is; decides how it is probed.
+enum class StreamKind : std::uint8_t { socket, pipe_reader, pipe_writer, terminal };
+
+/// What does not change while a stream is watched.
+struct Traits {
+  StreamKind kind = StreamKind::socket;
+  bool knows_fin = false;   ///< the backend reports rdhup: a plain `in` means bytes
+  bool knows_over = false;  ///< the backend's hup says that both directions are over
+};
+
+/// What can be asked about a stream.
+enum class Probe : std::uint8_t {
+  none,
+  inbound,   ///< is a byte there, is it the end, has it failed?
+  outbound,  ///< may one still write?
+  peer_fin,  ///< has the peer's FIN arrived, as the protocol's own state has it?
+  error,     ///< the pending error; fetching it clears it
+};
+
+enum class Inbound : std::uint8_t { unknown, bytes, empty, end, failed };
+enum class Outbound : std::uint8_t { unknown, open, over, failed };
+/// `closed`: the connection is gone from the protocol's tables, by FINs both ways or by a reset.
+/// `untellable`: this stream's protocol has no such state (AF_UNIX), or the system does not show it.
+enum class PeerFin : std::uint8_t { unknown, not_received, received, closed, untellable };
+
+/// What is known in this turn. `error` is the system's number for the failure that a probe came upon,
+/// whichever it was; 0 is none.
+struct Findings {
+  RawReady ready = RawReady::none;
+  Inbound inbound = Inbound::unknown;
+  Outbound outbound = Outbound::unknown;
+  PeerFin peer_fin = PeerFin::unknown;
+  bool error_known = false;
+  int error = 0;
+};
+
+/// What keeps a condition that stays up, and says nothing new, from waking the loop again and again.
+enum class Mute : std::uint8_t {
+  none,
+  hint,  ///< the bit asked for only as a hint at the peer's FIN is not asked for
+  all,   ///< a hang-up or error bit that nobody can ask away: edge-triggered, or else out of the set
+};
+
+/// Where in its life a stream is.
+struct State {
+  bool ended : 1 = false;             ///< end_of_stream was reported
+  bool peer_closed_told : 1 = false;  ///< peer_closed was reported
+  bool over : 1 = false;              ///< hangup was reported: the last event
+  bool held : 1 = false;              ///< over with bytes unread, paused: waits for reading to resume
+  Mute mute = Mute::none;
+
+  friend constexpr bool operator==(const State&, const State&) = default;
+};
+
+/// The answer: either a probe to make first, or events (with Findings::error) and the state after them.
+struct Verdict {
+  Probe probe = Probe::none;
+  Event events = Event::none;
+  State state;
+};
+
+/// The decision for one turn. Every function below answers for one phase of the life.
+class Lifecycle {
+ public:
+  constexpr Lifecycle(const Traits& traits, Interest interest, State state, const Findings& found)
+      : traits_{traits}, interest_{interest}, state_{state}, found_{found} {}
+
+  constexpr Verdict step() const {
+    // Nothing follows hangup, and a held stream is outside the kernel's set.
+    if (state_.over || state_.held) return {Probe::none, Event::none, state_};
+    // A pipe's writing end can only be writable or broken; the probe for its error says how.
+    if (traits_.kind == StreamKind::pipe_writer) {
+      if (!hinted()) return report(Event::none);
+      return found_.error_known ? fail(Event::none) : ask(Probe::error);
+    }
+    if (state_.ended) return after_end();
+    if (any(interest_, Interest::readable)) return while_reading();
+    return while_paused();
+  }
+
+ private:
+  constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
+  constexpr bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
+  constexpr bool wants_peer_closed() const {
+    return any(interest_, Interest::peer_closed) && !state_.peer_closed_told;
+  }
+
+  static constexpr Verdict ask(Probe probe) { return {probe, Event::none, {}}; }
+
+  /// The events so far, and `writable` if it is true and asked for.
+  constexpr Verdict report(Event events, bool may_write = true) const {
+    State next = state_;
+    if (any(events, Event::end_of_stream)) next.ended = true;
+    if (any(events, Event::peer_closed)) next.peer_closed_told = true;
+    if (may_write && saw(RawReady::out) && any(interest_, Interest::writable))
+      events |= Event::writable;
+    return {Probe::none, events, next};
+  }
+
+  /// As report(), for a hang-up or error bit that is up and has nothing to tell. If nothing else keeps
+  /// the loop turning by right, the bit must not.
+  constexpr Verdict report_and_mute(Event events) const {
+    Verdict verdict = report(events);
+    if (!any(verdict.events, Event::readable | Event::writable)) verdict.state.mute = Mute::all;
+    return verdict;
+  }
+
+  constexpr Verdict fail(Event before) const { return last(before | Event::error); }
+  constexpr Verdict last(Event before) const {
+    State next = state_;
+    next.over = true;
+    if (any(before, Event::end_of_stream)) next.ended = true;
+    return {Probe::none, before | Event::hangup, next};
+  }
+
+  /// The bytes that are queued come first, whatever else is true.
+  constexpr Verdict while_reading() const {
+    const bool native = traits_.knows_fin && traits_.kind != StreamKind::terminal;
+    if (native && !saw(RawReady::rdhup | RawReady::hup | RawReady::err))
+      return report(saw(RawReady::in) ? Event::readable : Event::none);  // bytes, and no end near
+    if (!native && !saw(RawReady::in | RawReady::hup | RawReady::err))
+      return report(Event::none);  // at most writable
+
+    switch (found_.inbound) {
+      case Inbound::unknown:
+        return ask(Probe::inbound);
+      case Inbound::bytes:
+        return reading_bytes();
+      case Inbound::end:
+        return reading_end();
+      case Inbound::failed:
+        return fail(Event::none);
+      case Inbound::empty:
+        // ERR with nothing to read: a failure that has its code in the pending error only, or a notice
+        // in the error queue, which is none.
+        if (!hinted()) return report(Event::none);
+        if (!is_socket()) return report_and_mute(Event::none);
+        if (!found_.error_known) return ask(Probe::error);
+        return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
+    }
+    return report(Event::none);
+  }
+
+  constexpr Verdict reading_bytes() const {
+    Event events = Event::readable;
+    if (wants_peer_closed()) {
+      const Answer fin = fin_behind_bytes();
+      if (fin == Answer::unknown) return ask(Probe::peer_fin);
+      if (fin == Answer::yes) events |= Event::peer_closed;
+    }
+    // Beside a hang-up a write makes no progress, and its error belongs behind the bytes.
+    bool may_write = true;
+    if (saw(RawReady::out) && any(interest_, Interest::writable) && hinted()) {
+      if (traits_.knows_over) {
+        may_write = !saw(RawReady::hup);
+      } else if (is_socket()) {
+        // A foreign hup may be a mere half-close. The protocol's state tells them apart and disturbs
+        // nothing; where there is none, a zero send does.
+        if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
+        if (found_.peer_fin == PeerFin::untellable) {
+          if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
+          may_write = found_.outbound == Outbound::open;
+        } else {
+          may_write = found_.peer_fin != PeerFin::closed;
+        }
+      }
+    }
+    return report(events, may_write);
+  }
+
+  constexpr Verdict reading_end() const {
+    // The pending error first: a zero send takes it as well, and may show it as a mere EPIPE.
+    if (must_fetch_error()) return ask(Probe::error);
+    const Answer over = both_over();
+    if (over == Answer::unknown) return ask(Probe::outbound);
+
+    Event events = Event::end_of_stream;
+    if (wants_peer_closed()) {
+      const Answer fin = fin_at_end();
+      if (fin == Answer::unknown) return ask(Probe::peer_fin);
+      if (fin == Answer::yes) events |= Event::peer_closed;
+    }
+    if (found_.error != 0) return fail(events);  // FIN, and a reset after it
+    if (over == Answer::yes) return last(events);
+    return hinted() ? report_and_mute(events) : report(events);
+  }
+
+  /// Neither readable nor end_of_stream while paused; failures at once, and the end of both directions
+  /// if nothing is unread.
+  constexpr Verdict while_paused() const {
+    if (hinted()) return paused_hint();
+    const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
+    if (!is_socket() || !wants_peer_closed() || !saw(fin_hint)) return report(Event::none);
+
+    if (!traits_.knows_fin) {
+      switch (found_.inbound) {
+        case Inbound::unknown:
+          return ask(Probe::inbound);
+        case Inbound::empty:
+          return report(Event::none);  // stale by the time it was looked at
+        case Inbound::failed:
+          return fail(Event::none);
+        case Inbound::bytes:
+        case Inbound::end:
+          break;
+      }
+    }
+    switch (found_.peer_fin) {
+      case PeerFin::unknown:
+        return ask(Probe::peer_fin);
+      case PeerFin::received:
+      case PeerFin::closed:
+        return report(Event::peer_closed);
+      case PeerFin::untellable:
+        // Without a protocol state: the kernel's word, or that nothing comes before the end.
+        if (traits_.knows_fin || found_.inbound == Inbound::end) return report(Event::peer_closed);
+        break;
+      case PeerFin::not_received:
+        break;  // bytes, or our own SHUT_RD: both stay up for long
+    }
+    Verdict verdict = report(Event::none);
+    verdict.state.mute = Mute::hint;
+    return verdict;
+  }
+
+  constexpr Verdict paused_hint() const {
+    if (must_fetch_error()) return ask(Probe::error);
+    if (found_.error != 0) return fail(Event::none);
+    switch (found_.inbound) {
+      case Inbound::unknown:
+        return ask(Probe::inbound);
+      case Inbound::failed:
+        return fail(Event::none);
+      case Inbound::empty:
+        return report_and_mute(Event::none);  // a notice in the error queue
+      case Inbound::bytes:
+      case Inbound::end:
+        break;
+    }
+    const Answer over = both_over();
+    if (over == Answer::unknown) return ask(Probe::outbound);
+    if (found_.error != 0) return fail(Event::none);
+
+    Event events = Event::none;
+    if (wants_peer_closed()) {
+      const Answer fin = found_.inbound == Inbound::bytes ? fin_behind_bytes() : fin_at_end();
+      if (fin == Answer::unknown) return ask(Probe::peer_fin);
+      if (fin == Answer::yes) events |= Event::peer_closed;
+    }
+    if (over == Answer::no) return report_and_mute(events);  // a foreign hup on a mere half-close
+    if (found_.inbound == Inbound::end) return last(events | Event::end_of_stream);
+    Verdict verdict = report(events, false);
+    verdict.state.held = true;
+    return verdict;
+  }
+
+  /// What is left to come: room to write, a failure, the end of the outbound side too.
+  constexpr Verdict after_end() const {
+    if (!hinted()) return report(Event::none);
+    if (must_fetch_error()) return ask(Probe::error);
+    const Answer over = both_over();
+    if (over == Answer::unknown) return ask(Probe::outbound);
+    if (found_.error != 0) return fail(Event::none);
+    return over == Answer::yes ? last(Event::none) : report_and_mute(Event::none);
+  }
+
+  /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its own;
+  /// one that must guess may not have been told of it.
+  constexpr bool must_fetch_error() const {
+    return is_socket() && !found_.error_known && (hinted() || !traits_.knows_over);
+  }
+
+  enum class Answer : std::uint8_t { unknown, no, yes };
+
+  /// Whether both directions are over, given that the inbound one is or seems to be.
+  constexpr Answer both_over() const {
+    if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
+    if (traits_.knows_over) return saw(RawReady::hup) ? Answer::yes : Answer::no;
+    switch (found_.outbound) {
+      case Outbound::unknown:
+        return Answer::unknown;
+      case Outbound::open:
+        return Answer::no;
+      case Outbound::over:
+      case Outbound::failed:
+        return Answer::yes;
+    }
+    return Answer::no;
+  }
+
+  /// Whether the peer's FIN is known to have come although bytes are unread.
+  constexpr Answer fin_behind_bytes() const {
+    // The writer of a pipe is gone, or a terminal was hung up.
+    if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
+    // Natively a FIN shows itself.
+    if (traits_.knows_fin && !saw(RawReady::rdhup)) return Answer::no;
+    switch (found_.peer_fin) {
+      case PeerFin::unknown:
+        return Answer::unknown;
+      case PeerFin::received:
+        return Answer::yes;
+      case PeerFin::not_received:
+        return Answer::no;
+      case PeerFin::closed:
+      case PeerFin::untellable:
+        // With an error this may be a reset and no FIN at all; that shows when the bytes are read.
+        return traits_.knows_fin && !saw(RawReady::err) ? Answer::yes : Answer::no;
+    }
+    return Answer::no;
+  }
+
+  /// Whether an inbound side that has ended was ended by the peer, and not by our own SHUT_RD.
+  constexpr Answer fin_at_end() const {
+    if (!is_socket()) return Answer::yes;
+    if (found_.peer_fin == PeerFin::unknown) return Answer::unknown;
+    return found_.peer_fin == PeerFin::not_received ? Answer::no : Answer::yes;
+  }
+
+  Traits traits_;
+  Interest interest_;
+  State state_;
+  Findings found_;
+};
+
+/// What the kernel is to be asked for, so that exactly the events that can still come wake the loop.
+constexpr RawInterest raw_interest(const Traits& traits, Interest interest, State state) {
+  if (state.over || state.held) return RawInterest::none;
+  RawInterest bits = RawInterest::none;
+  const bool socket = traits.kind == StreamKind::socket;
+  if (any(interest, Interest::readable) && !state.ended) {
+    bits |= RawInterest::in;
+    if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
+  } else if (any(interest, Interest::peer_closed) && !state.ended && !state.peer_closed_told && socket &&
+             state.mute != Mute::hint) {
+    bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
+  }
+  if (any(interest, Interest::writable)) bits |= RawInterest::out;
+  if (bits == RawInterest::none) bits = RawInterest::hup;
+  if (state.mute == Mute::all) bits |= RawInterest::edge;
+  return bits;
+}
+
+}  // namespace pollux::detail

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// What Linux has of its own: the TCP state, the eventfd, and epoll's own word on devices.
+#include <cerrno>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <pollux/backend_support.hpp>
+
+#include "os/os.hpp"
+
+namespace pollux {
+
+WakeHandle::WakeHandle(std::error_code& error) noexcept
+    : read_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)}, write_{read_} {
+  error = read_ < 0 ? detail::os::error_code(errno) : std::error_code{};
+}
+
+namespace detail::os {
+
+PeerFin probe_peer_fin(NativeHandle handle) noexcept {
+  // The state is the first byte of tcp_info; the kernel fills as much as fits (tcp(7)). Any other
+  // protocol refuses the level (AF_UNIX: EOPNOTSUPP).
+  std::uint8_t state = 0;
+  socklen_t size = sizeof state;
+  if (::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size) != 0) return PeerFin::untellable;
+  switch (state) {
+    case TCP_CLOSE_WAIT:
+    case TCP_LAST_ACK:
+    case TCP_CLOSING:
+    case TCP_TIME_WAIT:
+      return PeerFin::received;
+    case TCP_CLOSE:
+      return PeerFin::closed;
+    default:
+      return PeerFin::not_received;
+  }
+}
+
+bool can_watch_device(NativeHandle handle) noexcept {
+  // poll(2) calls /dev/null, /dev/zero and /dev/urandom always ready; epoll alone says which devices
+  // can be waited for. Asked once, when such a device is registered.
+  const int set = ::epoll_create1(EPOLL_CLOEXEC);
+  if (set < 0) return true;  // short of descriptors: no reason to call the device unfit
+  epoll_event nothing{};
+  const bool refused = ::epoll_ctl(set, EPOLL_CTL_ADD, handle, &nothing) != 0 && errno == EPERM;
+  ::close(set);
+  return !refused;
+}
+
+}  // namespace detail::os
+
+}  // namespace pollux

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What the core asks of the operating system: the probes behind src/lifecycle.hpp, and who may be
+// watched. The only system calls outside backends/; one file a platform.
+#pragma once
+
+#include <system_error>
+
+#include <pollux/backend.hpp>
+
+#include "lifecycle.hpp"
+
+namespace pollux::detail::os {
+
+/// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted` for
+/// files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
+StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept;
+
+/// One probe's answer. `gone`: the handle is not open any more, or not what it was.
+template <class Found>
+struct Answer {
+  Found found;
+  int error = 0;
+  bool gone = false;
+};
+
+/// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no byte;
+/// on Linux a failure that it comes upon is taken out of the kernel.
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept;
+
+/// A send of zero bytes: it fails with EPIPE exactly when the outbound side is over, and sends nothing.
+/// Takes a pending failure, as the peek does.
+Answer<Outbound> probe_outbound(NativeHandle handle) noexcept;
+
+/// Whether the peer's FIN has arrived, from the TCP state; changes nothing.
+PeerFin probe_peer_fin(NativeHandle handle) noexcept;
+
+/// Takes the pending error; 0 if there is none. For a pipe's writing end that is broken: EPIPE.
+int take_error(NativeHandle handle, StreamKind kind) noexcept;
+
+/// Whether the kernel can watch this character device, or calls it always ready.
+bool can_watch_device(NativeHandle handle) noexcept;
+
+/// The system's number as an error code.
+inline std::error_code error_code(int error) noexcept { return {error, std::system_category()}; }
+
+}  // namespace pollux::detail::os

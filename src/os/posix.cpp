@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// The probes, the identity of a descriptor and the wake handle, as POSIX has them.
+#include <cerrno>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <pollux/backend_support.hpp>
+#include <pollux/error.hpp>
+
+#include "os/os.hpp"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0  // macOS: SO_NOSIGPIPE is set on the socket instead
+#endif
+
+namespace pollux {
+
+HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
+  struct stat status {};
+  if (::fstat(handle, &status) != 0) {
+    error = detail::os::error_code(errno);
+    return {};
+  }
+  const bool always_ready =
+      S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode) ||
+      (S_ISCHR(status.st_mode) && !detail::os::can_watch_device(handle));
+  if (always_ready) {
+    error = detail::os::error_code(EPERM);  // what epoll_ctl(2) says
+    return {};
+  }
+  error.clear();
+  // Both ends of a pipe are one inode; sockets never share one, and need no second call.
+  const int flags = S_ISSOCK(status.st_mode) ? 0 : ::fcntl(handle, F_GETFL);
+  return {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
+          static_cast<std::uint32_t>(flags & O_ACCMODE)};
+}
+
+void WakeHandle::signal() const noexcept {
+  const int saved_errno = errno;  // a signal handler's caller may be about to look at it
+  // An eventfd takes eight bytes, a pipe any number. Full means: readable already.
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(write_, &one, sizeof one);
+  errno = saved_errno;
+}
+
+void WakeHandle::drain() const noexcept {
+  char buffer[512];
+  while (::read(read_, buffer, sizeof buffer) == static_cast<ssize_t>(sizeof buffer)) {
+  }
+}
+
+WakeHandle::~WakeHandle() {
+  if (write_ != read_ && write_ >= 0) ::close(write_);
+  if (read_ >= 0) ::close(read_);
+}
+
+namespace detail::os {
+
+StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept {
+  error.clear();
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (::getsockopt(handle, SOL_SOCKET, SO_TYPE, &value, &size) == 0) {
+    // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has none.
+    if (value != SOCK_STREAM) error = Errc::not_a_stream;
+    size = sizeof value;
+    if (::getsockopt(handle, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0)
+      error = Errc::not_a_stream;
+    return StreamKind::socket;
+  }
+  identify(handle, error);
+  if (error) return StreamKind::socket;
+  struct stat status {};
+  ::fstat(handle, &status);
+  if (S_ISFIFO(status.st_mode)) {
+    const bool writes_only = (::fcntl(handle, F_GETFL) & O_ACCMODE) == O_WRONLY;
+    return writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
+  }
+  if (S_ISCHR(status.st_mode) && ::isatty(handle) != 0) return StreamKind::terminal;
+  error = Errc::not_a_stream;
+  return StreamKind::socket;
+}
+
+namespace {
+
+bool is_gone(int error) noexcept { return error == EBADF || error == ENOTSOCK; }
+
+Answer<Inbound> peek(NativeHandle handle) noexcept {
+  char byte;
+  const auto count = ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count > 0) return {Inbound::bytes};
+  if (count == 0) return {Inbound::end};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Inbound::empty};
+  if (is_gone(errno)) return {Inbound::empty, 0, true};
+  // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN.
+  return {Inbound::failed, errno == EINVAL ? ENOTCONN : errno};
+}
+
+Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
+  int unread = 0;
+  pollfd look{handle, POLLIN, 0};
+  if (::poll(&look, 1, 0) < 0 || (look.revents & POLLNVAL) != 0) return {Inbound::empty, 0, true};
+  // Counted after the look: bytes that a writer left before it hung up are seen.
+  if (::ioctl(handle, FIONREAD, &unread) != 0) return {Inbound::empty, 0, true};
+  if (unread > 0) return {Inbound::bytes};
+  // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means that
+  // another reader was faster.
+  const short end = kind == StreamKind::terminal ? POLLHUP | POLLIN : POLLHUP;
+  return {(look.revents & end) != 0 ? Inbound::end : Inbound::empty};
+}
+
+}  // namespace
+
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept {
+  return kind == StreamKind::socket ? peek(handle) : count_bytes(handle, kind);
+}
+
+Answer<Outbound> probe_outbound(NativeHandle handle) noexcept {
+  if (::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {Outbound::open};
+  if (errno == EPIPE || errno == ENOTCONN) return {Outbound::over};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outbound::open};
+  if (is_gone(errno)) return {Outbound::open, 0, true};
+  return {Outbound::failed, errno};
+}
+
+int take_error(NativeHandle handle, StreamKind kind) noexcept {
+  if (kind == StreamKind::pipe_writer) return EPIPE;
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(handle, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : 0;
+}
+
+}  // namespace detail::os
+
+}  // namespace pollux

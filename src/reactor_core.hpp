@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What Reactor and the watches share: registrations (registration.cpp) and the turn (reactor.cpp).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include <pollux/reactor.hpp>
+
+#include "lookout.hpp"
+#include "watch_table.hpp"
+
+namespace pollux::detail {
+
+class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options);
+
+  // Registrations. A token that names nothing (any more) is answered with Errc::watch_closed.
+  WatchBase watch(NativeHandle handle, Interest interest, AnyHandler&& handler, bool stream,
+                  std::error_code& error);
+  void set_interest(Token token, Interest interest, std::error_code& error) noexcept;
+  Interest interest(Token token) noexcept;
+  PeerClosedLatency peer_closed_latency(Token token) noexcept;
+  void unwatch(Token token) noexcept;
+
+  /// Ends everything: the backend goes, the handlers go. What is asked afterwards answers
+  /// Errc::reactor_closed.
+  void close() noexcept;
+
+  // Turns.
+  /// Runs turns until stop(), until `deadline` (none: for ever), or, with `once`, until a handler has
+  /// been called or wake() was.
+  std::size_t run(std::optional<time_point> deadline, bool once, std::error_code& error);
+  time_point deadline_after(std::chrono::nanoseconds duration) const;
+  void stop() noexcept;
+  void wake() noexcept;
+
+  const Backend* backend() const noexcept { return backend_.get(); }
+
+ private:
+  class Running;
+  class Dispatching;
+  class Calling;
+
+  // registration.cpp: what the kernel is told.
+  RawInterest wanted(const Slot& slot) const noexcept;
+  Traits traits(const Slot& slot) const noexcept {
+    return {slot.kind, knows_fin_, knows_over_};
+  }
+  std::error_code install(std::uint32_t index, RawInterest wanted);
+  void take_from_kernel(std::uint32_t index) noexcept;
+  void note_change(std::uint32_t index) noexcept;
+  void note_closed(std::uint32_t index) noexcept;
+  void apply_changes();
+  void apply_change(std::uint32_t index);
+  void look_later(std::uint32_t index);
+  void look_again_due();
+  std::error_code rebuild();
+
+  // reactor.cpp: one turn.
+  std::size_t turn(Timeout timeout, std::error_code& error);
+  Timeout timeout_until(std::optional<time_point> deadline) const;
+  std::error_code merge(std::uint32_t count);
+  void look_ahead();
+  std::size_t dispatch();
+  bool dispatch_one(Token token);
+  bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
+  bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
+  bool decide(Slot& slot, Findings& found, Verdict& verdict);
+  bool probe(Slot& slot, Probe probe, Findings& found);
+  void call(std::uint32_t index, Slot& slot, const void* event);
+
+  std::unique_ptr<Backend> backend_;
+  ReactorOptions options_;
+  bool knows_fin_ = false;
+  bool knows_over_ = false;
+  bool can_edge_ = true;  ///< until the backend has answered that it can't
+
+  WatchTable table_;
+  std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
+  Lookout lookout_;                     ///< slots to look at again, later
+
+  std::vector<RawEvent> batch_;      ///< this turn's reports, one a slot after merge()
+  std::uint32_t batch_size_ = 0;
+  bool woken_ = false;                  ///< this turn's wait was woken
+  bool running_ = false;
+  std::uint32_t calling_ = Slot::none;  ///< the slot whose handler is running
+  bool calling_ended_ = false;          ///< and which ended meanwhile
+
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> wake_{false};
+};
+
+}  // namespace pollux::detail

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// Registrations: what is watched, and what the kernel is told about it.
+#include <cassert>
+
+#include <pollux/backend_support.hpp>
+#include <pollux/error.hpp>
+
+#include "os/os.hpp"
+#include "reactor_core.hpp"
+
+namespace pollux::detail {
+
+namespace {
+
+/// The kernel's word that a registration has gone with its descriptor.
+bool is_gone(const std::error_code& error) {
+  return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
+}
+
+}  // namespace
+
+ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
+    : backend_{std::move(backend)}, options_{options} {
+  if (!backend_) return;
+  const RawReady reports = backend_->reports();
+  knows_fin_ = any(reports, RawReady::rdhup);
+  knows_over_ = any(reports, RawReady::hup);
+  batch_.resize(std::max<std::uint32_t>(options_.event_batch, 1));
+}
+
+WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
+                             bool stream, std::error_code& error) {
+  error.clear();
+  if (!backend_) error = Errc::reactor_closed;
+  if (!stream && any(interest, Interest::peer_closed))
+    error = std::make_error_code(std::errc::invalid_argument);
+  if (error) return {};
+  const StreamKind kind = stream ? os::stream_kind(handle, error) : StreamKind::socket;
+  if (error) return {};
+
+  const std::uint32_t other = table_.by_handle(handle);
+  // The kernel tells whether a number still means what is watched under it, but only of what is in its
+  // set; of what is outside just now, nobody can tell.
+  if (other != Slot::none && table_.slot(other).installed == RawInterest::none) {
+    error = std::make_error_code(std::errc::file_exists);
+    return {};
+  }
+  changed_.reserve(table_.size() + 1);
+  const Token token = table_.acquire(handle);
+  changed_.reserve(table_.size());  // so that note_change() never allocates
+  Slot& slot = table_.slot(token.slot);
+  slot.stream = stream;
+  slot.kind = kind;
+  slot.interest = interest;
+
+  const RawInterest first = wanted(slot);
+  if (first == RawInterest::none) {
+    identify(handle, error);  // outside the kernel's set, but refused like any other
+  } else {
+    error = install(token.slot, first);
+    // The set still has a number that was closed under its watch and has a duplicate alive.
+    if (error == std::errc::file_exists && other == Slot::none && !(error = rebuild()))
+      error = install(token.slot, first);
+  }
+  if (error) {
+    table_.release(token.slot);
+    return {};
+  }
+  if (other != Slot::none) note_closed(other);  // or the kernel would have refused
+  table_.put_handle(handle, token.slot);
+  slot.handler = std::move(handler);
+  return {shared_from_this(), token};
+}
+
+void ReactorCore::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
+  error.clear();
+  if (!backend_) {
+    error = Errc::reactor_closed;
+    return;
+  }
+  Slot* slot = table_.find(token);
+  if (slot == nullptr || slot->closed) {
+    error = Errc::watch_closed;
+    return;
+  }
+  if (!slot->stream && any(interest, Interest::peer_closed)) {
+    error = std::make_error_code(std::errc::invalid_argument);
+    return;
+  }
+  const Interest interest_before = std::exchange(slot->interest, interest);
+  const State state_before = slot->state;
+  slot->state.mute = Mute::none;
+  slot->backoff = 0;
+  if (any(interest, Interest::readable)) slot->state.held = false;
+
+  const RawInterest now = wanted(*slot);
+  if (now == slot->installed) return;
+  if (slot->installed != RawInterest::none) {
+    note_change(token.slot);
+    return;
+  }
+  error = install(token.slot, now);  // an addition: its error must reach the caller
+  if (error) {
+    slot->interest = interest_before;
+    slot->state = state_before;
+  }
+}
+
+Interest ReactorCore::interest(Token token) noexcept {
+  const Slot* slot = table_.find(token);
+  return slot != nullptr ? slot->interest : Interest::none;
+}
+
+PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
+  const Slot* slot = table_.find(token);
+  if (slot == nullptr || knows_fin_ || slot->kind != StreamKind::socket)
+    return PeerClosedLatency::immediate;
+  return os::probe_peer_fin(slot->handle) == PeerFin::untellable ? PeerClosedLatency::after_drain
+                                                                 : PeerClosedLatency::probed;
+}
+
+void ReactorCore::unwatch(Token token) noexcept {
+  Slot* slot = table_.find(token);
+  if (slot == nullptr) return;
+  take_from_kernel(token.slot);
+  if (calling_ == token.slot) {
+    // Its handler is running, and must live until it returns; the number is free at once.
+    table_.drop_handle(slot->handle, token.slot);
+    table_.disown(token.slot);
+    calling_ended_ = true;
+  } else {
+    table_.release(token.slot);
+  }
+}
+
+void ReactorCore::close() noexcept {
+  assert(!running_ && "a reactor must not be destroyed by one of its handlers");
+  // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
+  backend_.reset();
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    if (table_.slot(i).used) table_.release(i);
+  }
+}
+
+RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
+  if (slot.closed) return RawInterest::none;
+  if (slot.stream) {
+    const RawInterest bits = raw_interest(traits(slot), slot.interest, slot.state);
+    return any(bits, RawInterest::edge) && !can_edge_ ? RawInterest::none : bits;
+  }
+  // A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up and
+  // error cannot be asked away, and would turn the loop for ever.
+  RawInterest bits = RawInterest::none;
+  if (any(slot.interest, Interest::readable)) bits |= RawInterest::in;
+  if (any(slot.interest, Interest::writable)) bits |= RawInterest::out;
+  return bits;
+}
+
+std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
+  Slot& slot = table_.slot(index);
+  const std::error_code error =
+      backend_->set_interest(slot.handle, slot.installed, wanted, table_.token(index));
+  if (!error) slot.installed = wanted;
+  return error;
+}
+
+void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.installed == RawInterest::none) return;
+  // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a duplicate
+  // alive, something that merge() will come upon.
+  static_cast<void>(install(index, RawInterest::none));
+  slot.installed = RawInterest::none;
+}
+
+void ReactorCore::note_change(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.changed) return;
+  slot.changed = true;
+  changed_.push_back(index);
+}
+
+void ReactorCore::note_closed(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  table_.drop_handle(slot.handle, index);
+  slot.closed = true;
+  slot.installed = RawInterest::none;
+}
+
+void ReactorCore::apply_changes() {
+  for (const std::uint32_t index : changed_) {
+    Slot& slot = table_.slot(index);
+    slot.changed = false;
+    if (slot.used) apply_change(index);
+  }
+  changed_.clear();
+}
+
+void ReactorCore::apply_change(std::uint32_t index) {
+  Slot& slot = table_.slot(index);
+  RawInterest now = wanted(slot);
+  if (now == slot.installed) return;
+  std::error_code error = install(index, now);
+  if (error == std::errc::operation_not_supported && any(now, RawInterest::edge)) {
+    // No edges here: the registration leaves the set, and is looked at again from time to time.
+    can_edge_ = false;
+    take_from_kernel(index);
+    look_later(index);
+    return;
+  }
+  if (!error) return;
+  if (is_gone(error)) {
+    note_closed(index);
+  } else {
+    look_later(index);  // short of memory, or the like: the old interest holds; try again later
+  }
+}
+
+void ReactorCore::look_later(std::uint32_t index) {
+  Slot& slot = table_.slot(index);
+  std::chrono::nanoseconds interval = options_.probe_interval_min;
+  for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i) interval *= 2;
+  if (slot.backoff < 60) ++slot.backoff;
+  lookout_.add(options_.clock() + std::min(interval, options_.probe_interval_max),
+               table_.token(index));
+}
+
+void ReactorCore::look_again_due() {
+  if (lookout_.empty()) return;
+  const time_point now = options_.clock();
+  while (const std::optional<Token> token = lookout_.take_due(now)) {
+    Slot* slot = table_.find(*token);
+    if (slot == nullptr || slot->closed) continue;
+    slot->state.mute = Mute::none;  // asked for again, and muted again if it tells nothing new
+    note_change(token->slot);
+  }
+}
+
+std::error_code ReactorCore::rebuild() {
+  // What was closed under its watch must not be put into the new set: the number may be another file's
+  // by now. The old set still knows.
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    const Slot& slot = table_.slot(i);
+    if (slot.used && slot.installed != RawInterest::none && is_gone(install(i, slot.installed)))
+      note_closed(i);
+  }
+  if (const std::error_code error = backend_->reset()) return error;
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    Slot& slot = table_.slot(i);
+    const RawInterest before = std::exchange(slot.installed, RawInterest::none);
+    if (before == RawInterest::none) continue;
+    const std::error_code error = install(i, before);
+    if (error) look_later(i);
+  }
+  return {};
+}
+
+}  // namespace pollux::detail

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The registrations of one reactor: slots that never move, found by token, and by handle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <pollux/backend.hpp>
+#include <pollux/handler.hpp>
+
+#include "lifecycle.hpp"
+
+namespace pollux::detail {
+
+/// One registration. What it is asked for and where it is in its life live here; what the kernel was
+/// last told is `installed`.
+struct Slot {
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  AnyHandler handler;
+  NativeHandle handle{};
+  std::uint32_t generation = 0;
+  std::uint32_t next = none;   ///< in the list of free slots
+  int pending_error = 0;       ///< taken from the kernel by a probe, and not yet reported
+  bool used : 1 = false;
+  bool stream : 1 = false;
+  bool changed : 1 = false;    ///< in ReactorCore's list of changed slots; outlives the registration
+  bool closed : 1 = false;     ///< its descriptor was closed under it: it hears nothing more
+  Interest interest = Interest::none;
+  RawInterest installed = RawInterest::none;
+  RawReady ready = RawReady::none;         ///< reported by this turn's wait, not yet dispatched
+  Inbound inbound = Inbound::unknown;      ///< found by this turn's look
+  StreamKind kind = StreamKind::socket;
+  State state;
+  std::uint8_t backoff = 0;    ///< how often in a row a look has told nothing new
+};
+
+/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A slot
+/// that is given out again has another generation, so that what was meant for the old one is told apart.
+class WatchTable {
+ public:
+  /// A slot for `handle`; its token names it until release(). May throw std::bad_alloc, and then has
+  /// changed nothing; nothing else here throws.
+  Token acquire(NativeHandle handle);
+  /// Forgets the slot. Its handler is destroyed last, when the slot is free already.
+  void release(std::uint32_t index) noexcept;
+  /// From now on `token` names nothing, though the slot is still in use: its handler is running.
+  void disown(std::uint32_t index) noexcept { ++slot(index).generation; }
+
+  /// The slot that `token` names, or null.
+  Slot* find(Token token) noexcept {
+    if (token.slot >= size_) return nullptr;
+    Slot& found = slot(token.slot);
+    return found.generation == token.generation ? &found : nullptr;
+  }
+  Slot& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
+  Token token(std::uint32_t index) noexcept { return {index, slot(index).generation}; }
+  /// How many slots there are, free ones included.
+  std::uint32_t size() const noexcept { return size_; }
+
+  /// The slot last put down for `handle`, or Slot::none.
+  std::uint32_t by_handle(NativeHandle handle) const noexcept;
+  void put_handle(NativeHandle handle, std::uint32_t index) noexcept;
+  /// Forgets `handle` if it still leads to `index`.
+  void drop_handle(NativeHandle handle, std::uint32_t index) noexcept;
+
+ private:
+  static constexpr std::uint32_t shift = 8;
+  static constexpr std::uint32_t mask = (1u << shift) - 1;
+
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::uint32_t size_ = 0;
+  std::uint32_t free_ = Slot::none;
+  /// By handle: descriptors are small and dense on POSIX. (A SOCKET is neither: a map, there.)
+  std::vector<std::uint32_t> by_handle_;
+};
+
+}  // namespace pollux::detail

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Connected pairs of every kind, and the plain operations on them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <pollux/backend.hpp>
+
+namespace pollux::support {
+
+/// Owns a descriptor.
+class Handle {
+ public:
+  Handle() noexcept = default;
+  explicit Handle(NativeHandle handle) noexcept : handle_{handle} {}
+  Handle(Handle&& other) noexcept : handle_{std::exchange(other.handle_, -1)} {}
+  Handle& operator=(Handle&& other) noexcept {
+    if (this != &other) {
+      close();
+      handle_ = std::exchange(other.handle_, -1);
+    }
+    return *this;
+  }
+  ~Handle() { close(); }
+
+  NativeHandle get() const noexcept { return handle_; }
+  explicit operator bool() const noexcept { return handle_ >= 0; }
+  void close() noexcept;
+  /// Gives up ownership without closing.
+  NativeHandle release() noexcept { return std::exchange(handle_, -1); }
+
+ private:
+  NativeHandle handle_ = -1;
+};
+
+enum class PairKind { tcp4, tcp6, unix_stream, pipe };
+
+std::string_view to_string(PairKind kind) noexcept;
+constexpr bool is_tcp(PairKind kind) noexcept {
+  return kind == PairKind::tcp4 || kind == PairKind::tcp6;
+}
+
+/// `local` is the side under watch, `peer` the other; both non-blocking. Of a pipe, `local` is the
+/// reading end and `peer` the writing one.
+struct Pair {
+  Handle local;
+  Handle peer;
+};
+
+/// A fresh pair; for TCP over loopback, from an ephemeral port. Throws std::system_error.
+Pair make_pair(PairKind kind);
+
+/// A fresh non-blocking socket of that kind, neither connected nor connecting. Not for pipes.
+Handle make_socket(PairKind kind);
+
+/// A listening socket on loopback with an ephemeral port (AF_UNIX: an abstract name), non-blocking.
+Handle make_listener(PairKind kind);
+
+/// Starts connecting a fresh non-blocking socket to `listener`'s address. AF_UNIX connects at once.
+Handle start_connect(PairKind kind, const Handle& listener);
+
+/// Starts connecting a fresh non-blocking TCP socket to a loopback port that nobody listens on.
+Handle start_refused_connect(PairKind kind);
+
+/// Accepts one connection; waits for it for up to five seconds.
+Handle accept_one(const Handle& listener);
+
+// Operations. Each returns what the system call did: bytes, 0, or minus the error number.
+long write_bytes(const Handle& handle, std::string_view bytes);
+/// Reads up to `most` bytes.
+long read_bytes(const Handle& handle, std::size_t most = 65536);
+/// Reads until nothing is left; how many bytes, and through `last` what the last call returned.
+std::size_t drain(const Handle& handle, long* last = nullptr);
+/// Writes until the kernel takes no more; how many bytes.
+std::size_t fill(const Handle& handle);
+void shutdown_read(const Handle& handle);
+void shutdown_write(const Handle& handle);
+void shutdown_both(const Handle& handle);
+/// Closes with a reset: SO_LINGER zero on TCP. On AF_UNIX a close with unread bytes is one: the
+/// caller sees to those.
+void reset_connection(Handle& handle);
+/// From now on the kernel drops every packet that arrives for this TCP socket: to its peer it is dead.
+void play_dead(const Handle& handle);
+Handle duplicate(const Handle& handle);
+
+/// How many descriptors this process has open.
+std::size_t open_descriptors();
+
+}  // namespace pollux::support
