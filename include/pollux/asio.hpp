@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+// A backend on standalone Asio, and the one header that names Asio: for a reactor on an io_context of
+// the application's own. Costs only those who include it; pollux itself does not need Asio to be used.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+
+#include <asio/execution_context.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include <pollux/backend.hpp>
+#include <pollux/backend_support.hpp>
+
+namespace pollux {
+
+namespace detail {
+
+/// One registration: up to three waits, each of which Asio completes once. Every outstanding wait holds
+/// a share, so that a completion that comes late finds an entry without an owner, and not a dead one.
+class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
+ public:
+  using Queue = std::deque<std::shared_ptr<AsioEntry>>;
+
+  AsioEntry(asio::io_context& context, Token token, Queue& reported)
+      : descriptor_{context}, token_{token}, reported_{&reported} {}
+  AsioEntry(const AsioEntry&) = delete;
+  AsioEntry& operator=(const AsioEntry&) = delete;
+  ~AsioEntry() { release(); }
+
+  /// Registers `handle` with Asio.
+  std::error_code open(NativeHandle handle, const HandleIdentity& identity) {
+    std::error_code error;
+    descriptor_.assign(handle, error);
+    if (error) return error;
+    identity_ = identity;
+    // The first wait makes Asio switch the descriptor to non-blocking mode (once, as it remembers).
+    // It is not ours to configure: switch it back.
+    const int flags = ::fcntl(handle, F_GETFL);
+    arm(RawInterest::hup);
+    if ((flags & O_NONBLOCK) == 0) ::fcntl(handle, F_SETFL, flags);
+    return {};
+  }
+
+  Token token() const noexcept { return token_; }
+  bool active() const noexcept { return reported_ != nullptr; }
+  const HandleIdentity& identity() const noexcept { return identity_; }
+
+  /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed any
+  /// more stays, and its completion is not reported.
+  void arm(RawInterest interest) {
+    interest_ = interest;
+    if (any(interest, RawInterest::in)) arm(Wait::wait_read);
+    if (any(interest, RawInterest::out)) arm(Wait::wait_write);
+    arm(Wait::wait_error);  // hang-up and error are heard in any case
+  }
+  void arm_again() { arm(interest_); }
+
+  /// What was reported since the last call.
+  RawReady take_ready() noexcept { return std::exchange(ready_, RawReady::none); }
+
+  /// Nothing is reported from now on.
+  void disown() noexcept { reported_ = nullptr; }
+  /// Takes the descriptor out of Asio, open as it is.
+  void release() {
+    if (descriptor_.is_open()) descriptor_.release();
+  }
+
+ private:
+  using Wait = asio::posix::stream_descriptor::wait_type;
+
+  void arm(Wait wait) {
+    bool& outstanding = outstanding_[static_cast<std::size_t>(wait)];
+    if (std::exchange(outstanding, true)) return;
+    descriptor_.async_wait(wait, [self = shared_from_this(), wait](const std::error_code& error) {
+      self->completed(wait, error);
+    });
+  }
+
+  void completed(Wait wait, const std::error_code& error) {
+    outstanding_[static_cast<std::size_t>(wait)] = false;
+    if (!active() || error == asio::error::operation_aborted) return;
+    RawReady bit = RawReady::err;  // Asio tells hang-up and error by the same completion
+    if (!error && wait == Wait::wait_read) bit = RawReady::in;
+    if (!error && wait == Wait::wait_write) bit = RawReady::out;
+    if (bit == RawReady::in && !any(interest_, RawInterest::in)) return;
+    if (bit == RawReady::out && !any(interest_, RawInterest::out)) return;
+    if (ready_ == RawReady::none) reported_->push_back(shared_from_this());
+    ready_ |= bit;
+  }
+
+  asio::posix::stream_descriptor descriptor_;
+  Token token_;
+  HandleIdentity identity_;
+  RawInterest interest_ = RawInterest::none;
+  RawReady ready_ = RawReady::none;
+  std::array<bool, 3> outstanding_{};
+  Queue* reported_;  ///< null once removed
+};
+
+/// Where entries end whose descriptor was closed before it was removed. Asio could only remove them by
+/// number, which by now may be another's, and with a duplicate alive epoll still holds a pointer to
+/// Asio's state for them: it must stay, as long as the context does.
+class AsioGraveyard : public asio::execution_context::service {
+ public:
+  using key_type = AsioGraveyard;
+  static inline asio::execution_context::id id;
+
+  explicit AsioGraveyard(asio::execution_context& context) : service{context} {}
+  void bury(std::shared_ptr<AsioEntry> entry) { entries_.push_back(std::move(entry)); }
+
+ private:
+  void shutdown() override {
+    for (const auto& entry : entries_) entry->release();
+    entries_.clear();
+  }
+
+  std::vector<std::shared_ptr<AsioEntry>> entries_;
+};
+
+class AsioBackend final : public Backend {
+ public:
+  /// On a context of its own, or on `context` if that is not null.
+  AsioBackend(asio::io_context* context, std::error_code& error)
+      : wake_handle_{error}, context_{context} {
+    if (!error) error = context != nullptr ? watch_wake_handle(*context, wake_) : reset();
+  }
+  ~AsioBackend() override { forget_all(); }
+
+  std::string_view name() const noexcept override { return "asio"; }
+  RawReady reports() const noexcept override { return RawReady::in | RawReady::out; }
+
+  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
+                               Token token) override try {
+    if (any(to, RawInterest::edge)) return std::make_error_code(std::errc::operation_not_supported);
+    if (from == RawInterest::none) return add(handle, to, token);
+    const auto found = entries_.find(handle);
+    if (found == entries_.end() || found->second->token() != token)
+      return std::make_error_code(std::errc::no_such_file_or_directory);
+    if (from != to && to != RawInterest::none) {
+      found->second->arm(to);
+      return {};
+    }
+    const bool unchanged = is_unchanged(handle, *found->second);
+    if (to == RawInterest::none || !unchanged) {
+      remove(*found->second, unchanged);
+      entries_.erase(found);
+    }
+    return unchanged ? std::error_code{}
+                     : std::make_error_code(std::errc::no_such_file_or_directory);
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
+
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    // What was reported by the last wait is asked about again now: level-triggered, by re-arming.
+    for (const auto& entry : told_) {
+      if (entry->active()) entry->arm_again();
+    }
+    told_.clear();
+    if (context_->stopped()) context_->restart();
+    if (reported_.empty() && !timeout.is_zero()) {
+      if (timeout.is_infinite()) {
+        context_->run_one();
+      } else {
+        context_->run_one_for(timeout.duration());
+      }
+    }
+    // What else is complete. Bounded: an application's handlers may post themselves for ever.
+    for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
+    }
+    WaitResult result;
+    while (result.count < out.size() && !reported_.empty()) {
+      std::shared_ptr<AsioEntry> entry = std::move(reported_.front());
+      reported_.pop_front();
+      if (!entry->active()) continue;
+      const RawReady ready = entry->take_ready();
+      if (entry == wake_) {
+        wake_handle_.drain();
+        result.woken = true;
+      } else {
+        out[result.count++] = {entry->token(), ready};
+      }
+      told_.push_back(std::move(entry));
+    }
+    return result;
+  }
+
+  void wake() noexcept override { wake_handle_.signal(); }
+
+  std::error_code reset() override {
+    std::unique_ptr<asio::io_context> fresh;
+    std::shared_ptr<AsioEntry> wake;
+    if (own_ || context_ == nullptr) {
+      try {
+        fresh = std::make_unique<asio::io_context>(1);
+      } catch (const std::system_error& failure) {
+        return failure.code();
+      }
+      if (const auto error = watch_wake_handle(*fresh, wake)) return error;
+      forget_all();
+      own_ = std::move(fresh);
+      context_ = own_.get();
+      wake_ = std::move(wake);
+      return {};
+    }
+    forget_all();
+    return watch_wake_handle(*context_, wake_);
+  }
+
+ private:
+  std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
+    std::error_code error;
+    const HandleIdentity identity = identify(handle, error);
+    if (error) return error;
+    if (const auto old = entries_.find(handle); old != entries_.end()) {
+      if (old->second->identity() == identity) return std::make_error_code(std::errc::file_exists);
+      remove(*old->second, false);  // closed under its watch, and the number given out again
+      entries_.erase(old);
+    }
+    auto entry = std::make_shared<AsioEntry>(*context_, token, reported_);
+    error = entry->open(handle, identity);
+    if (error) return error;
+    entry->arm(interest);
+    entries_.emplace(handle, std::move(entry));
+    return {};
+  }
+
+  static bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
+    std::error_code error;
+    return identify(handle, error) == entry.identity() && !error;
+  }
+
+  void remove(AsioEntry& entry, bool unchanged) {
+    entry.disown();
+    if (unchanged) {
+      entry.release();
+    } else {
+      asio::use_service<AsioGraveyard>(*context_).bury(entry.shared_from_this());
+    }
+  }
+
+  std::error_code watch_wake_handle(asio::io_context& context, std::shared_ptr<AsioEntry>& entry) {
+    entry = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
+    const auto error = entry->open(wake_handle_.handle(), {});
+    if (!error) entry->arm(RawInterest::in);
+    return error;
+  }
+
+  void forget_all() {
+    for (const auto& [handle, entry] : entries_) remove(*entry, is_unchanged(handle, *entry));
+    entries_.clear();
+    told_.clear();
+    reported_.clear();
+    if (wake_) remove(*wake_, true);
+    wake_.reset();
+  }
+
+  WakeHandle wake_handle_;
+  std::unique_ptr<asio::io_context> own_;  ///< null on an application's context
+  asio::io_context* context_;
+  AsioEntry::Queue reported_;                    ///< complete, not yet handed out
+  std::vector<std::shared_ptr<AsioEntry>> told_;  ///< handed out by the last wait
+  std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;
+  std::shared_ptr<AsioEntry> wake_;
+};
+
+}  // namespace detail
+
+/// A backend that runs on `context`, for Reactor{std::unique_ptr<Backend>}: the reactor's waits run the
+/// context, and with it the application's own handlers; what those throw leaves run*(). `context` must
+/// outlive the reactor, and nobody else may run it meanwhile. Null and an error if the process is out
+/// of descriptors. In one program there must be one Asio: link a static pollux that has its own asio
+/// backend only where both are compiled against the same version and settings of Asio.
+inline std::unique_ptr<Backend> make_asio_backend(asio::io_context& context,
+                                                  std::error_code& error) {
+  auto backend = std::make_unique<detail::AsioBackend>(&context, error);
+  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+}
+
+}  // namespace pollux
