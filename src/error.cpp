@@ -56,6 +56,8 @@ const std::error_category& error_category() noexcept {
   return category;
 }
 
-const char* version() noexcept { return POLLUX_VERSION_STRING; }
+const char* version() noexcept {
+  return POLLUX_VERSION_STRING;
+}
 
 }  // namespace pollux

@@ -8,9 +8,12 @@ namespace pollux {
 namespace {
 
 constexpr std::pair<Event, std::string_view> event_names[] = {
-    {Event::peer_closed, "peer_closed"}, {Event::readable, "readable"},
-    {Event::end_of_stream, "end_of_stream"}, {Event::error, "error"},
-    {Event::hangup, "hangup"}, {Event::writable, "writable"}};
+    {Event::peer_closed, "peer_closed"},
+    {Event::readable, "readable"},
+    {Event::end_of_stream, "end_of_stream"},
+    {Event::error, "error"},
+    {Event::hangup, "hangup"},
+    {Event::writable, "writable"}};
 
 constexpr std::pair<Interest, std::string_view> interest_names[] = {
     {Interest::readable, "readable"},
@@ -34,8 +37,12 @@ std::string names(Event events, const std::error_code& error) {
 
 }  // namespace
 
-std::string to_string(const StreamEvent& event) { return names(event.events(), event.error()); }
-std::string to_string(Event events) { return names(events, {}); }
+std::string to_string(const StreamEvent& event) {
+  return names(event.events(), event.error());
+}
+std::string to_string(Event events) {
+  return names(events, {});
+}
 
 std::string to_string(Interest interest) {
   std::string text;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The one decision: what raw readiness means for a byte stream (docs/contract.md). A pure function from
-// state and findings to events and the next state; where it needs to know more it names the probe, and
-// is asked again with the answer. No system call, no backend, no kernel's word in it.
+// The one decision: what raw readiness means for a byte stream (docs/contract.md). A pure function
+// from state and findings to events and the next state; where it needs to know more it names the
+// probe, and is asked again with the answer. No system call, no backend, no kernel's word in it.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +33,12 @@ enum class Probe : std::uint8_t {
 enum class Inbound : std::uint8_t { unknown, bytes, empty, end, failed };
 enum class Outbound : std::uint8_t { unknown, open, over, failed };
 /// `closed`: the connection is gone from the protocol's tables, by FINs both ways or by a reset.
-/// `untellable`: this stream's protocol has no such state (AF_UNIX), or the system does not show it.
+/// `untellable`: this stream's protocol has no such state (AF_UNIX), or the system does not show
+/// it.
 enum class PeerFin : std::uint8_t { unknown, not_received, received, closed, untellable };
 
-/// What is known in this turn. `error` is the system's number for the failure that a probe came upon,
-/// whichever it was; 0 is none.
+/// What is known in this turn. `error` is the system's number for the failure that a probe came
+/// upon, whichever it was; 0 is none.
 struct Findings {
   RawReady ready = RawReady::none;
   Inbound inbound = Inbound::unknown;
@@ -47,11 +48,12 @@ struct Findings {
   int error = 0;
 };
 
-/// What keeps a condition that stays up, and says nothing new, from waking the loop again and again.
+/// What keeps a condition that stays up, and says nothing new, from waking the loop again and
+/// again.
 enum class Mute : std::uint8_t {
   none,
   hint,  ///< the bit asked for only as a hint at the peer's FIN is not asked for
-  all,   ///< a hang-up or error bit that nobody can ask away: edge-triggered, or else out of the set
+  all,  ///< a hang-up or error bit that nobody can ask away: edge-triggered, or else out of the set
 };
 
 /// Where in its life a stream is.
@@ -59,13 +61,14 @@ struct State {
   bool ended : 1 = false;             ///< end_of_stream was reported
   bool peer_closed_told : 1 = false;  ///< peer_closed was reported
   bool over : 1 = false;              ///< hangup was reported: the last event
-  bool held : 1 = false;              ///< over with bytes unread, paused: waits for reading to resume
+  bool held : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
   Mute mute = Mute::none;
 
   friend constexpr bool operator==(const State&, const State&) = default;
 };
 
-/// The answer: either a probe to make first, or events (with Findings::error) and the state after them.
+/// The answer: either a probe to make first, or events (with Findings::error) and the state after
+/// them.
 struct Verdict {
   Probe probe = Probe::none;
   Event events = Event::none;
@@ -111,8 +114,8 @@ class Lifecycle {
     return {Probe::none, events, next};
   }
 
-  /// As report(), for a hang-up or error bit that is up and has nothing to tell. If nothing else keeps
-  /// the loop turning by right, the bit must not.
+  /// As report(), for a hang-up or error bit that is up and has nothing to tell. If nothing else
+  /// keeps the loop turning by right, the bit must not.
   constexpr Verdict report_and_mute(Event events) const {
     Verdict verdict = report(events);
     if (!any(verdict.events, Event::readable | Event::writable)) verdict.state.mute = Mute::all;
@@ -145,8 +148,8 @@ class Lifecycle {
       case Inbound::failed:
         return fail(Event::none);
       case Inbound::empty:
-        // ERR with nothing to read: a failure that has its code in the pending error only, or a notice
-        // in the error queue, which is none.
+        // ERR with nothing to read: a failure that has its code in the pending error only, or a
+        // notice in the error queue, which is none.
         if (!hinted()) return report(Event::none);
         if (!is_socket()) return report_and_mute(Event::none);
         if (!found_.error_known) return ask(Probe::error);
@@ -168,8 +171,8 @@ class Lifecycle {
       if (traits_.knows_over) {
         may_write = !saw(RawReady::hup);
       } else if (is_socket()) {
-        // A foreign hup may be a mere half-close. The protocol's state tells them apart and disturbs
-        // nothing; where there is none, a zero send does.
+        // A foreign hup may be a mere half-close. The protocol's state tells them apart and
+        // disturbs nothing; where there is none, a zero send does.
         if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
         if (found_.peer_fin == PeerFin::untellable) {
           if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
@@ -199,8 +202,8 @@ class Lifecycle {
     return hinted() ? report_and_mute(events) : report(events);
   }
 
-  /// Neither readable nor end_of_stream while paused; failures at once, and the end of both directions
-  /// if nothing is unread.
+  /// Neither readable nor end_of_stream while paused; failures at once, and the end of both
+  /// directions if nothing is unread.
   constexpr Verdict while_paused() const {
     if (hinted()) return paused_hint();
     const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
@@ -278,8 +281,8 @@ class Lifecycle {
     return over == Answer::yes ? last(Event::none) : report_and_mute(Event::none);
   }
 
-  /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its own;
-  /// one that must guess may not have been told of it.
+  /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its
+  /// own; one that must guess may not have been told of it.
   constexpr bool must_fetch_error() const {
     return is_socket() && !found_.error_known && (hinted() || !traits_.knows_over);
   }
@@ -336,7 +339,8 @@ class Lifecycle {
   Findings found_;
 };
 
-/// What the kernel is to be asked for, so that exactly the events that can still come wake the loop.
+/// What the kernel is to be asked for, so that exactly the events that can still come wake the
+/// loop.
 constexpr RawInterest raw_interest(const Traits& traits, Interest interest, State state) {
   if (state.over || state.held) return RawInterest::none;
   RawInterest bits = RawInterest::none;
@@ -344,8 +348,8 @@ constexpr RawInterest raw_interest(const Traits& traits, Interest interest, Stat
   if (any(interest, Interest::readable) && !state.ended) {
     bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
-  } else if (any(interest, Interest::peer_closed) && !state.ended && !state.peer_closed_told && socket &&
-             state.mute != Mute::hint) {
+  } else if (any(interest, Interest::peer_closed) && !state.ended && !state.peer_closed_told &&
+             socket && state.mute != Mute::hint) {
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }
   if (any(interest, Interest::writable)) bits |= RawInterest::out;

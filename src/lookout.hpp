@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// When to look again at a condition that no kernel call can wait for: a queue of (time, registration).
+// When to look again at a condition that no kernel call can wait for: a queue of (time,
+// registration).
 #pragma once
 
 #include <algorithm>

@@ -118,9 +118,9 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent event = batch_[i];
     Slot* slot = table_.find(event.token);
-    // Nothing has been unwatched since the wait: what is reported for a token that names nothing, or
-    // for a slot outside the set, is a registration that could not be removed (its descriptor was
-    // closed first, and a duplicate keeps it alive).
+    // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
+    // or for a slot outside the set, is a registration that could not be removed (its descriptor
+    // was closed first, and a duplicate keeps it alive).
     if (slot == nullptr || slot->installed == RawInterest::none) {
       stale = true;
       continue;
@@ -133,7 +133,8 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
 
 /// Looks at all streams of the batch before the first handler runs, so that what a handler does to
 /// another watch's stream has the same effect whether the backend looks or is told by the kernel.
-/// Where a hang-up or error shows, the look takes the code out of the kernel, and is left to dispatch.
+/// Where a hang-up or error shows, the look takes the code out of the kernel, and is left to
+/// dispatch.
 void ReactorCore::look_ahead() {
   const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
   for (std::uint32_t i = 0; i < batch_size_ && batch_size_ > 1; ++i) {
@@ -145,7 +146,7 @@ void ReactorCore::look_ahead() {
     if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
         probe(slot, Probe::inbound, found)) {
       slot.inbound = found.inbound;
-      slot.pending_error = found.error;  // it failed after the wait
+      if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
   }
 }
@@ -165,6 +166,12 @@ bool ReactorCore::dispatch_one(Token token) {
   if (slot == nullptr) return false;  // unwatched by a handler of this turn
   const RawReady ready = std::exchange(slot->ready, RawReady::none);
   if (slot->closed) return false;
+  // Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
+  // given out again, it could go on being reported for ever. Once in 256 reports the backend is asked.
+  if (++slot->reports == 0 && is_gone(install(token.slot, slot->installed))) {
+    note_closed(token.slot);
+    return false;
+  }
   return slot->stream ? tell_stream(token.slot, *slot, ready)
                       : tell_readiness(token.slot, *slot, ready);
 }
@@ -199,8 +206,8 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
       if (verdict.state.over) table_.drop_handle(slot.handle, index);
     } else {
       note_change(index);
-      if (before.mute == Mute::none && (verdict.state.mute == Mute::hint ||
-                                        (verdict.state.mute == Mute::all && !can_edge_)))
+      if (before.mute == Mute::none &&
+          (verdict.state.mute == Mute::hint || (verdict.state.mute == Mute::all && !can_edge_)))
         look_later(index);
     }
   }
@@ -213,8 +220,8 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   return true;
 }
 
-/// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns out
-/// to have been closed.
+/// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns
+/// out to have been closed.
 bool ReactorCore::decide(Slot& slot, Findings& found, Verdict& verdict) {
   while (true) {
     verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
@@ -314,7 +321,9 @@ Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options
   error = backend ? std::error_code{} : std::make_error_code(std::errc::invalid_argument);
   core_ = std::make_shared<ReactorCore>(std::move(backend), options);
 }
-Reactor::~Reactor() { core_->close(); }
+Reactor::~Reactor() {
+  core_->close();
+}
 
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
                      std::error_code& error) {
@@ -324,7 +333,9 @@ StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler, std::error_code& error) {
   return StreamWatch{core_->watch(handle, interest, std::move(handler), true, error)};
 }
-std::size_t Reactor::run(std::error_code& error) { return core_->run(std::nullopt, false, error); }
+std::size_t Reactor::run(std::error_code& error) {
+  return core_->run(std::nullopt, false, error);
+}
 std::size_t Reactor::run_once(std::error_code& error) {
   return core_->run(std::nullopt, true, error);
 }
@@ -368,8 +379,12 @@ std::size_t Reactor::poll() {
   return throwing("pollux::Reactor::poll", [&](std::error_code& error) { return poll(error); });
 }
 
-void Reactor::stop() noexcept { core_->stop(); }
-void Reactor::wake() noexcept { core_->wake(); }
+void Reactor::stop() noexcept {
+  core_->stop();
+}
+void Reactor::wake() noexcept {
+  core_->wake();
+}
 
 std::string_view Reactor::backend_name() const noexcept {
   return core_->backend() != nullptr ? core_->backend()->name() : std::string_view{};

@@ -16,6 +16,11 @@
 
 namespace pollux::detail {
 
+/// A backend's word that a registration has gone with its descriptor.
+inline bool is_gone(const std::error_code& error) {
+  return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
+}
+
 class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -35,8 +40,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void close() noexcept;
 
   // Turns.
-  /// Runs turns until stop(), until `deadline` (none: for ever), or, with `once`, until a handler has
-  /// been called or wake() was.
+  /// Runs turns until stop(), until `deadline` (none: for ever), or, with `once`, until a handler
+  /// has been called or wake() was.
   std::size_t run(std::optional<time_point> deadline, bool once, std::error_code& error);
   time_point deadline_after(std::chrono::nanoseconds duration) const;
   void stop() noexcept;
@@ -51,9 +56,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
-  Traits traits(const Slot& slot) const noexcept {
-    return {slot.kind, knows_fin_, knows_over_};
-  }
+  Traits traits(const Slot& slot) const noexcept { return {slot.kind, knows_fin_, knows_over_}; }
   std::error_code install(std::uint32_t index, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
   void note_change(std::uint32_t index) noexcept;
@@ -87,9 +90,9 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
   Lookout lookout_;                     ///< slots to look at again, later
 
-  std::vector<RawEvent> batch_;      ///< this turn's reports, one a slot after merge()
+  std::vector<RawEvent> batch_;  ///< this turn's reports, one a slot after merge()
   std::uint32_t batch_size_ = 0;
-  bool woken_ = false;                  ///< this turn's wait was woken
+  bool woken_ = false;  ///< this turn's wait was woken
   bool running_ = false;
   std::uint32_t calling_ = Slot::none;  ///< the slot whose handler is running
   bool calling_ended_ = false;          ///< and which ended meanwhile

@@ -10,15 +10,6 @@
 
 namespace pollux::detail {
 
-namespace {
-
-/// The kernel's word that a registration has gone with its descriptor.
-bool is_gone(const std::error_code& error) {
-  return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
-}
-
-}  // namespace
-
 ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : backend_{std::move(backend)}, options_{options} {
   if (!backend_) return;
@@ -39,15 +30,16 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   if (error) return {};
 
   const std::uint32_t other = table_.by_handle(handle);
-  // The kernel tells whether a number still means what is watched under it, but only of what is in its
-  // set; of what is outside just now, nobody can tell.
+  // The kernel tells whether a number still means what is watched under it, but only of what is in
+  // its set; of what is outside just now, nobody can tell.
   if (other != Slot::none && table_.slot(other).installed == RawInterest::none) {
     error = std::make_error_code(std::errc::file_exists);
     return {};
   }
-  changed_.reserve(table_.size() + 1);
+  // So that note_change() never allocates.
+  const std::size_t slots = table_.size() + WatchTable::chunk_size;
+  if (changed_.capacity() < slots) changed_.reserve(2 * slots);
   const Token token = table_.acquire(handle);
-  changed_.reserve(table_.size());  // so that note_change() never allocates
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
   slot.kind = kind;
@@ -148,8 +140,8 @@ RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
     const RawInterest bits = raw_interest(traits(slot), slot.interest, slot.state);
     return any(bits, RawInterest::edge) && !can_edge_ ? RawInterest::none : bits;
   }
-  // A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up and
-  // error cannot be asked away, and would turn the loop for ever.
+  // A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up
+  // and error cannot be asked away, and would turn the loop for ever.
   RawInterest bits = RawInterest::none;
   if (any(slot.interest, Interest::readable)) bits |= RawInterest::in;
   if (any(slot.interest, Interest::writable)) bits |= RawInterest::out;
@@ -166,9 +158,9 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
 
 void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.installed == RawInterest::none) return;
-  // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a duplicate
-  // alive, something that merge() will come upon.
+  if (slot.installed == RawInterest::none || !backend_) return;
+  // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a
+  // duplicate alive, something that merge() will come upon.
   static_cast<void>(install(index, RawInterest::none));
   slot.installed = RawInterest::none;
 }
@@ -237,8 +229,8 @@ void ReactorCore::look_again_due() {
 }
 
 std::error_code ReactorCore::rebuild() {
-  // What was closed under its watch must not be put into the new set: the number may be another file's
-  // by now. The old set still knows.
+  // What was closed under its watch must not be put into the new set: the number may be another
+  // file's by now. The old set still knows.
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     const Slot& slot = table_.slot(i);
     if (slot.used && slot.installed != RawInterest::none && is_gone(install(i, slot.installed)))

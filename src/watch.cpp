@@ -25,7 +25,9 @@ WatchBase& WatchBase::operator=(WatchBase&& other) noexcept {
   return *this;
 }
 
-WatchBase::~WatchBase() { reset(); }
+WatchBase::~WatchBase() {
+  reset();
+}
 
 void WatchBase::set_interest(Interest interest) {
   std::error_code error;
@@ -47,7 +49,8 @@ Interest WatchBase::interest() const noexcept {
 
 void WatchBase::reset() noexcept {
   // Emptied first: the handler that is destroyed with the registration may own this very object.
-  if (const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr)) core->unwatch(token_);
+  if (const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr))
+    core->unwatch(token_);
 }
 
 }  // namespace detail

@@ -9,14 +9,14 @@ Token WatchTable::acquire(NativeHandle handle) {
   const auto position = static_cast<std::size_t>(handle);
   if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, Slot::none);
   if (free_ == Slot::none) {
-    chunks_.push_back(std::make_unique<Slot[]>(mask + 1));
+    chunks_.push_back(std::make_unique<Slot[]>(chunk_size));
     // Lowest index first: the table stays dense.
-    for (std::uint32_t i = mask + 1; i-- > 0;) {
+    for (std::uint32_t i = chunk_size; i-- > 0;) {
       Slot& fresh = chunks_.back()[i];
       fresh.next = free_;
       free_ = size_ + i;
     }
-    size_ += mask + 1;
+    size_ += chunk_size;
   }
   const std::uint32_t index = free_;
   Slot& taken = slot(index);
@@ -28,7 +28,8 @@ Token WatchTable::acquire(NativeHandle handle) {
 
 void WatchTable::release(std::uint32_t index) noexcept {
   Slot& freed = slot(index);
-  AnyHandler handler = std::move(freed.handler);  // its captures may unwatch others on their way out
+  AnyHandler handler =
+      std::move(freed.handler);  // its captures may unwatch others on their way out
   const std::uint32_t generation = freed.generation + 1;
   const bool changed = freed.changed;
   drop_handle(freed.handle, index);

@@ -2,6 +2,7 @@
 // The registrations of one reactor: slots that never move, found by token, and by handle.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -13,35 +14,40 @@
 
 namespace pollux::detail {
 
-/// One registration. What it is asked for and where it is in its life live here; what the kernel was
-/// last told is `installed`.
+/// One registration. What it is asked for and where it is in its life live here; what the kernel
+/// was last told is `installed`.
 struct Slot {
   static constexpr std::uint32_t none = 0xFFFFFFFF;
 
   AnyHandler handler;
   NativeHandle handle{};
   std::uint32_t generation = 0;
-  std::uint32_t next = none;   ///< in the list of free slots
-  int pending_error = 0;       ///< taken from the kernel by a probe, and not yet reported
+  std::uint32_t next = none;  ///< in the list of free slots
+  int pending_error = 0;      ///< taken from the kernel by a probe, and not yet reported
   bool used : 1 = false;
   bool stream : 1 = false;
-  bool changed : 1 = false;    ///< in ReactorCore's list of changed slots; outlives the registration
-  bool closed : 1 = false;     ///< its descriptor was closed under it: it hears nothing more
+  bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
+  bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
   Interest interest = Interest::none;
   RawInterest installed = RawInterest::none;
-  RawReady ready = RawReady::none;         ///< reported by this turn's wait, not yet dispatched
-  Inbound inbound = Inbound::unknown;      ///< found by this turn's look
+  RawReady ready = RawReady::none;     ///< reported by this turn's wait, not yet dispatched
+  Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamKind kind = StreamKind::socket;
   State state;
-  std::uint8_t backoff = 0;    ///< how often in a row a look has told nothing new
+  std::uint8_t reports = 0;    ///< dispatched to it, modulo 256
+  std::uint8_t backoff = 0;  ///< how often in a row a look has told nothing new
 };
 
-/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A slot
-/// that is given out again has another generation, so that what was meant for the old one is told apart.
+/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A
+/// slot that is given out again has another generation, so that what was meant for the old one is
+/// told apart.
 class WatchTable {
  public:
-  /// A slot for `handle`; its token names it until release(). May throw std::bad_alloc, and then has
-  /// changed nothing; nothing else here throws.
+  /// By how many slots the table grows.
+  static constexpr std::uint32_t chunk_size = 256;
+
+  /// A slot for `handle`; its token names it until release(). May throw std::bad_alloc, and then
+  /// has changed nothing; nothing else here throws.
   Token acquire(NativeHandle handle);
   /// Forgets the slot. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
@@ -66,8 +72,8 @@ class WatchTable {
   void drop_handle(NativeHandle handle, std::uint32_t index) noexcept;
 
  private:
-  static constexpr std::uint32_t shift = 8;
-  static constexpr std::uint32_t mask = (1u << shift) - 1;
+  static constexpr std::uint32_t shift = std::countr_zero(chunk_size);
+  static constexpr std::uint32_t mask = chunk_size - 1;
 
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   std::uint32_t size_ = 0;

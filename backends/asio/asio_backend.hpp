@@ -8,8 +8,8 @@
 
 namespace pollux {
 
-/// A backend on standalone Asio, with an io_context of its own. Null and an error if the process is out
-/// of descriptors.
+/// A backend on standalone Asio, with an io_context of its own. Null and an error if the process is
+/// out of descriptors.
 std::unique_ptr<Backend> make_asio_backend(std::error_code& error);
 
 }  // namespace pollux

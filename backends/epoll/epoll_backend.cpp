@@ -16,7 +16,9 @@ namespace pollux {
 
 namespace {
 
-std::error_code last_error() { return {errno, std::system_category()}; }
+std::error_code last_error() {
+  return {errno, std::system_category()};
+}
 
 std::uint32_t to_native(RawInterest interest) {
   std::uint32_t events = 0;  // EPOLLHUP and EPOLLERR are always reported (epoll_ctl(2))
@@ -87,7 +89,8 @@ class EpollBackend final : public Backend {
     const int set = ::epoll_create1(EPOLL_CLOEXEC);
     if (set < 0) return last_error();
     // Edge-triggered, so that it never has to be read: each write is a new edge.
-    if (const auto error = control(set, EPOLL_CTL_ADD, wake_.handle(), EPOLLIN | EPOLLET, wake_token)) {
+    if (const auto error =
+            control(set, EPOLL_CTL_ADD, wake_.handle(), EPOLLIN | EPOLLET, wake_token)) {
       ::close(set);
       return error;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Plain poll(2), as every POSIX system has it. No POLLRDHUP, on Linux either: what the lifecycle needs
-// beyond in and out, it finds by probes.
+// Plain poll(2), as every POSIX system has it. No POLLRDHUP, on Linux either: what the lifecycle
+// needs beyond in and out, it finds by probes.
 #include "poll_backend.hpp"
 
 #include <cerrno>
@@ -40,12 +40,17 @@ class PollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge))
-      return std::make_error_code(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return std::make_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::size_t position = find(handle);
     if (position == 0 || entries_[position].token != token)
       return std::make_error_code(std::errc::no_such_file_or_directory);
+    if (from == to) {  // asks whether the number still is the file that it was
+      std::error_code error;
+      if (identify(handle, error) == entries_[position].identity && !error) return {};
+      remove(position);
+      return std::make_error_code(std::errc::no_such_file_or_directory);
+    }
     if (to == RawInterest::none) {
       remove(position);
     } else {
@@ -72,7 +77,8 @@ class PollBackend final : public Backend {
       if (position >= polled_.size()) position = 1;
       const short events = polled_[position].revents;
       if ((events & POLLNVAL) != 0) {
-        // Closed under its watch: forgotten, as epoll's set does by itself. Another takes its place.
+        // Closed under its watch: forgotten, as epoll's set does by itself. Another takes its
+        // place.
         remove(position);
         --left;
         continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A backend on standalone Asio, and the one header that names Asio: for a reactor on an io_context of
-// the application's own. Costs only those who include it; pollux itself does not need Asio to be used.
+// A backend on standalone Asio, and the one header that names Asio: for a reactor on an io_context
+// of the application's own. Costs only those who include it; pollux itself does not need Asio to be
+// used.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +28,9 @@ namespace pollux {
 
 namespace detail {
 
-/// One registration: up to three waits, each of which Asio completes once. Every outstanding wait holds
-/// a share, so that a completion that comes late finds an entry without an owner, and not a dead one.
+/// One registration: up to three waits, each of which Asio completes once. Every outstanding wait
+/// holds a share, so that a completion that comes late finds an entry without an owner, and not a
+/// dead one.
 class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
  public:
   using Queue = std::deque<std::shared_ptr<AsioEntry>>;
@@ -57,8 +59,8 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   bool active() const noexcept { return reported_ != nullptr; }
   const HandleIdentity& identity() const noexcept { return identity_; }
 
-  /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed any
-  /// more stays, and its completion is not reported.
+  /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed
+  /// any more stays, and its completion is not reported.
   void arm(RawInterest interest) {
     interest_ = interest;
     if (any(interest, RawInterest::in)) arm(Wait::wait_read);
@@ -109,9 +111,9 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   Queue* reported_;  ///< null once removed
 };
 
-/// Where entries end whose descriptor was closed before it was removed. Asio could only remove them by
-/// number, which by now may be another's, and with a duplicate alive epoll still holds a pointer to
-/// Asio's state for them: it must stay, as long as the context does.
+/// Where entries end whose descriptor was closed before it was removed. Asio could only remove them
+/// by number, which by now may be another's, and with a duplicate alive epoll still holds a pointer
+/// to Asio's state for them: it must stay, as long as the context does.
 class AsioGraveyard : public asio::execution_context::service {
  public:
   using key_type = AsioGraveyard;
@@ -270,7 +272,7 @@ class AsioBackend final : public Backend {
   WakeHandle wake_handle_;
   std::unique_ptr<asio::io_context> own_;  ///< null on an application's context
   asio::io_context* context_;
-  AsioEntry::Queue reported_;                    ///< complete, not yet handed out
+  AsioEntry::Queue reported_;                     ///< complete, not yet handed out
   std::vector<std::shared_ptr<AsioEntry>> told_;  ///< handed out by the last wait
   std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;
   std::shared_ptr<AsioEntry> wake_;
@@ -278,11 +280,12 @@ class AsioBackend final : public Backend {
 
 }  // namespace detail
 
-/// A backend that runs on `context`, for Reactor{std::unique_ptr<Backend>}: the reactor's waits run the
-/// context, and with it the application's own handlers; what those throw leaves run*(). `context` must
-/// outlive the reactor, and nobody else may run it meanwhile. Null and an error if the process is out
-/// of descriptors. In one program there must be one Asio: link a static pollux that has its own asio
-/// backend only where both are compiled against the same version and settings of Asio.
+/// A backend that runs on `context`, for Reactor{std::unique_ptr<Backend>}: the reactor's waits run
+/// the context, and with it the application's own handlers; what those throw leaves run*().
+/// `context` must outlive the reactor, and nobody else may run it meanwhile. Null and an error if
+/// the process is out of descriptors. In one program there must be one Asio: link a static pollux
+/// that has its own asio backend only where both are compiled against the same version and settings
+/// of Asio.
 inline std::unique_ptr<Backend> make_asio_backend(asio::io_context& context,
                                                   std::error_code& error) {
   auto backend = std::make_unique<detail::AsioBackend>(&context, error);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one header for a porter: what a backend is asked for, and what it answers.
-// A backend brings raw readiness in the kernel's words and judges nothing; every decision about what
-// that readiness means for a connection is made once, above it (docs/adding-a-backend.md).
+// A backend brings raw readiness in the kernel's words and judges nothing; every decision about
+// what that readiness means for a connection is made once, above it (docs/adding-a-backend.md).
 #pragma once
 
 #include <chrono>
@@ -20,10 +20,10 @@ using NativeHandle = std::uintptr_t;
 using NativeHandle = int;
 #endif
 
-/// Names one registration, for as long as it lasts. The backend keeps it and hands it back with each
-/// event, both halves unchanged. `slot` is small and dense and may serve as an index; it is given out
-/// again, and `generation` then differs. Slot 0xFFFFFFFF is never used: it is free for a backend's own
-/// wake handle.
+/// Names one registration, for as long as it lasts. The backend keeps it and hands it back with
+/// each event, both halves unchanged. `slot` is small and dense and may serve as an index; it is
+/// given out again, and `generation` then differs. Slot 0xFFFFFFFF is never used: it is free for a
+/// backend's own wake handle.
 struct Token {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
@@ -37,15 +37,15 @@ enum class RawInterest : std::uint8_t {
   in = 1,     ///< readable, or its end
   out = 2,    ///< writable
   rdhup = 4,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
-  hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it stands
-              ///< alone, as the empty interest of a registration that must stay alive. Where a kernel
-              ///< watches nothing for it, the backend keeps one hidden bit armed.
+  hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
+            ///< stands alone, as the empty interest of a registration that must stay alive. Where a
+            ///< kernel watches nothing for it, the backend keeps one hidden bit armed.
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
 };
 
-/// What the kernel reported, in the kernel's words. `in` and `out` are promises (level: for as long as
-/// they hold); the others are as good as reports() says.
+/// What the kernel reported, in the kernel's words. `in` and `out` are promises (level: for as long
+/// as they hold); the others are as good as reports() says.
 enum class RawReady : std::uint8_t { none = 0, in = 1, out = 2, rdhup = 4, hup = 8, err = 16 };
 
 constexpr RawInterest operator|(RawInterest a, RawInterest b) noexcept {
@@ -54,8 +54,12 @@ constexpr RawInterest operator|(RawInterest a, RawInterest b) noexcept {
 constexpr RawReady operator|(RawReady a, RawReady b) noexcept {
   return static_cast<RawReady>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
-constexpr RawInterest& operator|=(RawInterest& a, RawInterest b) noexcept { return a = a | b; }
-constexpr RawReady& operator|=(RawReady& a, RawReady b) noexcept { return a = a | b; }
+constexpr RawInterest& operator|=(RawInterest& a, RawInterest b) noexcept {
+  return a = a | b;
+}
+constexpr RawReady& operator|=(RawReady& a, RawReady b) noexcept {
+  return a = a | b;
+}
 
 /// Whether `bits` has any bit of `wanted`.
 constexpr bool any(RawInterest bits, RawInterest wanted) noexcept {
@@ -65,8 +69,8 @@ constexpr bool any(RawReady bits, RawReady wanted) noexcept {
   return (static_cast<unsigned>(bits) & static_cast<unsigned>(wanted)) != 0;
 }
 
-/// One report: `ready` is what is true now for the registration named by `token`. Two reports for one
-/// token in one wait are allowed.
+/// One report: `ready` is what is true now for the registration named by `token`. Two reports for
+/// one token in one wait are allowed.
 struct RawEvent {
   Token token;
   RawReady ready = RawReady::none;
@@ -88,8 +92,8 @@ class Timeout {
   /// The duration; meaningless if is_infinite().
   constexpr nanoseconds duration() const noexcept { return duration_; }
 
-  /// For poll() and its kin: milliseconds, rounded up so that a wait never ends early, clamped to what
-  /// an int holds (the core waits again after 24 days); −1 is infinite.
+  /// For poll() and its kin: milliseconds, rounded up so that a wait never ends early, clamped to
+  /// what an int holds (the core waits again after 24 days); −1 is infinite.
   constexpr int poll_ms() const noexcept {
     if (is_infinite()) return -1;
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(
@@ -107,17 +111,17 @@ static_assert(Timeout::zero().poll_ms() == 0 && Timeout::infinite().poll_ms() ==
 static_assert(Timeout{std::chrono::nanoseconds{1}}.poll_ms() == 1);
 static_assert(Timeout{std::chrono::hours{24 * 365}}.poll_ms() == INT_MAX);
 
-/// What a wait came back with: `count` reports at the front of the span, and whether wake() had been
-/// called. An error is the kernel's; nothing was reported then.
+/// What a wait came back with: `count` reports at the front of the span, and whether wake() had
+/// been called. An error is the kernel's; nothing was reported then.
 struct WaitResult {
   std::uint32_t count = 0;
   bool woken = false;
   std::error_code error;
 };
 
-/// Six functions. Registrations are level-triggered and persistent: a kernel that reports once is asked
-/// again at the start of the *next* wait. A backend never closes, reads or configures a handle it was
-/// given, never merges or filters reports, and neither logs nor aborts.
+/// Six functions. Registrations are level-triggered and persistent: a kernel that reports once is
+/// asked again at the start of the *next* wait. A backend never closes, reads or configures a
+/// handle it was given, never merges or filters reports, and neither logs nor aborts.
 ///
 /// All members but wake() are called by the loop's thread only.
 class Backend {
@@ -130,35 +134,38 @@ class Backend {
   /// Its name, in lower case: also that of its folder, and of its rows in tests and benches.
   virtual std::string_view name() const noexcept = 0;
 
-  /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a plain
-  /// `in` means bytes; with `hup` that bit says that both directions are over. Whatever is missing here
-  /// but reported all the same is taken as a hint to look.
+  /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
+  /// plain `in` means bytes; with `hup` that bit says that both directions are over. Whatever is
+  /// missing here but reported all the same is taken as a hint to look.
   virtual RawReady reports() const noexcept = 0;
 
-  /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from` is
-  /// what the last successful call asked for. Atomic: on error the old interest still holds.
+  /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`
+  /// is what the last successful call asked for. Atomic: on error the old interest still holds.
+  ///
+  /// `from` equal to `to` asks whether the registration is still there and changes nothing.
   ///
   /// Adding must refuse what cannot be watched: `bad_file_descriptor` for what is not open,
-  /// `operation_not_permitted` for files, directories and their like, `file_exists` for a handle that is
-  /// registered already. A registration whose handle was closed in the meantime is gone by itself; the
-  /// number may be registered anew, and what is asked about the old token afterwards answers
-  /// `no_such_file_or_directory` or `bad_file_descriptor`. pollux/backend_support.hpp has a helper for
-  /// kernels that do none of this.
+  /// `operation_not_permitted` for files, directories and their like, `file_exists` for a handle
+  /// that is registered already. A registration whose handle was closed in the meantime is gone by
+  /// itself; the number may be registered anew, and what is asked about the old token afterwards
+  /// answers `no_such_file_or_directory` or `bad_file_descriptor`. pollux/backend_support.hpp has a
+  /// helper for kernels that do none of this.
   virtual std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                        Token token) = 0;
 
-  /// Waits until something can be reported, wake() is called, or the timeout has passed; fills the front
-  /// of `out`. May come back early with nothing, for no reason (a signal, for instance): deadlines are
-  /// the core's. What does not fit is reported by the next waits, and nothing starves. Throws nothing of
-  /// its own; what foreign code running inside the wait throws (a handler on an application's own
-  /// `asio::io_context`) passes through.
+  /// Waits until something can be reported, wake() is called, or the timeout has passed; fills the
+  /// front of `out`. May come back early with nothing, for no reason (a signal, for instance):
+  /// deadlines are the core's. What does not fit is reported by the next waits, and nothing
+  /// starves. Throws nothing of its own; what foreign code running inside the wait throws (a
+  /// handler on an application's own `asio::io_context`) passes through.
   virtual WaitResult wait(std::span<RawEvent> out, Timeout timeout) = 0;
 
-  /// Makes the wait that is running, or else the next one, come back with `woken`. Any thread may call
-  /// it, and a signal handler; calls may fall together, and none is lost.
+  /// Makes the wait that is running, or else the next one, come back with `woken`. Any thread may
+  /// call it, and a signal handler; calls may fall together, and none is lost.
   virtual void wake() noexcept = 0;
 
-  /// Forgets every registration and starts on a new kernel object. On error everything is as before.
+  /// Forgets every registration and starts on a new kernel object. On error everything is as
+  /// before.
   virtual std::error_code reset() = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For backends whose kernel leaves something out: who may be watched, and a handle to wake a wait with.
-// Applications have no need of it.
+// For backends whose kernel leaves something out: who may be watched, and a handle to wake a wait
+// with. Applications have no need of it.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 
 namespace pollux {
 
-/// Which open file a descriptor number stands for, as far as the system tells. Equal identities of one
-/// number at two times mean: not closed and reused in between. (Linux gives all eventfds and their like
-/// one inode, so a number that went from one eventfd to another looks unchanged.)
+/// Which open file a descriptor number stands for, as far as the system tells. Equal identities of
+/// one number at two times mean: not closed and reused in between. (Linux gives all eventfds and
+/// their like one inode, so a number that went from one eventfd to another looks unchanged.)
 struct HandleIdentity {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -22,9 +22,9 @@ struct HandleIdentity {
 };
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
-/// `operation_not_permitted` for what is always ready and so never worth waiting for (regular files,
-/// directories, block devices, and on Linux those character devices that epoll refuses: /dev/null,
-/// /dev/zero, /dev/urandom). Any thread.
+/// `operation_not_permitted` for what is always ready and so never worth waiting for (regular
+/// files, directories, block devices, and on Linux those character devices that epoll refuses:
+/// /dev/null, /dev/zero, /dev/urandom). Any thread.
 HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd

@@ -9,12 +9,14 @@
 
 namespace pollux {
 
-/// What a watch is asked to report. Failures and hang-up of a stream watch are reported in any case.
+/// What a watch is asked to report. Failures and hang-up of a stream watch are reported in any
+/// case.
 enum class Interest : std::uint8_t {
   none = 0,
   readable = 1,
   writable = 2,
-  peer_closed = 4,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
+  peer_closed =
+      4,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
 };
 
 constexpr Interest operator|(Interest a, Interest b) noexcept {
@@ -26,8 +28,12 @@ constexpr Interest operator&(Interest a, Interest b) noexcept {
 constexpr Interest operator~(Interest a) noexcept {
   return static_cast<Interest>(~static_cast<unsigned>(a) & 7u);
 }
-constexpr Interest& operator|=(Interest& a, Interest b) noexcept { return a = a | b; }
-constexpr Interest& operator&=(Interest& a, Interest b) noexcept { return a = a & b; }
+constexpr Interest& operator|=(Interest& a, Interest b) noexcept {
+  return a = a | b;
+}
+constexpr Interest& operator&=(Interest& a, Interest b) noexcept {
+  return a = a & b;
+}
 
 /// Whether `set` has any bit of `wanted`.
 constexpr bool any(Interest set, Interest wanted) noexcept {
@@ -64,31 +70,33 @@ enum class Event : std::uint8_t {
 constexpr Event operator|(Event a, Event b) noexcept {
   return static_cast<Event>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
-constexpr Event& operator|=(Event& a, Event b) noexcept { return a = a | b; }
+constexpr Event& operator|=(Event& a, Event b) noexcept {
+  return a = a | b;
+}
 constexpr bool any(Event set, Event wanted) noexcept {
   return (static_cast<unsigned>(set) & static_cast<unsigned>(wanted)) != 0;
 }
 
-/// What a stream watch is told in one call of its handler: one event or several. Whoever handles more
-/// than one takes them in the order of the members below, `writable` last.
+/// What a stream watch is told in one call of its handler: one event or several. Whoever handles
+/// more than one takes them in the order of the members below, `writable` last.
 class StreamEvent {
  public:
   explicit StreamEvent(Event events, std::error_code error = {}) noexcept
       : events_{events}, error_{error} {}
 
-  /// Early notice, once: the peer has sent its FIN, although bytes may still be unread and nobody may be
-  /// reading. Only with Interest::peer_closed; never after end_of_stream.
+  /// Early notice, once: the peer has sent its FIN, although bytes may still be unread and nobody
+  /// may be reading. Only with Interest::peer_closed; never after end_of_stream.
   bool peer_closed() const noexcept { return any(events_, Event::peer_closed); }
   /// At least one byte can be read. Never stands for the end.
   bool readable() const noexcept { return any(events_, Event::readable); }
   /// Once: the inbound side has ended and every byte before has been read; a read returns 0 now.
   /// Writing goes on for as long as the peer reads.
   bool end_of_stream() const noexcept { return any(events_, Event::end_of_stream); }
-  /// Once, with hangup: the connection failed, and this is why. False (no error) otherwise. The code was
-  /// taken from the kernel: a later SO_ERROR, recv or send will not tell it again.
+  /// Once, with hangup: the connection failed, and this is why. False (no error) otherwise. The
+  /// code was taken from the kernel: a later SO_ERROR, recv or send will not tell it again.
   const std::error_code& error() const noexcept { return error_; }
-  /// Once, the last event: both directions are over, and nothing follows. The descriptor has already
-  /// left the kernel's set; it is still open, and still yours to close.
+  /// Once, the last event: both directions are over, and nothing follows. The descriptor has
+  /// already left the kernel's set; it is still open, and still yours to close.
   bool hangup() const noexcept { return any(events_, Event::hangup); }
   /// A write will make progress, or fail at once. Never beside or after hangup.
   bool writable() const noexcept { return any(events_, Event::writable); }
@@ -105,13 +113,14 @@ class StreamEvent {
 
 /// How soon peer_closed comes on a given stream watch.
 enum class PeerClosedLatency : std::uint8_t {
-  immediate,    ///< with the FIN: the kernel reports it
-  probed,       ///< at once if nothing is unread, else found by looking at the TCP state: at every event
-                ///< of that watch, and on a timer that backs off to ReactorOptions::probe_interval_max
+  immediate,  ///< with the FIN: the kernel reports it
+  probed,  ///< at once if nothing is unread, else found by looking at the TCP state: at every event
+           ///< of that watch, and on a timer that backs off to ReactorOptions::probe_interval_max
   after_drain,  ///< at once if nothing is unread, else when the last byte has been read (AF_UNIX)
 };
 
-/// "readable end_of_stream", "error(connection reset) hangup": for logs, traces and tests. Any thread.
+/// "readable end_of_stream", "error(connection reset) hangup": for logs, traces and tests. Any
+/// thread.
 std::string to_string(const StreamEvent& event);
 std::string to_string(Event events);
 /// "readable|writable", "none".

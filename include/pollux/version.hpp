@@ -9,7 +9,8 @@
 
 namespace pollux {
 
-/// The version of the library that is linked, for comparison with POLLUX_VERSION_STRING. Any thread.
+/// The version of the library that is linked, for comparison with POLLUX_VERSION_STRING. Any
+/// thread.
 const char* version() noexcept;
 
 }  // namespace pollux

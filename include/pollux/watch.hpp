@@ -14,7 +14,8 @@ namespace detail {
 
 class ReactorCore;
 
-/// What both kinds of watch are: a registration that ends with the object. All members: loop thread.
+/// What both kinds of watch are: a registration that ends with the object. All members: loop
+/// thread.
 class WatchBase {
  public:
   WatchBase() noexcept = default;
@@ -22,11 +23,12 @@ class WatchBase {
   WatchBase& operator=(WatchBase&& other) noexcept;
   ~WatchBase();
 
-  /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost at
-  /// most one system call; only a watch that is outside the kernel's set (a readiness watch without
-  /// interest, a stream watch held with unread bytes) is put back at once, and that alone can fail with
-  /// the kernel's error. Errc::watch_closed for an empty watch and for one whose descriptor was closed
-  /// under it; Errc::reactor_closed if the reactor is gone. After hangup it has no effect.
+  /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost
+  /// at most one system call; only a watch that is outside the kernel's set (a readiness watch
+  /// without interest, a stream watch held with unread bytes) is put back at once, and that alone
+  /// can fail with the kernel's error. Errc::watch_closed for an empty watch and for one whose
+  /// descriptor was closed under it; Errc::reactor_closed if the reactor is gone. After hangup it
+  /// has no effect.
   void set_interest(Interest interest);
   void set_interest(Interest interest, std::error_code& error) noexcept;
 
@@ -34,7 +36,8 @@ class WatchBase {
   Interest interest() const noexcept;
 
   /// Ends the registration: the handler is not called any more, not even inside this turn. The
-  /// descriptor stays open. May be called by the watch's own handler, and after the reactor is gone.
+  /// descriptor stays open. May be called by the watch's own handler, and after the reactor is
+  /// gone.
   void reset() noexcept;
 
   /// Whether this object holds a registration: true from watch() to reset(), also after hangup.
@@ -50,8 +53,8 @@ class WatchBase {
 
 }  // namespace detail
 
-/// A plain registration: readable, writable, as a foreign library or an eventfd wants it. Hang-up and
-/// error wake whichever of the two was asked for; nothing is probed or consumed. Made by
+/// A plain registration: readable, writable, as a foreign library or an eventfd wants it. Hang-up
+/// and error wake whichever of the two was asked for; nothing is probed or consumed. Made by
 /// Reactor::watch(). Does not own the descriptor: unwatch first, close then.
 class Watch : public detail::WatchBase {
  public:

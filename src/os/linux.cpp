@@ -42,8 +42,8 @@ PeerFin probe_peer_fin(NativeHandle handle) noexcept {
 }
 
 bool can_watch_device(NativeHandle handle) noexcept {
-  // poll(2) calls /dev/null, /dev/zero and /dev/urandom always ready; epoll alone says which devices
-  // can be waited for. Asked once, when such a device is registered.
+  // poll(2) calls /dev/null, /dev/zero and /dev/urandom always ready; epoll alone says which
+  // devices can be waited for. Asked once, when such a device is registered.
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
   if (set < 0) return true;  // short of descriptors: no reason to call the device unfit
   epoll_event nothing{};

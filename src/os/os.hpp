@@ -11,8 +11,8 @@
 
 namespace pollux::detail::os {
 
-/// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted` for
-/// files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
+/// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted`
+/// for files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
 StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept;
 
 /// One probe's answer. `gone`: the handle is not open any more, or not what it was.
@@ -23,12 +23,12 @@ struct Answer {
   bool gone = false;
 };
 
-/// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no byte;
-/// on Linux a failure that it comes upon is taken out of the kernel.
+/// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no
+/// byte; on Linux a failure that it comes upon is taken out of the kernel.
 Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept;
 
-/// A send of zero bytes: it fails with EPIPE exactly when the outbound side is over, and sends nothing.
-/// Takes a pending failure, as the peek does.
+/// A send of zero bytes: it fails with EPIPE exactly when the outbound side is over, and sends
+/// nothing. Takes a pending failure, as the peek does.
 Answer<Outbound> probe_outbound(NativeHandle handle) noexcept;
 
 /// Whether the peer's FIN has arrived, from the TCP state; changes nothing.
@@ -41,6 +41,8 @@ int take_error(NativeHandle handle, StreamKind kind) noexcept;
 bool can_watch_device(NativeHandle handle) noexcept;
 
 /// The system's number as an error code.
-inline std::error_code error_code(int error) noexcept { return {error, std::system_category()}; }
+inline std::error_code error_code(int error) noexcept {
+  return {error, std::system_category()};
+}
 
 }  // namespace pollux::detail::os

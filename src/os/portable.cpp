@@ -29,9 +29,13 @@ WakeHandle::WakeHandle(std::error_code& error) noexcept : read_{-1}, write_{-1} 
 
 namespace detail::os {
 
-PeerFin probe_peer_fin(NativeHandle) noexcept { return PeerFin::untellable; }
+PeerFin probe_peer_fin(NativeHandle) noexcept {
+  return PeerFin::untellable;
+}
 
-bool can_watch_device(NativeHandle handle) noexcept { return ::isatty(handle) != 0; }
+bool can_watch_device(NativeHandle handle) noexcept {
+  return ::isatty(handle) != 0;
+}
 
 }  // namespace detail::os
 

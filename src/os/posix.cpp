@@ -26,9 +26,9 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
     error = detail::os::error_code(errno);
     return {};
   }
-  const bool always_ready =
-      S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode) ||
-      (S_ISCHR(status.st_mode) && !detail::os::can_watch_device(handle));
+  const bool always_ready = S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ||
+                            S_ISBLK(status.st_mode) ||
+                            (S_ISCHR(status.st_mode) && !detail::os::can_watch_device(handle));
   if (always_ready) {
     error = detail::os::error_code(EPERM);  // what epoll_ctl(2) says
     return {};
@@ -66,7 +66,8 @@ StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept {
   int value = 0;
   socklen_t size = sizeof value;
   if (::getsockopt(handle, SOL_SOCKET, SO_TYPE, &value, &size) == 0) {
-    // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has none.
+    // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
+    // none.
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
     size = sizeof value;
     if (::getsockopt(handle, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0)
@@ -88,7 +89,9 @@ StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept {
 
 namespace {
 
-bool is_gone(int error) noexcept { return error == EBADF || error == ENOTSOCK; }
+bool is_gone(int error) noexcept {
+  return error == EBADF || error == ENOTSOCK;
+}
 
 Answer<Inbound> peek(NativeHandle handle) noexcept {
   char byte;
@@ -108,8 +111,8 @@ Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
   // Counted after the look: bytes that a writer left before it hung up are seen.
   if (::ioctl(handle, FIONREAD, &unread) != 0) return {Inbound::empty, 0, true};
   if (unread > 0) return {Inbound::bytes};
-  // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means that
-  // another reader was faster.
+  // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means
+  // that another reader was faster.
   const short end = kind == StreamKind::terminal ? POLLHUP | POLLIN : POLLHUP;
   return {(look.revents & end) != 0 ? Inbound::end : Inbound::empty};
 }

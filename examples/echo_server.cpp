@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// An echo server that gets half-close right: it answers everything it was sent, also what came
+// right before the peer's FIN, and never reads faster than the peer takes the answers. Usage:
+// echo_server [port]; without one, or with 0, the system chooses. Prints the port.
+#include <cstdio>
+#include <cstdlib>
+#include <list>
+#include <string>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <pollux/pollux.hpp>
+
+using pollux::Interest;
+
+struct Client {
+  int fd;
+  std::string unsent = {};
+  bool ended = false;
+  pollux::StreamWatch watch = {};
+};
+
+void serve(pollux::Reactor& reactor, int listener) {
+  std::list<Client> clients;
+  const auto accepting = reactor.watch(listener, Interest::readable, [&](pollux::Readiness) {
+    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+    if (fd < 0) return;  // gone again before we came
+    const auto client = clients.insert(clients.end(), Client{fd});
+    client->watch = reactor.watch_stream(fd, Interest::readable, [&, client](const auto& event) {
+      auto& [socket, unsent, ended, watch] = *client;
+      char buffer[4096];
+      if (event.readable())
+        if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
+          unsent.append(buffer, size_t(n));
+      if (event.end_of_stream()) ended = true;  // and every byte before it has been read
+      if (const auto n = ::send(socket, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
+        unsent.erase(0, size_t(n));
+      if (!event.hangup() &&
+          !(ended && unsent.empty()))  // back-pressure: answer first, then read on
+        return watch.set_interest(unsent.empty() ? Interest::readable : Interest::writable);
+      watch.reset();  // unwatch first, close then
+      ::close(socket);
+      clients.erase(client);
+    });
+  });
+  reactor.run();
+}
+
+int main(int argc, char** argv) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(listener, generic, size) != 0 || ::listen(listener, 128) != 0 ||
+      ::getsockname(listener, generic, &size) != 0) {
+    std::perror("echo_server");
+    return 1;
+  }
+  std::printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
+  std::fflush(stdout);
+
+  pollux::Reactor reactor;
+  serve(reactor, listener);
+}
