@@ -32,7 +32,7 @@ enum class Probe : std::uint8_t {
 
 enum class Inbound : std::uint8_t { unknown, bytes, empty, end, failed };
 enum class Outbound : std::uint8_t { unknown, open, over, failed };
-/// `closed`: the connection is gone from the protocol's tables, by FINs both ways or by a reset.
+/// `closed`: the connection is gone from the protocol's tables, and a reset cannot be ruled out.
 /// `untellable`: this stream's protocol has no such state (AF_UNIX), or the system does not show
 /// it.
 enum class PeerFin : std::uint8_t { unknown, not_received, received, closed, untellable };
@@ -165,24 +165,17 @@ class Lifecycle {
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
+    if (!saw(RawReady::out) || !any(interest_, Interest::writable) || !hinted())
+      return report(events);
     // Beside a hang-up a write makes no progress, and its error belongs behind the bytes.
-    bool may_write = true;
-    if (saw(RawReady::out) && any(interest_, Interest::writable) && hinted()) {
-      if (traits_.knows_over) {
-        may_write = !saw(RawReady::hup);
-      } else if (is_socket()) {
-        // A foreign hup may be a mere half-close. The protocol's state tells them apart and
-        // disturbs nothing; where there is none, a zero send does.
-        if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
-        if (found_.peer_fin == PeerFin::untellable) {
-          if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
-          may_write = found_.outbound == Outbound::open;
-        } else {
-          may_write = found_.peer_fin != PeerFin::closed;
-        }
-      }
-    }
-    return report(events, may_write);
+    if (!is_socket()) return report(events, false);
+    if (traits_.knows_over) return report(events, !saw(RawReady::hup));
+    // A foreign hup may be a mere half-close: a zero send tells. It would take the error of a
+    // reset, though, so where the protocol has a state to ask, that goes first.
+    if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
+    if (found_.peer_fin == PeerFin::closed) return report(events, false);
+    if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
+    return report(events, found_.outbound == Outbound::open);
   }
 
   constexpr Verdict reading_end() const {

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -22,6 +23,15 @@ WakeHandle::WakeHandle(std::error_code& error) noexcept
 
 namespace detail::os {
 
+namespace {
+
+bool has_pending_error(NativeHandle handle) noexcept {
+  pollfd look{handle, 0, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & POLLERR) != 0;
+}
+
+}  // namespace
+
 PeerFin probe_peer_fin(NativeHandle handle) noexcept {
   // The state is the first byte of tcp_info; the kernel fills as much as fits (tcp(7)). Any other
   // protocol refuses the level (AF_UNIX: EOPNOTSUPP).
@@ -35,7 +45,8 @@ PeerFin probe_peer_fin(NativeHandle handle) noexcept {
     case TCP_TIME_WAIT:
       return PeerFin::received;
     case TCP_CLOSE:
-      return PeerFin::closed;
+      // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is.
+      return has_pending_error(handle) ? PeerFin::closed : PeerFin::received;
     default:
       return PeerFin::not_received;
   }
