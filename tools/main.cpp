@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The `pollux` command. Exit status: 0, or 1 if something is not as it must be, or 2 for bad usage.
+#include <cerrno>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <pollux/version.hpp>
+
+#include "backends_command.hpp"
+#include "options.hpp"
+#include "trace_command.hpp"
+
+namespace {
+
+using namespace pollux::tools;
+
+constexpr int bad_usage = 2;
+
+int run(int argc, char** argv) {
+  CLI::App app{"pollux: an event loop that tells the same story on every backend"};
+  app.name("pollux");
+  app.set_version_flag("--version", "pollux " POLLUX_VERSION_STRING);
+  app.require_subcommand(0, 1);
+
+  std::string format = "table";
+  TraceOptions options;
+  const auto add_list = [](CLI::App* command, const char* name, std::vector<std::string>& to,
+                           const char* help) {
+    command->add_option(name, to, help)->delimiter(',')->allow_extra_args(false);
+  };
+
+  CLI::App* backends =
+      app.add_subcommand("backends", "List the backends: what each can tell, what runs here");
+  CLI::App* trace =
+      app.add_subcommand("trace", "Play every scenario on every backend, side by side");
+  for (CLI::App* command : {backends, trace})
+    command->add_option("--format", format, "table, markdown or json")->capture_default_str();
+  add_list(trace, "--scenario", options.scenarios, "Only these: S1,S9,...");
+  add_list(trace, "--backend", options.backends, "Only these: see `pollux backends`");
+  add_list(trace, "--kind", options.kinds, "Only on these: tcp4, tcp6, unix, pipe, or all");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    throw UsageError{error.what()};
+  }
+  options.format = parse_format(format);
+  if (backends->parsed()) return list_backends(options.format);
+  if (trace->parsed()) return pollux::tools::trace(options);
+  fmt::print("{}", app.help());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = 1;
+  try {
+    status = run(argc, argv);
+    if (std::fflush(stdout) != 0) throw std::system_error{errno, std::generic_category(), "output"};
+  } catch (const UsageError& error) {
+    fmt::print(stderr, "pollux: {} (see pollux --help)\n", error.what());
+    status = bad_usage;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "pollux: {}\n", error.what());
+    status = 1;
+  }
+  return status;
+}
