@@ -339,7 +339,7 @@ constexpr RawInterest raw_interest(const Traits& traits, Interest interest, Stat
   RawInterest bits = RawInterest::none;
   const bool socket = traits.kind == StreamKind::socket;
   if (any(interest, Interest::readable) && !state.ended) {
-    bits |= RawInterest::in;
+    if (traits.kind != StreamKind::pipe_writer) bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
   } else if (any(interest, Interest::peer_closed) && !state.ended && !state.peer_closed_told &&
              socket && state.mute != Mute::hint) {

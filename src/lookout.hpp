@@ -1,47 +1,36 @@
 // SPDX-License-Identifier: MIT
-// When to look again at a condition that no kernel call can wait for: a queue of (time,
-// registration).
+// When to look again at a condition that no kernel call can wait for: slots, by time.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
-#include <vector>
-
-#include <pollux/backend.hpp>
+#include <set>
+#include <utility>
 
 namespace pollux::detail {
 
-/// Empty, and so without any cost, as long as no watch needs it.
+/// Empty, and so without any cost, as long as no watch needs it. A slot is in it at most once, at
+/// the time that the slot remembers.
 class Lookout {
  public:
   using time_point = std::chrono::steady_clock::time_point;
+  static constexpr time_point never = time_point::max();
 
   bool empty() const noexcept { return queue_.empty(); }
-  time_point next() const noexcept { return queue_.front().when; }
+  time_point next() const noexcept { return queue_.begin()->first; }
 
-  void add(time_point when, Token token) {
-    queue_.push_back({when, token});
-    std::push_heap(queue_.begin(), queue_.end(), later);
-  }
+  void add(time_point when, std::uint32_t slot) { queue_.emplace(when, slot); }
+  void remove(time_point when, std::uint32_t slot) noexcept { queue_.erase({when, slot}); }
 
-  /// The next registration whose time has come; it may have ended in the meantime.
-  std::optional<Token> take_due(time_point now) {
-    if (queue_.empty() || queue_.front().when > now) return std::nullopt;
-    std::pop_heap(queue_.begin(), queue_.end(), later);
-    const Token token = queue_.back().token;
-    queue_.pop_back();
-    return token;
+  /// The next slot whose time has come; it stays in until it is removed.
+  std::optional<std::uint32_t> due(time_point now) const noexcept {
+    if (queue_.empty() || queue_.begin()->first > now) return std::nullopt;
+    return queue_.begin()->second;
   }
 
  private:
-  struct Entry {
-    time_point when;
-    Token token;
-  };
-  static bool later(const Entry& a, const Entry& b) noexcept { return a.when > b.when; }
-
-  std::vector<Entry> queue_;
+  std::set<std::pair<time_point, std::uint32_t>> queue_;
 };
 
 }  // namespace pollux::detail

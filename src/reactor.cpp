@@ -99,6 +99,7 @@ std::size_t ReactorCore::turn(Timeout timeout, std::error_code& error) {
     const Timeout look{lookout_.next() - options_.clock()};
     if (look.duration() < timeout.duration()) timeout = look;
   }
+  batch_size_ = 0;
   const WaitResult result = backend_->wait(batch_, timeout);
   woken_ = result.woken;
   error = result.error ? result.error : merge(result.count);
@@ -113,7 +114,6 @@ Timeout ReactorCore::timeout_until(std::optional<time_point> deadline) const {
 }
 
 std::error_code ReactorCore::merge(std::uint32_t count) {
-  batch_size_ = 0;
   bool stale = false;
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent event = batch_[i];
@@ -167,7 +167,8 @@ bool ReactorCore::dispatch_one(Token token) {
   const RawReady ready = std::exchange(slot->ready, RawReady::none);
   if (slot->closed) return false;
   // Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
-  // given out again, it could go on being reported for ever. Once in 256 reports the backend is asked.
+  // given out again, it could go on being reported for ever. Once in 256 reports the backend is
+  // asked.
   if (++slot->reports == 0 && is_gone(install(token.slot, slot->installed))) {
     note_closed(token.slot);
     return false;
@@ -203,12 +204,14 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (verdict.state != before) {
     if (verdict.state.over || verdict.state.held) {
       take_from_kernel(index);
+      cancel_look(index);
       if (verdict.state.over) table_.drop_handle(slot.handle, index);
     } else {
       note_change(index);
       if (before.mute == Mute::none &&
           (verdict.state.mute == Mute::hint || (verdict.state.mute == Mute::all && !can_edge_)))
         look_later(index);
+      if (before.mute != Mute::none && verdict.state.mute == Mute::none) cancel_look(index);
     }
   }
   const bool failed = any(verdict.events, Event::error);

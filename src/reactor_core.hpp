@@ -11,7 +11,6 @@
 
 #include <pollux/reactor.hpp>
 
-#include "lookout.hpp"
 #include "watch_table.hpp"
 
 namespace pollux::detail {
@@ -64,6 +63,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void apply_changes();
   void apply_change(std::uint32_t index);
   void look_later(std::uint32_t index);
+  void cancel_look(std::uint32_t index) noexcept;
   void look_again_due();
   std::error_code rebuild();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Registrations: what is watched, and what the kernel is told about it.
+#include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
@@ -48,6 +50,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
     identify(handle, error);  // outside the kernel's set, but refused like any other
+    if (!error && other != Slot::none) error = std::make_error_code(std::errc::file_exists);
   } else {
     error = install(token.slot, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
@@ -59,7 +62,12 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     return {};
   }
   if (other != Slot::none) note_closed(other);  // or the kernel would have refused
-  table_.put_handle(handle, token.slot);
+  try {
+    table_.put_handle(handle, token.slot);
+  } catch (...) {
+    unwatch(token);
+    throw;
+  }
   slot.handler = std::move(handler);
   return {shared_from_this(), token};
 }
@@ -83,6 +91,7 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
   slot->backoff = 0;
+  cancel_look(token.slot);
   if (any(interest, Interest::readable)) slot->state.held = false;
 
   const RawInterest now = wanted(*slot);
@@ -115,6 +124,7 @@ void ReactorCore::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
   take_from_kernel(token.slot);
+  cancel_look(token.slot);
   if (calling_ == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
     table_.drop_handle(slot->handle, token.slot);
@@ -175,6 +185,7 @@ void ReactorCore::note_change(std::uint32_t index) noexcept {
 void ReactorCore::note_closed(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   table_.drop_handle(slot.handle, index);
+  cancel_look(index);
   slot.closed = true;
   slot.installed = RawInterest::none;
 }
@@ -213,18 +224,24 @@ void ReactorCore::look_later(std::uint32_t index) {
   std::chrono::nanoseconds interval = options_.probe_interval_min;
   for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i) interval *= 2;
   if (slot.backoff < 60) ++slot.backoff;
-  lookout_.add(options_.clock() + std::min(interval, options_.probe_interval_max),
-               table_.token(index));
+  cancel_look(index);
+  slot.look_at = options_.clock() + std::min(interval, options_.probe_interval_max);
+  lookout_.add(slot.look_at, index);
+}
+
+void ReactorCore::cancel_look(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.look_at == Lookout::never) return;
+  lookout_.remove(std::exchange(slot.look_at, Lookout::never), index);
 }
 
 void ReactorCore::look_again_due() {
   if (lookout_.empty()) return;
   const time_point now = options_.clock();
-  while (const std::optional<Token> token = lookout_.take_due(now)) {
-    Slot* slot = table_.find(*token);
-    if (slot == nullptr || slot->closed) continue;
-    slot->state.mute = Mute::none;  // asked for again, and muted again if it tells nothing new
-    note_change(token->slot);
+  while (const std::optional<std::uint32_t> index = lookout_.due(now)) {
+    cancel_look(*index);
+    table_.slot(*index).state.mute = Mute::none;  // asked again, and muted if it tells nothing new
+    note_change(*index);
   }
 }
 

@@ -6,8 +6,6 @@
 namespace pollux::detail {
 
 Token WatchTable::acquire(NativeHandle handle) {
-  const auto position = static_cast<std::size_t>(handle);
-  if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, Slot::none);
   if (free_ == Slot::none) {
     chunks_.push_back(std::make_unique<Slot[]>(chunk_size));
     // Lowest index first: the table stays dense.
@@ -44,8 +42,10 @@ std::uint32_t WatchTable::by_handle(NativeHandle handle) const noexcept {
   return handle >= 0 && position < by_handle_.size() ? by_handle_[position] : Slot::none;
 }
 
-void WatchTable::put_handle(NativeHandle handle, std::uint32_t index) noexcept {
-  by_handle_[static_cast<std::size_t>(handle)] = index;
+void WatchTable::put_handle(NativeHandle handle, std::uint32_t index) {
+  const auto position = static_cast<std::size_t>(handle);
+  if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, Slot::none);
+  by_handle_[position] = index;
 }
 
 void WatchTable::drop_handle(NativeHandle handle, std::uint32_t index) noexcept {

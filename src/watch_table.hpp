@@ -11,6 +11,7 @@
 #include <pollux/handler.hpp>
 
 #include "lifecycle.hpp"
+#include "lookout.hpp"
 
 namespace pollux::detail {
 
@@ -34,8 +35,9 @@ struct Slot {
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamKind kind = StreamKind::socket;
   State state;
-  std::uint8_t reports = 0;    ///< dispatched to it, modulo 256
+  std::uint8_t reports = 0;  ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;  ///< how often in a row a look has told nothing new
+  Lookout::time_point look_at = Lookout::never;
 };
 
 /// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A
@@ -46,8 +48,8 @@ class WatchTable {
   /// By how many slots the table grows.
   static constexpr std::uint32_t chunk_size = 256;
 
-  /// A slot for `handle`; its token names it until release(). May throw std::bad_alloc, and then
-  /// has changed nothing; nothing else here throws.
+  /// A slot for `handle`; its token names it until release(). This and put_handle() may throw
+  /// std::bad_alloc, and then have changed nothing; nothing else here throws.
   Token acquire(NativeHandle handle);
   /// Forgets the slot. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
@@ -67,7 +69,8 @@ class WatchTable {
 
   /// The slot last put down for `handle`, or Slot::none.
   std::uint32_t by_handle(NativeHandle handle) const noexcept;
-  void put_handle(NativeHandle handle, std::uint32_t index) noexcept;
+  /// Only for numbers that are open descriptors: the table grows with them.
+  void put_handle(NativeHandle handle, std::uint32_t index);
   /// Forgets `handle` if it still leads to `index`.
   void drop_handle(NativeHandle handle, std::uint32_t index) noexcept;
 

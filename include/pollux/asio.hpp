@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -19,7 +18,7 @@
 
 #include <asio/execution_context.hpp>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
+#include <asio/posix/basic_stream_descriptor.hpp>
 
 #include <pollux/backend.hpp>
 #include <pollux/backend_support.hpp>
@@ -28,12 +27,53 @@ namespace pollux {
 
 namespace detail {
 
+/// Memory for one operation of Asio's, so that waiting again and again allocates nothing.
+class AsioMemory {
+ public:
+  AsioMemory() = default;
+  AsioMemory(const AsioMemory&) = delete;
+  AsioMemory& operator=(const AsioMemory&) = delete;
+
+  void* allocate(std::size_t size) {
+    if (used_ || size > sizeof(bytes_)) return ::operator new(size);
+    used_ = true;
+    return bytes_;
+  }
+  void deallocate(void* memory) noexcept {
+    if (memory == bytes_) {
+      used_ = false;
+    } else {
+      ::operator delete(memory);
+    }
+  }
+
+ private:
+  alignas(std::max_align_t) std::byte bytes_[192];  // Asio 1.22 takes 120 to 136
+  bool used_ = false;
+};
+
+/// What Asio asks for memory by.
+template <class T>
+struct AsioAllocator {
+  using value_type = T;
+
+  explicit AsioAllocator(AsioMemory& from) noexcept : memory{&from} {}
+  template <class U>
+  AsioAllocator(const AsioAllocator<U>& other) noexcept : memory{other.memory} {}  // NOLINT
+
+  T* allocate(std::size_t count) { return static_cast<T*>(memory->allocate(count * sizeof(T))); }
+  void deallocate(T* allocated, std::size_t) noexcept { memory->deallocate(allocated); }
+  friend bool operator==(const AsioAllocator&, const AsioAllocator&) = default;
+
+  AsioMemory* memory;
+};
+
 /// One registration: up to three waits, each of which Asio completes once. Every outstanding wait
 /// holds a share, so that a completion that comes late finds an entry without an owner, and not a
 /// dead one.
 class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
  public:
-  using Queue = std::deque<std::shared_ptr<AsioEntry>>;
+  using Queue = std::vector<std::shared_ptr<AsioEntry>>;
 
   AsioEntry(asio::io_context& context, Token token, Queue& reported)
       : descriptor_{context}, token_{token}, reported_{&reported} {}
@@ -80,14 +120,25 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   }
 
  private:
-  using Wait = asio::posix::stream_descriptor::wait_type;
+  using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+  using Wait = Descriptor::wait_type;
+
+  /// What Asio calls when a wait completes. Asio gives the memory back before it calls or drops it.
+  struct Completion {
+    std::shared_ptr<AsioEntry> entry;
+    Wait wait;
+
+    using allocator_type = AsioAllocator<std::byte>;
+    allocator_type get_allocator() const noexcept {
+      return allocator_type{entry->memory_[static_cast<std::size_t>(wait)]};
+    }
+    void operator()(const std::error_code& error) const { entry->completed(wait, error); }
+  };
 
   void arm(Wait wait) {
     bool& outstanding = outstanding_[static_cast<std::size_t>(wait)];
     if (std::exchange(outstanding, true)) return;
-    descriptor_.async_wait(wait, [self = shared_from_this(), wait](const std::error_code& error) {
-      self->completed(wait, error);
-    });
+    descriptor_.async_wait(wait, Completion{shared_from_this(), wait});
   }
 
   void completed(Wait wait, const std::error_code& error) {
@@ -102,12 +153,13 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
     ready_ |= bit;
   }
 
-  asio::posix::stream_descriptor descriptor_;
+  Descriptor descriptor_;
   Token token_;
   HandleIdentity identity_;
   RawInterest interest_ = RawInterest::none;
   RawReady ready_ = RawReady::none;
   std::array<bool, 3> outstanding_{};
+  std::array<AsioMemory, 3> memory_;
   Queue* reported_;  ///< null once removed
 };
 
@@ -183,9 +235,9 @@ class AsioBackend final : public Backend {
     for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
     }
     WaitResult result;
-    while (result.count < out.size() && !reported_.empty()) {
-      std::shared_ptr<AsioEntry> entry = std::move(reported_.front());
-      reported_.pop_front();
+    std::size_t handed_out = 0;
+    while (result.count < out.size() && handed_out < reported_.size()) {
+      std::shared_ptr<AsioEntry> entry = std::move(reported_[handed_out++]);
       if (!entry->active()) continue;
       const RawReady ready = entry->take_ready();
       if (entry == wake_) {
@@ -196,6 +248,7 @@ class AsioBackend final : public Backend {
       }
       told_.push_back(std::move(entry));
     }
+    reported_.erase(reported_.begin(), reported_.begin() + static_cast<std::ptrdiff_t>(handed_out));
     return result;
   }
 
@@ -272,8 +325,8 @@ class AsioBackend final : public Backend {
   WakeHandle wake_handle_;
   std::unique_ptr<asio::io_context> own_;  ///< null on an application's context
   asio::io_context* context_;
-  AsioEntry::Queue reported_;                     ///< complete, not yet handed out
-  std::vector<std::shared_ptr<AsioEntry>> told_;  ///< handed out by the last wait
+  AsioEntry::Queue reported_;  ///< complete, not yet handed out
+  AsioEntry::Queue told_;      ///< handed out by the last wait
   std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;
   std::shared_ptr<AsioEntry> wake_;
 };

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 

@@ -78,12 +78,6 @@ void connect_to(const Handle& handle, Address address) {
     fail("connect");
 }
 
-/// What reset_connection() and play_dead() must not have to wait for: small segments go out at once.
-void no_delay(const Handle& handle) {
-  const int on = 1;
-  check(::setsockopt(handle.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-}
-
 }  // namespace
 
 void Handle::close() noexcept {
@@ -105,7 +99,8 @@ std::string_view to_string(PairKind kind) noexcept {
 }
 
 Handle make_socket(PairKind kind) {
-  return Handle{check(::socket(family(kind), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
+  return Handle{
+      check(::socket(family(kind), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
 }
 
 Handle make_listener(PairKind kind) {
@@ -161,8 +156,8 @@ Pair make_pair(PairKind kind) {
     errno = ETIMEDOUT;
     fail("connect");
   }
-  no_delay(local);
-  no_delay(peer);
+  set_no_delay(local);
+  set_no_delay(peer);
   return {std::move(local), std::move(peer)};
 }
 
@@ -195,9 +190,15 @@ std::size_t fill(const Handle& handle) {
   return total;
 }
 
-void shutdown_read(const Handle& handle) { check(::shutdown(handle.get(), SHUT_RD), "SHUT_RD"); }
-void shutdown_write(const Handle& handle) { check(::shutdown(handle.get(), SHUT_WR), "SHUT_WR"); }
-void shutdown_both(const Handle& handle) { check(::shutdown(handle.get(), SHUT_RDWR), "SHUT_RDWR"); }
+void shutdown_read(const Handle& handle) {
+  check(::shutdown(handle.get(), SHUT_RD), "SHUT_RD");
+}
+void shutdown_write(const Handle& handle) {
+  check(::shutdown(handle.get(), SHUT_WR), "SHUT_WR");
+}
+void shutdown_both(const Handle& handle) {
+  check(::shutdown(handle.get(), SHUT_RDWR), "SHUT_RDWR");
+}
 
 void reset_connection(Handle& handle) {
   const linger at_once{1, 0};
@@ -214,6 +215,11 @@ void play_dead(const Handle& handle) {
 
 Handle duplicate(const Handle& handle) {
   return Handle{check(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "dup")};
+}
+
+void set_no_delay(const Handle& handle) {
+  const int on = 1;
+  check(::setsockopt(handle.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
 }
 
 std::size_t open_descriptors() {

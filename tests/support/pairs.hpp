@@ -82,9 +82,13 @@ void shutdown_both(const Handle& handle);
 /// Closes with a reset: SO_LINGER zero on TCP. On AF_UNIX a close with unread bytes is one: the
 /// caller sees to those.
 void reset_connection(Handle& handle);
-/// From now on the kernel drops every packet that arrives for this TCP socket: to its peer it is dead.
+/// From now on the kernel drops every packet that arrives for this TCP socket: to its peer it is
+/// dead.
 void play_dead(const Handle& handle);
 Handle duplicate(const Handle& handle);
+
+/// Small segments go out at once (TCP_NODELAY); make_pair() does it for both ends.
+void set_no_delay(const Handle& handle);
 
 /// How many descriptors this process has open.
 std::size_t open_descriptors();

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// The steady state allocates nothing: a turn, a report, a change of interest.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <pollux/pollux.hpp>
+
+#include "support/pairs.hpp"
+
+namespace {
+
+std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> allocated_bytes{0};
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  ++allocations;
+  allocated_bytes += size;
+  size = (size + alignment - 1) / alignment * alignment;
+  if (void* memory = std::aligned_alloc(alignment, size != 0 ? size : alignment)) return memory;
+  throw std::bad_alloc{};
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return allocate(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace pollux::support {
+
+namespace {
+
+constexpr int turns = 1000;
+
+/// How many allocations `turn` makes once it has been made often enough.
+template <class Turn>
+std::uint64_t allocations_of(Turn turn) {
+  for (int i = 0; i < 10; ++i) turn();
+  const std::uint64_t before = allocations;
+  for (int i = 0; i < turns; ++i) turn();
+  return allocations - before;
+}
+
+class SteadyState : public testing::TestWithParam<std::string_view> {
+ protected:
+  Reactor reactor{GetParam()};
+  Pair pair = make_pair(PairKind::tcp4);
+  int calls = 0;
+};
+
+TEST_P(SteadyState, OfAReadableStreamAllocatesNothing) {
+  StreamWatch watch = reactor.watch_stream(pair.local.get(), Interest::readable,
+                                           [this](const StreamEvent& e) { calls += e.readable(); });
+  write_bytes(pair.peer, "x");
+  EXPECT_EQ(allocations_of([&] { reactor.run_once(); }), 0u);
+  EXPECT_EQ(calls, turns + 10);
+}
+
+TEST_P(SteadyState, OfAReadinessWatchAllocatesNothing) {
+  Watch watch = reactor.watch(pair.local.get(), Interest::readable | Interest::writable,
+                              [this](Readiness r) { calls += r.writable(); });
+  EXPECT_EQ(allocations_of([&] { reactor.run_once(); }), 0u);
+  EXPECT_EQ(calls, turns + 10);
+}
+
+TEST_P(SteadyState, OfPingAndPongAllocatesNothing) {
+  StreamWatch local =
+      reactor.watch_stream(pair.local.get(), Interest::readable, [this](const StreamEvent&) {
+        read_bytes(pair.local, 1);
+        write_bytes(pair.local, "x");
+        ++calls;
+      });
+  StreamWatch peer =
+      reactor.watch_stream(pair.peer.get(), Interest::readable, [this](const StreamEvent&) {
+        read_bytes(pair.peer, 1);
+        write_bytes(pair.peer, "x");
+      });
+  write_bytes(pair.peer, "x");
+  EXPECT_EQ(allocations_of([&] { reactor.run_once(); }), 0u);
+  EXPECT_GT(calls, turns / 3);
+}
+
+TEST_P(SteadyState, WithInterestGoingBackAndForthAllocatesNothing) {
+  StreamWatch watch = reactor.watch_stream(pair.local.get(), Interest::none,
+                                           [this](const StreamEvent&) { ++calls; });
+  write_bytes(pair.peer, "x");
+  const std::uint64_t made = allocations_of([&] {
+    watch.set_interest(Interest::readable | Interest::writable);
+    reactor.run_once();
+    watch.set_interest(Interest::none);
+    reactor.poll();
+  });
+  EXPECT_EQ(made, 0u);
+  EXPECT_EQ(calls, turns + 10);
+}
+
+std::vector<std::string_view> backend_names() {
+  std::vector<std::string_view> names;
+  for (const BackendInfo& info : backends()) names.push_back(info.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(, SteadyState, testing::ValuesIn(backend_names()),
+                         [](const auto& row) { return std::string{row.param}; });
+
+TEST(Refusals, OfANumberThatIsNotOpenCostNoMemory) {
+  for (const BackendInfo& info : backends()) {
+    Reactor reactor{info.name};
+    const std::uint64_t before = allocated_bytes;
+    std::error_code error;
+    EXPECT_FALSE(reactor.watch(
+        10'000'000, Interest::readable, [](Readiness) {}, error));
+    EXPECT_EQ(error, std::errc::bad_file_descriptor);
+    EXPECT_LT(allocated_bytes - before, 1'000'000u) << info.name;
+  }
+}
+
+TEST(SmallHandlers, LiveInPlace) {
+  struct {
+    int a = 1, b = 2, c = 3;
+  } numbers;
+  int sum = 0;
+  const std::uint64_t before = allocations;
+  Handler<int> handler{[&sum, numbers](int more) { sum += numbers.a + more; }};
+  Handler<int> moved{std::move(handler)};
+  const int argument = 41;
+  moved.call(&argument);
+  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(sum, 42);
+}
+
+TEST(BigHandlers, AreAllocatedOnceAndNotMovedAgain) {
+  struct {
+    int numbers[100] = {1};
+  } big;
+  const std::uint64_t before = allocations;
+  Handler<int> handler{[big](int) { EXPECT_EQ(big.numbers[0], 1); }};
+  Handler<int> moved{std::move(handler)};
+  EXPECT_EQ(allocations, before + 1);
+}
+
+}  // namespace
+
+}  // namespace pollux::support

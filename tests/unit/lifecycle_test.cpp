@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: MIT
+// The state machine alone: every question it can be asked, with every answer that its probes can
+// give, against the rules of docs/contract.md.
+#include "lifecycle.hpp"
+
+#include <array>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+namespace pollux::detail {
+
+namespace {
+
+constexpr int some_error = 5;
+
+constexpr std::array all_kinds{StreamKind::socket, StreamKind::pipe_reader, StreamKind::pipe_writer,
+                               StreamKind::terminal};
+constexpr std::array all_inbound{Inbound::bytes, Inbound::empty, Inbound::end, Inbound::failed};
+constexpr std::array all_outbound{Outbound::open, Outbound::over, Outbound::failed};
+constexpr std::array all_peer_fin{PeerFin::not_received, PeerFin::received, PeerFin::closed,
+                                  PeerFin::untellable};
+
+/// What one step is asked.
+struct Question {
+  Traits traits;
+  Interest interest = Interest::none;
+  State state;
+  Findings found;
+
+  bool saw(RawReady bits) const { return any(found.ready, bits); }
+  bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  bool wants(Interest bits) const { return any(interest, bits); }
+  bool is_socket() const { return traits.kind == StreamKind::socket; }
+  bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
+  bool is_reading() const { return wants(Interest::readable) && !state.ended && !is_pipe_writer(); }
+  bool is_settled() const { return state.over || state.held; }
+  /// A plain `in` means bytes.
+  bool believes_in() const { return traits.knows_fin && traits.kind != StreamKind::terminal; }
+};
+
+/// For whoever has to find out why: the numbers are those of the enumerations.
+std::ostream& operator<<(std::ostream& out, const Question& q) {
+  return out << "kind " << static_cast<int>(q.traits.kind) << " knows_fin " << q.traits.knows_fin
+             << " knows_over " << q.traits.knows_over << ", interest " << to_string(q.interest)
+             << ", ended " << q.state.ended << " told " << q.state.peer_closed_told << " over "
+             << q.state.over << " held " << q.state.held << " mute "
+             << static_cast<int>(q.state.mute) << ", ready " << static_cast<int>(q.found.ready)
+             << ", inbound " << static_cast<int>(q.found.inbound) << " outbound "
+             << static_cast<int>(q.found.outbound) << " peer_fin "
+             << static_cast<int>(q.found.peer_fin) << " error_known " << q.found.error_known
+             << " error " << q.found.error;
+}
+
+/// Where one line of questions and answers ended.
+struct Leaf {
+  Question first;  ///< before any probe
+  Findings found;  ///< with the answers to all probes
+  Verdict verdict;
+  unsigned asked = 0;  ///< the probes, as bits
+  bool looked_ahead = false;
+
+  bool tells(Event bits) const { return any(verdict.events, bits); }
+  bool has_asked(Probe probe) const { return (asked >> static_cast<unsigned>(probe) & 1u) != 0; }
+  State next() const { return verdict.state; }
+};
+
+/// The name of a broken rule; empty if all is well.
+using Complaint = std::string_view;
+
+/// Nothing ever comes in through a pipe's writing end, and only sockets are asked for a FIN.
+bool can_report(StreamKind kind, RawReady ready) {
+  if (kind == StreamKind::pipe_writer && any(ready, RawReady::in)) return false;
+  return kind == StreamKind::socket || !any(ready, RawReady::rdhup);
+}
+
+/// Calls `visit` for every question: all traits, interests, states and reports.
+template <class Visit>
+void for_each_question(Visit visit) {
+  for (const StreamKind kind : all_kinds) {
+    for (unsigned traits = 0; traits < 4; ++traits) {
+      for (unsigned interest = 0; interest < 8; ++interest) {
+        for (unsigned state = 0; state < 48; ++state) {
+          for (unsigned ready = 0; ready < 32; ++ready) {
+            if (!can_report(kind, static_cast<RawReady>(ready))) continue;
+            visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0},
+                           static_cast<Interest>(interest),
+                           {(state & 1) != 0, (state & 2) != 0, (state & 4) != 0, (state & 8) != 0,
+                            static_cast<Mute>(state / 16)},
+                           {.ready = static_cast<RawReady>(ready)}});
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Follows one question through every answer of every probe that is asked for.
+template <class Visit>
+void follow(Leaf leaf, Visit& visit) {
+  const Question& q = leaf.first;
+  leaf.verdict = Lifecycle{q.traits, q.interest, q.state, leaf.found}.step();
+  const Probe probe = leaf.verdict.probe;
+  if (probe == Probe::none) return visit(leaf, Complaint{});
+  if (leaf.has_asked(probe)) return visit(leaf, "a probe is asked for twice");
+  if (leaf.verdict.events != Event::none)
+    return visit(leaf, "a probe is asked for beside an event");
+  leaf.asked |= 1u << static_cast<unsigned>(probe);
+
+  const auto answered = [&](auto set) {
+    Leaf branch = leaf;
+    set(branch.found);
+    follow(branch, visit);
+  };
+  switch (probe) {
+    case Probe::inbound:
+      for (const Inbound answer : all_inbound)
+        answered([&](Findings& found) {
+          found.inbound = answer;
+          found.error = answer == Inbound::failed ? some_error : 0;
+        });
+      break;
+    case Probe::outbound:
+      for (const Outbound answer : all_outbound)
+        answered([&](Findings& found) {
+          found.outbound = answer;
+          if (answer == Outbound::failed) found.error = some_error;
+        });
+      break;
+    case Probe::peer_fin:
+      for (const PeerFin answer : all_peer_fin)
+        answered([&](Findings& found) { found.peer_fin = answer; });
+      break;
+    case Probe::error:
+      for (const int answer : {0, some_error}) {
+        if (q.is_pipe_writer() && answer == 0) continue;  // there it always has one
+        answered([&](Findings& found) {
+          found.error_known = true;
+          found.error = answer;
+        });
+      }
+      break;
+    case Probe::none:
+      break;
+  }
+}
+
+/// Every leaf there is. Muted streams are not asked as such: whoever is woken all the same is first
+/// made what it was before.
+template <class Visit>
+void for_each_leaf(Visit visit) {
+  for_each_question([&](const Question& question) {
+    if (question.state.mute == Mute::all) return;
+    follow(Leaf{question, question.found, {}, 0, false}, visit);
+    // The reactor may have looked before the turn's first handler ran, and that handler may then
+    // have changed the interest. It looks where no failure shows, and no plain byte is certain.
+    const RawReady worth_a_look = question.traits.knows_fin ? RawReady::rdhup : RawReady::in;
+    if (question.is_settled() || question.state.ended || question.hinted() ||
+        question.is_pipe_writer() || !question.saw(worth_a_look))
+      return;
+    for (const Inbound answer : all_inbound) {
+      Leaf leaf{question, question.found, {}, 1u << static_cast<unsigned>(Probe::inbound), true};
+      leaf.found.inbound = answer;
+      leaf.found.error = answer == Inbound::failed ? some_error : 0;
+      follow(leaf, visit);
+    }
+  });
+}
+
+/// Which of the bits that are up would be reported again.
+RawReady heard(RawReady ready, RawInterest asked) {
+  if (asked == RawInterest::none) return RawReady::none;
+  RawReady filter = RawReady::hup | RawReady::err;
+  if (any(asked, RawInterest::in)) filter |= RawReady::in;
+  if (any(asked, RawInterest::out)) filter |= RawReady::out;
+  if (any(asked, RawInterest::rdhup)) filter |= RawReady::rdhup;
+  return static_cast<RawReady>(static_cast<unsigned>(ready) & static_cast<unsigned>(filter));
+}
+
+// The rules, each over one leaf. They say what must not be; what must be is at the end.
+
+Complaint order_of_life(const Leaf& leaf) {
+  const State before = leaf.first.state;
+  const State next = leaf.next();
+  if (leaf.first.is_settled() && (leaf.verdict.events != Event::none || leaf.asked != 0))
+    return "something follows hangup, or comes from a held stream";
+  if (leaf.first.is_settled() && next != before) return "the dead change their state";
+  if (leaf.tells(Event::hangup) != (next.over && !before.over))
+    return "hangup and the end of life differ";
+  if (leaf.tells(Event::error) && !leaf.tells(Event::hangup)) return "error without hangup";
+  if (leaf.tells(Event::error) != (leaf.found.error != 0 && leaf.tells(Event::hangup)))
+    return "a code without error, or error without a code";
+  if (before.ended && !next.ended) return "the end is taken back";
+  if (before.peer_closed_told && !next.peer_closed_told) return "peer_closed is taken back";
+  if (leaf.tells(Event::end_of_stream) && !next.ended) return "end_of_stream is forgotten";
+  if (leaf.tells(Event::peer_closed) && !next.peer_closed_told && !next.over)
+    return "peer_closed is forgotten";
+  return {};
+}
+
+Complaint bytes_before_the_end(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  const bool bytes_promised = q.believes_in() && q.saw(RawReady::in) && !q.saw(RawReady::rdhup) &&
+                              !q.hinted() && leaf.asked == 0;
+  if (leaf.tells(Event::readable)) {
+    if (!q.is_reading()) return "readable without reading, or after the end";
+    if (leaf.found.inbound != Inbound::bytes && !bytes_promised) return "readable without a byte";
+    if (leaf.tells(Event::end_of_stream | Event::hangup)) return "readable beside the end";
+  }
+  if (leaf.tells(Event::end_of_stream)) {
+    if (q.state.ended) return "end_of_stream twice";
+    if (q.is_pipe_writer()) return "end_of_stream where nothing comes in";
+    if (leaf.found.inbound != Inbound::end) return "end_of_stream without an end";
+  }
+  if (leaf.tells(Event::hangup) && leaf.found.inbound == Inbound::bytes && q.is_reading())
+    return "hangup before the bytes are read";
+  return {};
+}
+
+Complaint pausing(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (q.wants(Interest::readable)) return {};
+  if (leaf.tells(Event::readable)) return "readable while paused";
+  if (leaf.tells(Event::end_of_stream) && !leaf.tells(Event::hangup))
+    return "end_of_stream while paused, and no hangup";
+  if (leaf.next().held && !q.state.held && leaf.found.inbound != Inbound::bytes)
+    return "held with nothing unread";
+  if (leaf.tells(Event::hangup) && !leaf.tells(Event::error) &&
+      leaf.found.inbound == Inbound::bytes)
+    return "the end of both directions, and bytes unread";
+  return {};
+}
+
+Complaint writing(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (!leaf.tells(Event::writable)) return {};
+  if (!q.wants(Interest::writable) || !q.saw(RawReady::out)) return "writable unasked or untrue";
+  if (leaf.tells(Event::hangup)) return "writable beside hangup";
+  if (leaf.next().held) return "writable from a held stream";
+  const bool no_way_out = !q.is_socket() || (q.traits.knows_over && q.saw(RawReady::hup)) ||
+                          leaf.found.outbound == Outbound::over ||
+                          leaf.found.outbound == Outbound::failed;
+  if (q.is_reading() && q.hinted() && leaf.found.inbound == Inbound::bytes && no_way_out)
+    return "writable beside bytes and a hang-up";
+  return {};
+}
+
+Complaint peer_closed_is_the_peers_fin(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (!leaf.tells(Event::peer_closed)) return {};
+  if (!q.wants(Interest::peer_closed)) return "peer_closed unasked";
+  if (q.state.peer_closed_told) return "peer_closed twice";
+  if (q.state.ended) return "peer_closed after end_of_stream";
+  if (leaf.found.peer_fin == PeerFin::not_received) return "peer_closed without a FIN";
+  if (leaf.tells(Event::error) && !leaf.tells(Event::end_of_stream))
+    return "peer_closed where the stream was cut";
+  if (!q.is_socket() || leaf.found.inbound != Inbound::bytes) return {};
+  if (q.traits.knows_fin && !q.saw(RawReady::rdhup)) return "peer_closed that was not reported";
+  const bool guessed = leaf.found.peer_fin == PeerFin::untellable ||
+                       (leaf.found.peer_fin == PeerFin::closed && q.hinted());
+  if (guessed && !q.traits.knows_fin) return "peer_closed is guessed";
+  if (guessed && q.saw(RawReady::err)) return "peer_closed where it may be a reset";
+  return {};
+}
+
+Complaint nothing_is_lost(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (q.is_settled()) return {};
+  const bool bytes = leaf.found.inbound == Inbound::bytes;
+  if (q.is_reading() && bytes && !leaf.tells(Event::readable)) return "bytes are kept back";
+  if (q.is_reading() && leaf.found.inbound == Inbound::end && !leaf.tells(Event::end_of_stream))
+    return "the end is kept back";
+  // What was looked at before another handler paused the stream is said by the hang-up that comes.
+  const bool paused_meanwhile = leaf.looked_ahead && !q.wants(Interest::readable);
+  if (leaf.found.error != 0 && !leaf.tells(Event::error) && !(q.is_reading() && bytes) &&
+      !paused_meanwhile)
+    return "a failure is kept back";
+  const bool may_write = q.wants(Interest::writable) && q.saw(RawReady::out);
+  const bool behind_bytes = bytes && q.hinted();
+  if (may_write && !leaf.tells(Event::writable | Event::hangup) && !behind_bytes)
+    return "room to write is kept back";
+  return {};
+}
+
+/// hangup, without an error, is for both directions: known natively or found by probes.
+Complaint the_end_of_both_directions(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (q.is_settled() || q.is_pipe_writer() || leaf.tells(Event::error)) return {};
+  const bool outbound_over =
+      leaf.found.outbound == Outbound::over || leaf.found.outbound == Outbound::failed;
+  const bool over = !q.is_socket()        ? q.hinted()
+                    : q.traits.knows_over ? q.saw(RawReady::hup)
+                                          : outbound_over;
+  const bool both = over && (q.state.ended || leaf.found.inbound == Inbound::end);
+  if (both && !leaf.tells(Event::hangup)) return "hangup is kept back";
+  if (!both && leaf.tells(Event::hangup)) return "hangup while one direction is open";
+  if (leaf.tells(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
+      (q.hinted() || !q.traits.knows_over))
+    return "hangup without a look at the pending error";
+  const bool paused_behind_bytes =
+      !q.state.ended && !q.wants(Interest::readable) && leaf.found.inbound == Inbound::bytes;
+  if (over && q.hinted() && paused_behind_bytes && !leaf.next().held)
+    return "not held, though over";
+  if (leaf.next().held && !over) return "held while one direction is open";
+  return {};
+}
+
+Complaint a_promise_of_peer_closed(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  const bool wanted = q.wants(Interest::peer_closed) && !q.state.peer_closed_told && !q.state.ended;
+  const bool shown = !q.traits.knows_fin || q.saw(RawReady::rdhup);
+  if (wanted && shown && leaf.found.peer_fin == PeerFin::received &&
+      !leaf.tells(Event::peer_closed | Event::error))
+    return "a FIN is kept back";
+  const bool reported = q.traits.knows_fin && q.saw(RawReady::rdhup) && !q.hinted();
+  if (wanted && reported && leaf.found.inbound == Inbound::bytes && q.is_reading() &&
+      leaf.found.peer_fin != PeerFin::not_received && !leaf.tells(Event::peer_closed))
+    return "a FIN that was reported is kept back";
+  return {};
+}
+
+/// Each probe costs a system call, and some of them take a code out of the kernel.
+Complaint no_needless_probe(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  const bool foreign_hup = q.hinted() && !q.traits.knows_over;
+  if (leaf.has_asked(Probe::inbound) && (q.state.ended || q.is_pipe_writer()))
+    return "looks for bytes where none can be";
+  if (leaf.has_asked(Probe::outbound) && (!q.is_socket() || q.traits.knows_over))
+    return "a zero send for what the backend knows";
+  if (leaf.has_asked(Probe::outbound) && leaf.found.inbound == Inbound::bytes && q.is_reading() &&
+      leaf.found.peer_fin == PeerFin::closed)
+    return "a zero send takes the error of a reset from behind the bytes";
+  if (leaf.has_asked(Probe::peer_fin) &&
+      (!q.is_socket() || !(q.wants(Interest::peer_closed) || foreign_hup)))
+    return "looks for a FIN that nobody asks about";
+  if (leaf.has_asked(Probe::error) && !q.is_socket() && !q.is_pipe_writer())
+    return "fetches an error where none is kept";
+  if (leaf.looked_ahead || q.hinted()) return {};
+  if (leaf.asked != 0 && !q.is_reading() && !q.wants(Interest::peer_closed))
+    return "probes a paused stream for nothing";
+  if (leaf.asked != 0 && q.believes_in() && !q.saw(RawReady::rdhup))
+    return "probes for plain bytes";
+  return {};
+}
+
+Complaint mutes_with_reason(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (leaf.next().mute == q.state.mute) return {};
+  if (leaf.next().mute == Mute::none) return "unmuted by itself";
+  if (leaf.next().mute == Mute::all) {
+    if (!q.hinted()) return "muted without a bit that stays up";
+    if (leaf.tells(Event::readable | Event::writable)) return "muted though there is work to do";
+  } else if (!q.wants(Interest::peer_closed) || q.is_reading() || leaf.tells(Event::peer_closed)) {
+    return "the hint at a FIN is muted for no reason";
+  }
+  return {};
+}
+
+/// What told nothing must not wake the loop again at once, for ever.
+Complaint no_spin(const Leaf& leaf) {
+  if (leaf.verdict.events != Event::none || leaf.looked_ahead) return {};
+  const Question& q = leaf.first;
+  const RawInterest asked = raw_interest(q.traits, q.interest, leaf.next());
+  if (any(asked, RawInterest::edge) || heard(q.found.ready, asked) == RawReady::none) return {};
+  // Somebody else has read what was there: the bit is down by now.
+  if (leaf.found.inbound == Inbound::empty && !q.hinted()) return {};
+  return "wakes the loop again with nothing to tell";
+}
+
+constexpr std::array rules{order_of_life,
+                           bytes_before_the_end,
+                           pausing,
+                           writing,
+                           peer_closed_is_the_peers_fin,
+                           nothing_is_lost,
+                           the_end_of_both_directions,
+                           a_promise_of_peer_closed,
+                           no_needless_probe,
+                           mutes_with_reason,
+                           no_spin};
+
+/// The first leaf that breaks a rule is shown, the others are counted.
+class Complaints {
+ public:
+  void add(const Leaf& leaf, Complaint complaint) {
+    if (complaint.empty() || counts_[complaint]++ != 0) return;
+    Question last = leaf.first;
+    last.found = leaf.found;
+    ADD_FAILURE() << complaint << ": " << last << " -> " << to_string(leaf.verdict.events);
+  }
+  ~Complaints() {
+    for (const auto& [complaint, count] : counts_)
+      std::cout << count << " times: " << complaint << '\n';
+  }
+
+ private:
+  std::map<Complaint, std::uint64_t> counts_;
+};
+
+TEST(Lifecycle, KeepsEveryRuleInEveryStateWithEveryAnswer) {
+  std::uint64_t leaves = 0;
+  Complaints complaints;
+  for_each_leaf([&](const Leaf& leaf, Complaint complaint) {
+    ++leaves;
+    complaints.add(leaf, complaint);
+    if (!complaint.empty()) return;
+    for (const auto rule : rules) complaints.add(leaf, rule(leaf));
+  });
+  std::cout << leaves << " leaves\n";
+  EXPECT_GT(leaves, 100'000u);
+}
+
+/// What the kernel is asked for, for every traits, interest and state.
+Complaint asks_for_what_can_come(const Question& q) {
+  const RawInterest bits = raw_interest(q.traits, q.interest, q.state);
+  if (q.is_settled()) return bits == RawInterest::none ? "" : "the dead stay in the kernel's set";
+  if (bits == RawInterest::none) return "the living are not in the kernel's set";
+  const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_told &&
+                             q.wants(Interest::peer_closed) && q.state.mute != Mute::hint;
+  const bool asks_in = any(bits, RawInterest::in);
+  if (asks_in && q.state.ended) return "asks for bytes after the end";
+  if (asks_in && q.is_pipe_writer()) return "asks for bytes where none can be";
+  if (asks_in && !q.is_reading() && (q.traits.knows_fin || !waits_for_fin))
+    return "asks a paused stream for bytes";
+  if (!asks_in && q.is_reading()) return "does not ask for bytes";
+  const bool asks_rdhup = any(bits, RawInterest::rdhup);
+  if (asks_rdhup && (!q.traits.knows_fin || !q.is_socket())) return "asks for a FIN in vain";
+  if (asks_rdhup && q.state.ended) return "asks for a FIN after the end";
+  if (waits_for_fin && !asks_rdhup && !asks_in) return "does not ask for a FIN";
+  if (any(bits, RawInterest::out) != q.wants(Interest::writable)) return "writable is not out";
+  if (any(bits, RawInterest::edge) != (q.state.mute == Mute::all)) return "an edge is not a mute";
+  const bool others = any(bits, RawInterest::in | RawInterest::out | RawInterest::rdhup);
+  if (any(bits, RawInterest::hup) == others) return "hup does not stand alone, or nothing stands";
+  return {};
+}
+
+TEST(Lifecycle, AsksTheKernelForExactlyWhatCanStillCome) {
+  Complaints complaints;
+  for_each_question([&](const Question& q) {
+    complaints.add(Leaf{q, {}, {}}, asks_for_what_can_come(q));
+  });
+}
+
+/// A stream on which nothing changes any more: its bits stay up, and a probe says the same each
+/// time.
+struct Unchanging {
+  Question question;
+  Findings truth;
+
+  /// One turn of the reactor, as far as it concerns the lifecycle.
+  Event turn() {
+    State& state = question.state;
+    if (state.mute == Mute::all) state.mute = Mute::none;
+    Findings found{.ready =
+                       heard(truth.ready, raw_interest(question.traits, question.interest, state))};
+    while (true) {
+      const Verdict verdict = Lifecycle{question.traits, question.interest, state, found}.step();
+      if (verdict.probe == Probe::none) {
+        state = verdict.state;
+        return verdict.events;
+      }
+      if (verdict.probe == Probe::inbound) found.inbound = truth.inbound;
+      if (verdict.probe == Probe::outbound) found.outbound = truth.outbound;
+      if (verdict.probe == Probe::peer_fin) found.peer_fin = truth.peer_fin;
+      if (verdict.probe == Probe::error) found.error_known = true;
+      const bool fails = verdict.probe == Probe::error || found.inbound == Inbound::failed ||
+                         found.outbound == Outbound::failed;
+      if (fails) found.error = truth.error;
+    }
+  }
+
+  /// Whether the loop comes to rest, or turns by right: bytes are there, or room to write.
+  bool comes_to_rest() {
+    RawInterest before = RawInterest::none;
+    for (int turns = 0; turns < 5; ++turns) {
+      const RawInterest asked = raw_interest(question.traits, question.interest, question.state);
+      if (heard(truth.ready, asked) == RawReady::none) return true;
+      if (any(asked, RawInterest::edge) && asked == before) return true;  // nothing new happens
+      before = asked;
+      if (any(turn(), Event::readable | Event::writable)) return true;
+    }
+    return false;
+  }
+};
+
+TEST(Lifecycle, LetsTheLoopComeToRestWhereNothingHappensAnyMore) {
+  std::uint64_t streams = 0;
+  Complaints complaints;
+  for_each_question([&](const Question& q) {
+    if (q.state.mute != Mute::none || q.is_settled()) return;
+    for (const Inbound inbound : all_inbound) {
+      // Nothing to read is no reason for `in` to stay up, unless it is a failure's bit.
+      if (inbound == Inbound::empty && !q.hinted() && q.saw(RawReady::in | RawReady::rdhup))
+        continue;
+      for (const Outbound outbound : all_outbound) {
+        for (const PeerFin peer_fin : all_peer_fin) {
+          for (const int error : {0, some_error}) {
+            const bool failing =
+                inbound == Inbound::failed || outbound == Outbound::failed || q.is_pipe_writer();
+            if (failing && error == 0) continue;
+            Unchanging stream{q, {q.found.ready, inbound, outbound, peer_fin, false, error}};
+            ++streams;
+            if (!stream.comes_to_rest())
+              complaints.add(Leaf{q, stream.truth, {}}, "the loop turns for ever");
+          }
+        }
+      }
+    }
+  });
+  std::cout << streams << " streams\n";
+  EXPECT_GT(streams, 100'000u);
+}
+
+}  // namespace
+
+}  // namespace pollux::detail

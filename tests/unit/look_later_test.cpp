@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// What no kernel call can wait for: it is looked at again, less and less often, and by no timer
+// when nobody needs one. The streams are real, what the kernel is said to report about them is not.
+#include <gtest/gtest.h>
+#include <pollux/reactor.hpp>
+
+#include "support/pairs.hpp"
+#include "unit/fake_reactor.hpp"
+
+namespace pollux::support {
+
+namespace {
+
+using Intervals = std::vector<std::chrono::nanoseconds>;
+
+Intervals timeouts(const FakeBackend& fake) {
+  Intervals all;
+  for (const Timeout& timeout : fake.waits()) all.push_back(timeout.duration());
+  return all;
+}
+
+/// A paused stream that wants to hear of its peer's FIN, behind a byte that nobody reads, on a
+/// backend that is not told of it.
+struct HiddenFin {
+  explicit HiddenFin(ReactorOptions options = {}) : on{FakeBackend::emulated, false, options} {
+    write_bytes(pair.peer, "x");
+    watch = on.watch_stream(pair.local.get(), Interest::peer_closed, log);
+    on.fake.set_ready(pair.local.get(), RawReady::in);
+  }
+
+  /// The peer's FIN has arrived when this returns.
+  void close_peer() {
+    shutdown_write(pair.peer);
+    Reactor other;
+    StreamWatch look = other.watch_stream(pair.local.get(), Interest::peer_closed, [](auto&&) {});
+    ASSERT_EQ(other.run_once(5s), 1u);
+  }
+
+  /// Between the looks: each asks the kernel for the hint again.
+  Intervals intervals() const {
+    Intervals between;
+    auto last = on.fake.calls().front().when;
+    for (const FakeCall& call : on.fake.calls()) {
+      if (call.to != RawInterest::in || call.when == last) continue;
+      between.push_back(call.when - std::exchange(last, call.when));
+    }
+    return between;
+  }
+
+  Pair pair = make_pair(PairKind::tcp4);
+  Log log;
+  FakeReactor on;
+  StreamWatch watch;
+};
+
+TEST(LookLater, BacksOffFromOneMillisecondToAHundred) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(400ms);
+  EXPECT_EQ(stream.intervals(), (Intervals{1ms, 2ms, 4ms, 8ms, 16ms, 32ms, 64ms, 100ms, 100ms}));
+  EXPECT_EQ(stream.log, Log{});
+}
+
+TEST(LookLater, FindsAFinThatNobodyReports) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.close_peer();
+  stream.on.reactor.run_for(100ms);
+  EXPECT_EQ(stream.log, Log{"peer_closed"});
+}
+
+TEST(LookLater, IsOverWhenThereIsNothingLeftToFind) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.close_peer();
+  stream.on.reactor.run_for(100ms);
+  ASSERT_EQ(stream.log, Log{"peer_closed"});
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
+}
+
+TEST(LookLater, IsOverWhenNobodyAsksAnyMore) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.watch.set_interest(Interest::none);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
+}
+
+TEST(LookLater, IsOverWhenTheWatchHasEnded) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.watch.reset();
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
+}
+
+TEST(LookLater, IsOneTimerAWatchHoweverOftenItsInterestChanges) {
+  HiddenFin stream;
+  for (int i = 0; i < 50; ++i) {
+    stream.watch.set_interest(Interest::peer_closed | Interest::writable);
+    stream.on.reactor.run_for(300us);
+    stream.watch.set_interest(Interest::peer_closed);
+    stream.on.reactor.run_for(300us);
+  }
+  stream.on.reactor.run_for(1s);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1s);
+  // Ten looks, each with the wait before it and the wait that brings the hint.
+  EXPECT_LE(stream.on.fake.waits().size(), 22u);
+}
+
+TEST(LookLater, StartsAnewWithEachChangeOfInterest) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.watch.set_interest(Interest::peer_closed);
+  stream.close_peer();
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.log, Log{"peer_closed"});
+}
+
+TEST(LookLater, TakesItsIntervalsFromTheOptions) {
+  HiddenFin stream{{.probe_interval_min = 10ms, .probe_interval_max = 30ms}};
+  stream.on.reactor.run_for(150ms);
+  EXPECT_EQ(stream.intervals(), (Intervals{10ms, 20ms, 30ms, 30ms, 30ms}));
+}
+
+TEST(LookLater, IsAtEveryTurnWithIntervalsOfZero) {
+  HiddenFin stream{{.probe_interval_min = 0ns, .probe_interval_max = 0ns}};
+  for (int i = 0; i < 10; ++i) stream.on.reactor.poll();
+  stream.close_peer();
+  stream.on.reactor.poll();
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.log, Log{"peer_closed"});
+}
+
+/// A stream on which the kernel keeps an error bit up that is no failure: a notice in the error
+/// queue.
+struct ErrorNotice {
+  explicit ErrorNotice(bool edges) : on{FakeBackend::native, edges} {
+    watch = on.watch_stream(handle, Interest::readable, log);
+    on.fake.set_ready(handle, RawReady::err);
+  }
+
+  Pair pair = make_pair(PairKind::unix_stream);
+  NativeHandle handle = pair.local.get();
+  Log log;
+  FakeReactor on;
+  StreamWatch watch;
+  static constexpr RawInterest level = RawInterest::in | RawInterest::rdhup;
+};
+
+TEST(Edges, MuteABitThatStaysUpWithoutAnyTimer) {
+  ErrorNotice stream{true};
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(stream.on.fake.interest(stream.handle), stream.level | RawInterest::edge);
+  EXPECT_LE(stream.on.fake.waits().size(), 3u) << "once as a level, once as an edge, and then rest";
+  for (const auto timeout : timeouts(stream.on.fake)) EXPECT_EQ(timeout, 1h);
+}
+
+TEST(Edges, GiveWayToLevelsWhenSomethingHappens) {
+  ErrorNotice stream{true};
+  stream.on.reactor.poll();
+  stream.on.reactor.poll();
+  write_bytes(stream.pair.peer, "x");
+  stream.on.fake.set_ready(stream.handle, RawReady::in | RawReady::err);
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.log, Log{"readable"});
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.log, (Log{"readable", "readable"}));
+  EXPECT_EQ(stream.on.fake.interest(stream.handle), stream.level);
+  drain(stream.pair.local);
+  stream.on.fake.set_ready(stream.handle, RawReady::err);
+  stream.on.reactor.poll();
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.on.fake.interest(stream.handle), stream.level | RawInterest::edge);
+  EXPECT_EQ(stream.log, (Log{"readable", "readable"}));
+}
+
+TEST(Edges, WhereThereAreNoneTheWatchLeavesTheSetAndIsLookedAtAgain) {
+  ErrorNotice stream{false};
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.on.fake.interest(stream.handle), stream.level);
+  stream.on.fake.interrupt();
+  stream.on.reactor.poll();
+  EXPECT_EQ(stream.on.fake.interest(stream.handle), RawInterest::none);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(10s);
+  EXPECT_LE(stream.on.fake.waits().size(), 2 * (100u + 8)) << "a wait to the look, and one with it";
+
+  write_bytes(stream.pair.peer, "x");
+  stream.on.fake.set_ready(stream.handle, RawReady::in | RawReady::err);
+  EXPECT_EQ(stream.on.reactor.run_once(100ms), 1u);
+  EXPECT_EQ(stream.log, Log{"readable"});
+}
+
+TEST(Edges, AreAskedForOnlyOnceWhereThereAreNone) {
+  ErrorNotice stream{false};
+  stream.on.reactor.run_for(1s);
+  int asked = 0;
+  for (const FakeCall& call : stream.on.fake.calls())
+    asked += any(call.to, RawInterest::edge) ? 1 : 0;
+  EXPECT_EQ(asked, 1);
+}
+
+}  // namespace
+
+}  // namespace pollux::support
