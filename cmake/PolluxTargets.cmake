@@ -1,4 +1,5 @@
 # What every target of this project is made with.
+include(CheckLinkerFlag)
 
 # The compiler settings that the project's own code is built with; nothing of it is exported.
 function(pollux_target_defaults target)
@@ -12,6 +13,9 @@ function(pollux_target_defaults target)
   if(POLLUX_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${POLLUX_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)
+    if(POLLUX_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(${target} PRIVATE -Wno-tsan)  # fences go unseen, and Asio has some
+    endif()
     target_link_options(${target} PUBLIC -fsanitize=${POLLUX_SANITIZE})
   endif()
 endfunction()
@@ -26,6 +30,11 @@ function(pollux_backend name)
   if(POLLUX_BACKEND_${upper} AND (${arg_AVAILABLE}))
     list(TRANSFORM arg_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
     target_sources(pollux PRIVATE ${arg_SOURCES})
+    if(NOT MSVC)
+      # Only the table names the maker, so that nothing of a backend needs to be seen from outside.
+      set_source_files_properties(${arg_SOURCES} TARGET_DIRECTORY pollux
+                                  PROPERTIES COMPILE_OPTIONS -fvisibility=hidden)
+    endif()
     foreach(library IN LISTS arg_LIBRARIES)
       target_link_libraries(pollux PRIVATE $<BUILD_INTERFACE:${library}>)
     endforeach()
@@ -53,4 +62,14 @@ function(pollux_generate_backend_table)
   target_sources(pollux PRIVATE ${PROJECT_BINARY_DIR}/src/backend_table.cpp)
   set(POLLUX_BUILT_BACKENDS ${built} PARENT_SCOPE)
   message(STATUS "pollux ${PROJECT_VERSION}: backends ${built}")
+endfunction()
+
+# Keeps a shared library's symbols to pollux's own, where the linker can be told.
+function(pollux_limit_exports)
+  set(map ${PROJECT_SOURCE_DIR}/cmake/pollux.map)
+  check_linker_flag(CXX LINKER:--version-script=${map} POLLUX_HAVE_VERSION_SCRIPT)
+  if(POLLUX_HAVE_VERSION_SCRIPT)
+    target_link_options(pollux PRIVATE LINKER:--version-script=${map})
+    set_property(TARGET pollux APPEND PROPERTY LINK_DEPENDS ${map})
+  endif()
 endfunction()

@@ -523,10 +523,13 @@ TEST_F(Held, StaysSoWhenItCannotBePutBack) {
   watch.set_interest(Interest::readable, error);
   EXPECT_EQ(error, std::errc::not_enough_memory);
   EXPECT_EQ(watch.interest(), Interest::none);
+  watch.set_interest(Interest::writable);
   on.reactor.run_for(1s);
+  EXPECT_EQ(on.fake.interest(handle), RawInterest::none);
   EXPECT_EQ(log, Log{});
   resume_and_read_all();
   EXPECT_EQ(log, (Log{"readable", "end_of_stream hangup"}));
+  EXPECT_EQ(on.fake.count(Operation::add), 3);
 }
 
 TEST_F(Held, IsStillWatched) {

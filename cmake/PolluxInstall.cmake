@@ -1,0 +1,49 @@
+# The package: headers, library, CMake config and pkg-config file, for find_package(pollux CONFIG) and
+# `pkg-config pollux`. It can be moved as a whole: no path of this machine is written into it.
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+# The one header that names Asio is installed in any case and costs only those who include it. It is a
+# set of its own, because what is verified to compile alone must do so without Asio.
+target_sources(pollux PUBLIC
+  FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
+  FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp)
+set_target_properties(pollux PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
+
+install(TARGETS pollux EXPORT pollux-targets
+  RUNTIME COMPONENT pollux_runtime
+  LIBRARY COMPONENT pollux_runtime NAMELINK_COMPONENT pollux_development
+  ARCHIVE COMPONENT pollux_development
+  FILE_SET HEADERS COMPONENT pollux_development
+  FILE_SET asio_header COMPONENT pollux_development)
+if(BUILD_SHARED_LIBS AND TARGET pollux_command)
+  set(bin_to_lib ${CMAKE_INSTALL_FULL_LIBDIR})
+  cmake_path(RELATIVE_PATH bin_to_lib BASE_DIRECTORY ${CMAKE_INSTALL_FULL_BINDIR})
+  set_target_properties(pollux_command PROPERTIES INSTALL_RPATH $ORIGIN/${bin_to_lib})
+endif()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
+install(EXPORT pollux-targets NAMESPACE pollux:: DESTINATION ${package_dir}
+        COMPONENT pollux_development)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
+                              ${PROJECT_BINARY_DIR}/pollux-config.cmake
+                              INSTALL_DESTINATION ${package_dir})
+# Until 1.0 a minor version may break.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/pollux-config-version.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake
+              ${PROJECT_BINARY_DIR}/pollux-config-version.cmake
+        DESTINATION ${package_dir} COMPONENT pollux_development)
+
+# pkg-config finds the prefix from where its file lies; absolute directories of a distributor's stay.
+set(pc_to_prefix ${CMAKE_INSTALL_PREFIX})
+cmake_path(RELATIVE_PATH pc_to_prefix BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+foreach(kind LIBDIR INCLUDEDIR)
+  set(pc_${kind} ${CMAKE_INSTALL_${kind}})
+  if(NOT IS_ABSOLUTE ${pc_${kind}})
+    string(PREPEND pc_${kind} "\${prefix}/")
+  endif()
+endforeach()
+configure_file(${PROJECT_SOURCE_DIR}/cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/pollux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT pollux_development)

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Rule 9: pipes. Reading end, writer gone: bytes, end_of_stream, hangup. Writing end, reader gone:
+// error(broken_pipe) + hangup. Goal: both ends, full and empty, FIFOs too; and terminals, the other
+// kind of stream that is no socket.
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "conformance/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class Pipes : public OnEachKind {};
+
+TEST_P(Pipes, TheReadingEndHearsBytesThenTheEndAndHangup) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+TEST_P(Pipes, TheWritingEndHearsOfALostReaderWithEveryInterest) {
+  for (const bool full : {false, true}) {
+    for (const Interest interest :
+         {Interest::none, Interest::writable, Interest::readable,
+          Interest::readable | Interest::writable | Interest::peer_closed}) {
+      SCOPED_TRACE(to_string(interest) + (full ? ", full" : ", empty"));
+      for (const bool before : {true, false}) {
+        auto [reader, writer] = make_pair(kind());
+        if (full) fill(writer);
+        if (!before) reader.close();
+        Recorder local{reactor(), writer, interest};
+        if (before) {
+          EXPECT_TRUE(hears(local, any(interest, Interest::writable) && !full ? "writable" : ""));
+        }
+        reader.close();
+        EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+      }
+    }
+  }
+}
+
+TEST_P(Pipes, TheWritingEndIsWritableWhenThereIsRoom) {
+  const auto [reader, writer] = make_pair(kind());
+  Recorder local{reactor(), writer, Interest::writable};
+  EXPECT_TRUE(hears(local, "writable"));
+  fill(writer);
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+  drain(reader);
+  EXPECT_TRUE(hears(local, "writable"));
+}
+
+TEST_P(Pipes, AReadingEndWithoutAWriterForTheMomentHearsNothingWhileOneIsLeft) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  Handle second_writer = duplicate(pair.peer);
+  pair.peer.close();
+  EXPECT_TRUE(hears_nothing(local));
+  write_bytes(second_writer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(drain(pair.local), 3u);
+  second_writer.close();
+  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+}
+
+TEST_P(Pipes, TheIdleLoopSleepsAfterALostReader) {
+  for (const Interest interest : {Interest::none, Interest::writable}) {
+    auto [reader, writer] = make_pair(kind());
+    Recorder local{reactor(), writer, interest};
+    reader.close();
+    EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+    EXPECT_TRUE(sleeps());
+  }
+}
+
+POLLUX_ON_EACH_KIND(Pipes, pipes);
+
+class Fifos : public OnEachBackend {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "pollux-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+      throw std::system_error{errno, std::system_category(), "mkdtemp"};
+    directory_ = name;
+    if (::mkfifo(fifo().c_str(), 0600) != 0)
+      throw std::system_error{errno, std::system_category(), "mkfifo"};
+    OnEachBackend::SetUp();
+  }
+  void TearDown() override {
+    OnEachBackend::TearDown();
+    std::filesystem::remove_all(directory_);
+  }
+  std::string fifo() const { return directory_ / "fifo"; }
+  Handle open_fifo(int access) const {
+    Handle opened{::open(fifo().c_str(), access | O_NONBLOCK | O_CLOEXEC)};
+    if (!opened) throw std::system_error{errno, std::system_category(), "open"};
+    return opened;
+  }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+TEST_P(Fifos, AReaderThatWaitsForItsFirstWriterHearsNothing) {
+  const Handle reader = open_fifo(O_RDONLY);
+  Recorder local{reactor(), reader, Interest::readable};
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+  Handle writer = open_fifo(O_WRONLY);
+  EXPECT_TRUE(hears_nothing(local));
+  write_bytes(writer, "abc");
+  writer.close();
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(drain(reader), 3u);
+  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+}
+
+TEST_P(Fifos, AWriterHearsOfALostReader) {
+  Handle reader = open_fifo(O_RDONLY);
+  const Handle writer = open_fifo(O_WRONLY);
+  Recorder local{reactor(), writer, Interest::none};
+  EXPECT_TRUE(hears_nothing(local));
+  reader.close();
+  EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+}
+
+POLLUX_ON_EACH_BACKEND(Fifos);
+
+/// A pseudo-terminal without line editing: its master, and the terminal that a program would have.
+class Terminals : public OnEachBackend {
+ protected:
+  static Pair make_terminal() {
+    Handle master{::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
+    if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0)
+      throw std::system_error{errno, std::system_category(), "posix_openpt"};
+    char name[128];
+    if (::ptsname_r(master.get(), name, sizeof name) != 0)
+      throw std::system_error{errno, std::system_category(), "ptsname"};
+    Handle terminal{::open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
+    termios settings{};
+    if (!terminal || ::tcgetattr(terminal.get(), &settings) != 0)
+      throw std::system_error{errno, std::system_category(), "open"};
+    ::cfmakeraw(&settings);
+    ::tcsetattr(terminal.get(), TCSANOW, &settings);
+    return {std::move(terminal), std::move(master)};
+  }
+};
+
+TEST_P(Terminals, AreReadableForAsLongAsAByteIsThere) {
+  const Pair pair = make_terminal();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  EXPECT_TRUE(hears_nothing(local));
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair.local), 3);
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Terminals, AreWritable) {
+  const Pair pair = make_terminal();
+  Recorder local{reactor(), pair.local, Interest::writable};
+  EXPECT_TRUE(hears(local, "writable"));
+}
+
+TEST_P(Terminals, EndWithHangupWhenTheirMasterIsGone) {
+  for (const Interest interest : {Interest::readable, Interest::none, Interest::writable}) {
+    SCOPED_TRACE(to_string(interest));
+    Pair pair = make_terminal();
+    Recorder local{reactor(), pair.local, interest};
+    local.ignore(Event::writable);
+    EXPECT_TRUE(hears_nothing(local));
+    pair.peer.close();
+    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(sleeps());
+  }
+}
+
+TEST_P(Terminals, TheMasterHearsBytesThenTheEndAndHangupWhenTheTerminalIsClosed) {
+  Pair pair = make_terminal();
+  Recorder master{reactor(), pair.peer, Interest::readable};
+  write_bytes(pair.local, "abc");
+  pair.local.close();
+  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_EQ(read_bytes(pair.peer), 3);
+  EXPECT_TRUE(hears(master, "end_of_stream hangup"));
+  EXPECT_TRUE(sleeps());
+}
+
+POLLUX_ON_EACH_BACKEND(Terminals);
+
+}  // namespace
+}  // namespace pollux::conformance

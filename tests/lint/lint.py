@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rules of the house that a script can see. `lint.py <root> <version>` prints each breach as
+`file:line: rule: what` and exits 1 if there is one. What only a compiler sees is left to
+clang-tidy."""
+import os
+import pathlib
+import re
+import sys
+
+SOURCE = (".hpp", ".cpp", ".cpp.in")
+ROOMS = ("include/", "src/", "backends/", "tests/", "tools/", "bench/", "examples/")
+LIBRARY = ("include/", "src/", "backends/")
+SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
+         (r"include/pollux/backend\.hpp", 200), (r"CMakeLists\.txt", 150),
+         (r"backends/[^/]*/CMakeLists\.txt", 10))
+
+NATIVE_WORD = re.compile(
+    r"\b(EPOLL\w*|epoll_\w+|POLL(IN|OUT|ERR|HUP|NVAL|PRI|RDHUP)|kevent\w*|EVFILT_\w+)\b")
+SYSTEM_CONDITION = re.compile(
+    r"^\s*#\s*(el)?if.*\b"
+    r"(_WIN32|_WIN64|_MSC_VER|__(linux|APPLE|unix|FreeBSD|NetBSD|OpenBSD)(__)?)\b")
+OUTPUT = re.compile(
+    r"\bstd::(cout|cerr|clog|terminate)\b|<iostream>"
+    r"|\b(printf|fprintf|puts|fputs|perror|abort|_?exit)\s*\(")
+NO_TEST = re.compile(r"\b(GTEST_SKIP|DISABLED_\w*|sleep_for|sleep_until|usleep|nanosleep)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.}*-])/(root|home|tmp)\b")
+LEFT_OPEN = re.compile(r"\b(TODO|FIXME|XXX)\b")
+
+
+class Tree:
+    """The files of a source tree, without what is built or private."""
+
+    def __init__(self, root):
+        self.texts = {}
+        root = pathlib.Path(root)
+        for folder, folders, files in os.walk(root):
+            at_root = pathlib.Path(folder) == root
+            folders[:] = [f for f in folders if f in (".ci", ".github") or not (
+                f.startswith(".") or f == "__pycache__" or at_root and re.match(r"build|out$", f))]
+            for file in files:
+                path = pathlib.Path(folder, file)
+                try:
+                    self.texts[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+                except UnicodeDecodeError:
+                    pass  # a picture, for instance
+
+    def sources(self, rooms=ROOMS):
+        return {path: text for path, text in self.texts.items()
+                if path.startswith(rooms) and path.endswith(SOURCE)}
+
+
+def code_of(text):
+    """C++ without comments and the insides of literals; lines stay where they are."""
+    comment = r"//[^\n]*|/\*(?:.|\n)*?\*/"
+    raw = r'R"(?P<mark>[^(\s]*)\((?:.|\n)*?\)(?P=mark)"'
+    plain = r'"(?:\\.|[^"\\\n])*"' + r"|(?<!\w)'(?:\\.|[^'\\\n])+'"
+
+    def blank(match):
+        lines = "\n" * match[0].count("\n")
+        return lines if match[0].startswith("/") else '""' + lines
+    return re.sub(f"{comment}|{raw}|{plain}", blank, text)
+
+
+def lines_matching(pattern, text):
+    for number, line in enumerate(text.splitlines(), 1):
+        found = pattern.search(line)
+        if found:
+            yield number, found[0].strip()
+
+
+def columns(tree):
+    for path, text in tree.sources().items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > 100:
+                yield path, number, f"{len(line)} columns; 100 are the limit"
+
+
+def sizes(tree):
+    for path, text in tree.texts.items():
+        for pattern, limit in SIZES:
+            count = len(text.splitlines())
+            if re.fullmatch(pattern, path) and count > limit:
+                yield path, count, f"{count} lines; {limit} are the limit"
+
+
+def native_words(tree):
+    for path, text in tree.sources(("include/", "src/")).items():
+        if not path.startswith("src/os/"):
+            for number, word in lines_matching(NATIVE_WORD, code_of(text)):
+                yield path, number, f"{word} belongs in a backend or in src/os"
+
+
+def system_conditions(tree):
+    for path, text in tree.sources().items():
+        if path.startswith(("backends/", "src/os/")):
+            continue
+        found = list(lines_matching(SYSTEM_CONDITION, code_of(text)))
+        if path == "include/pollux/backend.hpp":
+            found = found[1:]  # the handle's type
+        for number, condition in found:
+            yield path, number, f"`{condition}` belongs in a backend or in src/os"
+
+
+def output(tree):
+    for path, text in tree.sources(LIBRARY).items():
+        for number, word in lines_matching(OUTPUT, code_of(text)):
+            yield path, number, f"{word}: the library never prints and never ends the program"
+
+
+def honest_tests(tree):
+    for path, text in tree.sources(("tests/", "bench/")).items():
+        for number, word in lines_matching(NO_TEST, code_of(text)):
+            yield path, number, f"{word}: a test neither skips nor sleeps"
+
+
+def licences(tree):
+    for path, text in tree.texts.items():
+        script = path.endswith(".py") or text.startswith("#!")
+        if script or path.endswith(SOURCE):
+            if "SPDX-License-Identifier: MIT" not in "\n".join(text.splitlines()[:2]):
+                yield path, 1, "the line SPDX-License-Identifier: MIT is missing at the top"
+
+
+def dead_files(tree):
+    """Every source is named by some CMake file; every header is, or is included somewhere."""
+    includes = {pathlib.PurePosixPath(name).name for text in tree.texts.values()
+                for name in re.findall(r'#\s*include\s*["<]([^">]+)[">]', text)}
+    cmake = {path: re.sub(r"#.*", "", text) for path, text in tree.texts.items()
+             if path.endswith(("CMakeLists.txt", ".cmake"))}
+    for path in tree.sources():
+        file = pathlib.PurePosixPath(path)
+        names = [file.name]
+        # From a list of words: ${word}_test.cpp
+        own = cmake.get(f"{file.parent}/CMakeLists.txt", "")
+        for ending in re.findall(r"\$\{\w+\}([\w.-]*\.cpp)", own):
+            if file.name.endswith(ending):
+                names.append(file.name.removesuffix(ending))
+        named = any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text)
+                    for name in names for text in cmake.values())
+        if not named and not (file.suffix == ".hpp" and file.name in includes):
+            yield path, 1, "is neither in a CMakeLists.txt nor included anywhere"
+
+
+def backend_readmes(tree):
+    backends = {path.split("/")[1] for path in tree.texts if re.match("backends/[^/]+/", path)}
+    for backend in sorted(backends):
+        if f"backends/{backend}/README.md" not in tree.texts:
+            yield f"backends/{backend}/README.md", 1, "is missing"
+
+
+def versions(tree, cmake_version):
+    header = "include/pollux/version.hpp"
+    macros = dict(re.findall(r"#define POLLUX_VERSION_(\w+) \"?([\d.]+)\"?",
+                             tree.texts.get(header, "")))
+    version = macros.get("STRING")
+    if version != ".".join(macros.get(part, "?") for part in ("MAJOR", "MINOR", "PATCH")):
+        yield header, 1, f"the macros contradict each other: {macros}"
+    if cmake_version != version:
+        yield "CMakeLists.txt", 1, f"the version is {cmake_version} here, and {version} in {header}"
+    heading = re.search(r"^## (\S+)", tree.texts.get("CHANGELOG.md", ""), re.M)
+    if not heading or heading[1] != version:
+        yield "CHANGELOG.md", 1, f"does not begin with {version}"
+
+
+def machine_paths(tree):
+    for path, text in tree.texts.items():
+        for number, found in lines_matching(MACHINE_PATH, text):
+            yield path, number, f"{found} is a place on somebody's machine"
+
+
+def left_open(tree):
+    for path, text in tree.sources().items():
+        for number, word in lines_matching(LEFT_OPEN, text):
+            yield path, number, f"{word} is for an issue, not for the code"
+
+
+RULES = (columns, sizes, native_words, system_conditions, output, honest_tests, licences,
+         dead_files, backend_readmes, machine_paths, left_open)
+
+
+def breaches(root, cmake_version):
+    tree = Tree(root)
+    found = [(rule.__name__, *breach) for rule in RULES for breach in rule(tree)]
+    found += [("versions", *breach) for breach in versions(tree, cmake_version)]
+    if len(tree.sources()) == 0:
+        found.append(("sources", str(root), 0, "there are none here"))
+    return found
+
+
+def main():
+    found = breaches(sys.argv[1], sys.argv[2])
+    for rule, path, line, what in found:
+        print(f"{path}:{line}: {rule}: {what}")
+    print(f"{len(found)} breaches of {len(RULES) + 1} rules")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
