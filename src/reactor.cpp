@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/backends.hpp>
 #include <pollux/error.hpp>
 
@@ -138,13 +139,14 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
 void ReactorCore::look_ahead() {
   const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
   for (std::uint32_t i = 0; i < batch_size_ && batch_size_ > 1; ++i) {
-    Slot& slot = table_.slot(batch_[i].token.slot);
+    const std::uint32_t index = batch_[i].token.slot;
+    Slot& slot = table_.slot(index);
     if (!slot.stream || !any(slot.ready, worth_a_look) ||
         any(slot.ready, RawReady::hup | RawReady::err))
       continue;
     Findings found{.ready = slot.ready};
     if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
-        probe(slot, Probe::inbound, found)) {
+        probe(index, Probe::inbound, found)) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -196,7 +198,7 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   const State before = slot.state;
   if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
   Verdict verdict;
-  if (!decide(slot, found, verdict)) {
+  if (!decide(index, found, verdict)) {
     note_closed(index);
     return false;
   }
@@ -225,17 +227,22 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns
 /// out to have been closed.
-bool ReactorCore::decide(Slot& slot, Findings& found, Verdict& verdict) {
+bool ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
+  const Slot& slot = table_.slot(index);
   while (true) {
     verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
     if (verdict.probe == Probe::none) return true;
-    if (!probe(slot, verdict.probe, found)) return false;
+    if (!probe(index, verdict.probe, found)) return false;
   }
 }
 
-bool ReactorCore::probe(Slot& slot, Probe wanted, Findings& found) {
+bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
+  Slot& slot = table_.slot(index);
   switch (wanted) {
     case Probe::inbound: {
+      // Before a byte of another file is taken for this stream's: a number looked up anew in each
+      // call may have been given out again.
+      if (!knows_fin_ && is_gone(install(index, slot.installed))) return false;
       const auto answer = os::probe_inbound(slot.handle, slot.kind);
       found.inbound = answer.found;
       found.error = answer.error;
@@ -316,12 +323,12 @@ Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::e
     : core_{std::make_shared<ReactorCore>(make_backend(backend, error), options)} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
-        if (!backend) error = std::make_error_code(std::errc::invalid_argument);
+        if (!backend) error = refusal(std::errc::invalid_argument);
         return std::make_shared<ReactorCore>(std::move(backend), options);
       })} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                  std::error_code& error) {
-  error = backend ? std::error_code{} : std::make_error_code(std::errc::invalid_argument);
+  error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
   core_ = std::make_shared<ReactorCore>(std::move(backend), options);
 }
 Reactor::~Reactor() {

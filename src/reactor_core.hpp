@@ -76,8 +76,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   bool dispatch_one(Token token);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  bool decide(Slot& slot, Findings& found, Verdict& verdict);
-  bool probe(Slot& slot, Probe probe, Findings& found);
+  bool decide(std::uint32_t index, Findings& found, Verdict& verdict);
+  bool probe(std::uint32_t index, Probe wanted, Findings& found);
   void call(std::uint32_t index, Slot& slot, const void* event);
 
   std::unique_ptr<Backend> backend_;

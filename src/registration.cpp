@@ -25,8 +25,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
                              bool stream, std::error_code& error) {
   error.clear();
   if (!backend_) error = Errc::reactor_closed;
-  if (!stream && any(interest, Interest::peer_closed))
-    error = std::make_error_code(std::errc::invalid_argument);
+  if (!stream && any(interest, Interest::peer_closed)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
   const StreamKind kind = stream ? os::stream_kind(handle, error) : StreamKind::socket;
   if (error) return {};
@@ -35,7 +34,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   // The kernel tells whether a number still means what is watched under it, but only of what is in
   // its set; of what is outside just now, nobody can tell.
   if (other != Slot::none && table_.slot(other).installed == RawInterest::none) {
-    error = std::make_error_code(std::errc::file_exists);
+    error = refusal(std::errc::file_exists);
     return {};
   }
   // So that note_change() never allocates.
@@ -50,7 +49,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
     identify(handle, error);  // outside the kernel's set, but refused like any other
-    if (!error && other != Slot::none) error = std::make_error_code(std::errc::file_exists);
+    if (!error && other != Slot::none) error = refusal(std::errc::file_exists);
   } else {
     error = install(token.slot, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
@@ -84,27 +83,27 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     return;
   }
   if (!slot->stream && any(interest, Interest::peer_closed)) {
-    error = std::make_error_code(std::errc::invalid_argument);
+    error = refusal(std::errc::invalid_argument);
     return;
   }
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
-  slot->backoff = 0;
-  cancel_look(token.slot);
   if (any(interest, Interest::readable)) slot->state.held = false;
 
   const RawInterest now = wanted(*slot);
-  if (now == slot->installed) return;
-  if (slot->installed != RawInterest::none) {
+  if (now != slot->installed && slot->installed == RawInterest::none) {
+    error = install(token.slot, now);  // an addition: its error must reach the caller
+    if (error) {
+      slot->interest = interest_before;
+      slot->state = state_before;
+      return;
+    }
+  } else if (now != slot->installed) {
     note_change(token.slot);
-    return;
   }
-  error = install(token.slot, now);  // an addition: its error must reach the caller
-  if (error) {
-    slot->interest = interest_before;
-    slot->state = state_before;
-  }
+  slot->backoff = 0;
+  cancel_look(token.slot);
 }
 
 Interest ReactorCore::interest(Token token) noexcept {

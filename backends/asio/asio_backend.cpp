@@ -8,13 +8,8 @@
 namespace pollux {
 
 std::unique_ptr<Backend> make_asio_backend(std::error_code& error) {
-  try {
-    auto backend = std::make_unique<detail::AsioBackend>(nullptr, error);
-    return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
-  } catch (const std::system_error& failure) {
-    error = failure.code();
-    return nullptr;
-  }
+  auto backend = std::make_unique<detail::AsioBackend>(nullptr, error);
+  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
 }
 
 }  // namespace pollux

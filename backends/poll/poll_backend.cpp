@@ -40,16 +40,16 @@ class PollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge)) return std::make_error_code(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::size_t position = find(handle);
     if (position == 0 || entries_[position].token != token)
-      return std::make_error_code(std::errc::no_such_file_or_directory);
+      return refusal(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
       std::error_code error;
       if (identify(handle, error) == entries_[position].identity && !error) return {};
       remove(position);
-      return std::make_error_code(std::errc::no_such_file_or_directory);
+      return refusal(std::errc::no_such_file_or_directory);
     }
     if (to == RawInterest::none) {
       remove(position);
@@ -126,8 +126,7 @@ class PollBackend final : public Backend {
     const HandleIdentity identity = identify(handle, error);
     if (error) return error;
     if (const std::size_t position = find(handle); position != 0) {
-      if (entries_[position].identity == identity)
-        return std::make_error_code(std::errc::file_exists);
+      if (entries_[position].identity == identity) return refusal(std::errc::file_exists);
       remove(position);  // closed under its watch, and the number given out again
     }
     const auto index = static_cast<std::size_t>(handle);
@@ -137,7 +136,7 @@ class PollBackend final : public Backend {
       polled_.push_back({handle, to_native(interest), 0});
     } catch (const std::bad_alloc&) {
       entries_.resize(polled_.size());
-      return std::make_error_code(std::errc::not_enough_memory);
+      return refusal(std::errc::not_enough_memory);
     }
     position_[index] = polled_.size() - 1;
     return {};

@@ -85,7 +85,8 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   std::error_code open(NativeHandle handle, const HandleIdentity& identity) {
     std::error_code error;
     descriptor_.assign(handle, error);
-    if (error) return error;
+    // Asio's category is its own; the number is the system's.
+    if (error) return {error.value(), std::system_category()};
     identity_ = identity;
     // The first wait makes Asio switch the descriptor to non-blocking mode (once, as it remembers).
     // It is not ours to configure: switch it back.
@@ -97,6 +98,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
 
   Token token() const noexcept { return token_; }
   bool active() const noexcept { return reported_ != nullptr; }
+  NativeHandle handle() { return descriptor_.native_handle(); }
   const HandleIdentity& identity() const noexcept { return identity_; }
 
   /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed
@@ -173,6 +175,14 @@ class AsioGraveyard : public asio::execution_context::service {
 
   explicit AsioGraveyard(asio::execution_context& context) : service{context} {}
   void bury(std::shared_ptr<AsioEntry> entry) { entries_.push_back(std::move(entry)); }
+  /// Releases what was buried under `handle`, which is the same open file again.
+  bool exhume(NativeHandle handle, const HandleIdentity& identity) {
+    return std::erase_if(entries_, [&](const std::shared_ptr<AsioEntry>& entry) {
+             const bool same = entry->handle() == handle && entry->identity() == identity;
+             if (same) entry->release();
+             return same;
+           }) != 0;
+  }
 
  private:
   void shutdown() override {
@@ -197,24 +207,22 @@ class AsioBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override try {
-    if (any(to, RawInterest::edge)) return std::make_error_code(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const auto found = entries_.find(handle);
     if (found == entries_.end() || found->second->token() != token)
-      return std::make_error_code(std::errc::no_such_file_or_directory);
-    if (from != to && to != RawInterest::none) {
-      found->second->arm(to);
-      return {};
-    }
+      return refusal(std::errc::no_such_file_or_directory);
+    // Asio would not say that the descriptor was closed.
     const bool unchanged = is_unchanged(handle, *found->second);
     if (to == RawInterest::none || !unchanged) {
       remove(*found->second, unchanged);
       entries_.erase(found);
+    } else {
+      found->second->arm(to);
     }
-    return unchanged ? std::error_code{}
-                     : std::make_error_code(std::errc::no_such_file_or_directory);
+    return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
   } catch (const std::bad_alloc&) {
-    return std::make_error_code(std::errc::not_enough_memory);
+    return refusal(std::errc::not_enough_memory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -261,7 +269,7 @@ class AsioBackend final : public Backend {
       try {
         fresh = std::make_unique<asio::io_context>(1);
       } catch (const std::system_error& failure) {
-        return failure.code();
+        return {failure.code().value(), std::system_category()};
       }
       if (const auto error = watch_wake_handle(*fresh, wake)) return error;
       forget_all();
@@ -280,12 +288,16 @@ class AsioBackend final : public Backend {
     const HandleIdentity identity = identify(handle, error);
     if (error) return error;
     if (const auto old = entries_.find(handle); old != entries_.end()) {
-      if (old->second->identity() == identity) return std::make_error_code(std::errc::file_exists);
+      if (old->second->identity() == identity) return refusal(std::errc::file_exists);
       remove(*old->second, false);  // closed under its watch, and the number given out again
       entries_.erase(old);
     }
     auto entry = std::make_shared<AsioEntry>(*context_, token, reported_);
     error = entry->open(handle, identity);
+    // The number stands for a file that was buried under it: now it can be removed.
+    if (error == std::errc::file_exists &&
+        asio::use_service<AsioGraveyard>(*context_).exhume(handle, identity))
+      error = entry->open(handle, identity);
     if (error) return error;
     entry->arm(interest);
     entries_.emplace(handle, std::move(entry));

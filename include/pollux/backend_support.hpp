@@ -10,6 +10,12 @@
 
 namespace pollux {
 
+/// A refusal as the kernel would say it: a backend that finds by itself what another is told
+/// answers with the same error code. Any thread.
+inline std::error_code refusal(std::errc why) noexcept {
+  return {static_cast<int>(why), std::system_category()};
+}
+
 /// Which open file a descriptor number stands for, as far as the system tells. Equal identities of
 /// one number at two times mean: not closed and reused in between. (Linux gives all eventfds and
 /// their like one inode, so a number that went from one eventfd to another looks unchanged.)

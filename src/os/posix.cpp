@@ -108,8 +108,8 @@ Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
   int unread = 0;
   pollfd look{handle, POLLIN, 0};
   if (::poll(&look, 1, 0) < 0 || (look.revents & POLLNVAL) != 0) return {Inbound::empty, 0, true};
-  // Counted after the look: bytes that a writer left before it hung up are seen. A terminal whose other
-  // side is gone fails the count with EIO: it has none.
+  // Counted after the look: bytes that a writer left before it hung up are seen. A terminal whose
+  // other side is gone fails the count with EIO: it has none.
   if (::ioctl(handle, FIONREAD, &unread) != 0 && errno == EBADF) return {Inbound::empty, 0, true};
   if (unread > 0) return {Inbound::bytes};
   // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means

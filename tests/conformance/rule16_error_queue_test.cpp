@@ -175,6 +175,26 @@ TEST_P(ErrWithoutAnError, AfterTheEndIsNoEventAndMakesNoTurn) {
       });
 }
 
+TEST_P(ErrWithoutAnError, WhilePausedAtTheEndIsNoEventAndMakesNoTurn) {
+  with_a_notice_and_no_looks(Interest::none, [&](Pair& pair, Recorder& local) {
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+  });
+}
+
+TEST_P(ErrWithoutAnError, WhilePausedAtBytesIsNoEventAndMakesNoTurn) {
+  with_a_notice_and_no_looks(Interest::none, [&](Pair& pair, Recorder& local) {
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears(local, "readable"));
+  });
+}
+
 TEST_P(ErrWithoutAnError, IsOverWhenItsOwnerHasReadTheNotice) {
   with_a_notice(Interest::readable, [&](Pair& pair, Recorder& local) {
     EXPECT_TRUE(hears_nothing(local));

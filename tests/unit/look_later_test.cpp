@@ -97,6 +97,49 @@ TEST(LookLater, IsOverWhenTheWatchHasEnded) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
+TEST(LookLater, IsOverAfterHangup) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  reset_connection(stream.pair.peer);
+  stream.on.fake.set_ready(stream.pair.local.get(), RawReady::in | RawReady::err | RawReady::hup);
+  EXPECT_EQ(stream.on.reactor.run_once(100ms), 1u);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
+}
+
+TEST(LookLater, IsOverWhenTheDescriptorWasClosed) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  stream.on.fake.close(stream.pair.local.get());
+  stream.on.fake.report({99, 99}, RawReady::in);  // stale: each registration is checked
+  stream.on.reactor.poll();
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1h);
+  EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
+}
+
+TEST(LookLater, DoesNotOutlastADeadline) {
+  HiddenFin stream;
+  stream.on.reactor.run_for(500ms);
+  const auto start = FakeClock::now();
+  stream.on.reactor.run_once(1ms);
+  EXPECT_EQ(FakeClock::now() - start, 1ms);
+}
+
+TEST(LookLater, IsOneTimerAWatchAlsoWhereAChangeFails) {
+  HiddenFin stream;
+  stream.on.fake.fail(Operation::change, std::errc::not_enough_memory);
+  for (int i = 0; i < 20; ++i) {
+    stream.on.reactor.poll();  // the hint is up for as long as the kernel does not take the change
+    FakeClock::advance(1ms);
+  }
+  stream.on.reactor.run_for(1s);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(1s);
+  EXPECT_LE(stream.on.fake.waits().size(), 22u);
+}
+
 TEST(LookLater, IsOneTimerAWatchHoweverOftenItsInterestChanges) {
   HiddenFin stream;
   for (int i = 0; i < 50; ++i) {
@@ -194,6 +237,20 @@ TEST(Edges, WhereThereAreNoneTheWatchLeavesTheSetAndIsLookedAtAgain) {
   stream.on.fake.set_ready(stream.handle, RawReady::in | RawReady::err);
   EXPECT_EQ(stream.on.reactor.run_once(100ms), 1u);
   EXPECT_EQ(stream.log, Log{"readable"});
+}
+
+TEST(Edges, WhereThereAreNoneEachEventMakesTheLooksFrequentAgain) {
+  ErrorNotice stream{false};
+  stream.on.reactor.run_for(500ms);
+  write_bytes(stream.pair.peer, "x");
+  stream.on.fake.set_ready(stream.handle, RawReady::in | RawReady::err);
+  ASSERT_EQ(stream.on.reactor.run_once(100ms), 1u);
+  drain(stream.pair.local);
+  stream.on.fake.set_ready(stream.handle, RawReady::err);
+  stream.on.fake.forget_waits();
+  stream.on.reactor.run_for(2ms);
+  EXPECT_EQ(timeouts(stream.on.fake), (Intervals{2ms, 1ms, 1ms, 1ms}))
+      << "told, left alone for a millisecond, told again, left alone to the end";
 }
 
 TEST(Edges, AreAskedForOnlyOnceWhereThereAreNone) {

@@ -37,6 +37,17 @@ TEST(WatchTable, FindsASlotByItsTokenUntilItIsReleased) {
   EXPECT_EQ(table.find(token), nullptr);
 }
 
+TEST(WatchTable, LeavesASlotInTheListOfChangesWhenItIsReleased) {
+  WatchTable table;
+  const Token token = table.acquire(5);
+  table.slot(token.slot).changed = true;
+  table.slot(token.slot).closed = true;
+  table.release(token.slot);
+  table.acquire(6);
+  EXPECT_TRUE(table.slot(token.slot).changed);
+  EXPECT_FALSE(table.slot(token.slot).closed);
+}
+
 TEST(WatchTable, KeepsADisownedSlotInUse) {
   WatchTable table;
   const Token token = table.acquire(5);
