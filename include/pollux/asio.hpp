@@ -217,7 +217,7 @@ class AsioBackend final : public Backend {
     if (to == RawInterest::none || !unchanged) {
       remove(*found->second, unchanged);
       entries_.erase(found);
-    } else {
+    } else if (from != to) {
       found->second->arm(to);
     }
     return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);

@@ -15,8 +15,8 @@ enum class Errc {
   reactor_closed,       ///< the reactor is gone, or could not be made (operation_canceled)
   already_running,  ///< run, run_once, run_for or poll called from inside one of its own handlers
                     ///< (resource_deadlock_would_occur)
-  watch_closed,     ///< the watch is empty, its stream has reported hangup, or its descriptor was
-                    ///< closed under it (bad_file_descriptor)
+  watch_closed,     ///< the watch is empty, or its descriptor was closed under it
+                    ///< (bad_file_descriptor)
 };
 
 /// The category of Errc, named "pollux". Any thread.
