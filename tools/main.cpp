@@ -14,6 +14,7 @@
 #include "backends_command.hpp"
 #include "options.hpp"
 #include "trace_command.hpp"
+#include "verify_command.hpp"
 
 namespace {
 
@@ -38,11 +39,27 @@ int run(int argc, char** argv) {
       app.add_subcommand("backends", "List the backends: what each can tell, what runs here");
   CLI::App* trace =
       app.add_subcommand("trace", "Play every scenario on every backend, side by side");
+  VerifyOptions search;
+  CLI::App* verify =
+      app.add_subcommand("verify", "Play every history on every backend, against a model");
   for (CLI::App* command : {backends, trace})
     command->add_option("--format", format, "table, markdown or json")->capture_default_str();
   add_list(trace, "--scenario", options.scenarios, "Only these: S1,S9,...");
   add_list(trace, "--backend", options.backends, "Only these: see `pollux backends`");
   add_list(trace, "--kind", options.kinds, "Only on these: tcp4, tcp6, unix, pipe, or all");
+  verify->add_option("--depth", search.depth, "Every history of so many operations")
+      ->check(CLI::Range(0u, 8u))
+      ->capture_default_str();
+  verify->add_option("--seconds", search.seconds, "Then random, longer ones, for so long")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  verify->add_option("--seed", search.seed, "Of the random ones")->capture_default_str();
+  add_list(verify, "--backend", search.backends, "Only these: see `pollux backends`");
+  add_list(verify, "--kind", search.kinds,
+           "Only these: tcp4, tcp6, unix, pipe_reader, pipe_writer, connecting, refused");
+  verify->add_option("--history", search.history,
+                     "Play one, as verify prints it: \"tcp4 each: peer_write peer_close\"");
+  verify->add_flag("--json", search.json, "The report as JSON");
 
   try {
     app.parse(argc, argv);
@@ -54,6 +71,7 @@ int run(int argc, char** argv) {
   options.format = parse_format(format);
   if (backends->parsed()) return list_backends(options.format);
   if (trace->parsed()) return pollux::tools::trace(options);
+  if (verify->parsed()) return pollux::tools::verify(search);
   fmt::print("{}", app.help());
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -236,7 +237,9 @@ class AsioBackend final : public Backend {
       if (timeout.is_infinite()) {
         context_->run_one();
       } else {
-        context_->run_one_for(timeout.duration());
+        // Asio adds it to the clock, which has an end; the core waits again.
+        const std::chrono::nanoseconds longest = std::chrono::hours{24};
+        context_->run_one_for(std::min(timeout.duration(), longest));
       }
     }
     // What else is complete. Bounded: an application's handlers may post themselves for ever.

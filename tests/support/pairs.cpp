@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -215,6 +216,11 @@ void play_dead(const Handle& handle) {
 
 Handle duplicate(const Handle& handle) {
   return Handle{check(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "dup")};
+}
+
+bool has_unread(const Handle& handle) {
+  int unread = 0;
+  return ::ioctl(handle.get(), FIONREAD, &unread) == 0 && unread > 0;
 }
 
 void set_no_delay(const Handle& handle) {

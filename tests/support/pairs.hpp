@@ -87,6 +87,8 @@ void reset_connection(Handle& handle);
 void play_dead(const Handle& handle);
 Handle duplicate(const Handle& handle);
 
+/// Whether at least one byte can be read.
+bool has_unread(const Handle& handle);
 /// Small segments go out at once (TCP_NODELAY); make_pair() does it for both ends.
 void set_no_delay(const Handle& handle);
 

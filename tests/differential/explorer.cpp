@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#include "differential/explorer.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <system_error>
+#include <thread>
+
+#include <pollux/backends.hpp>
+
+namespace pollux::differential {
+
+namespace {
+
+std::vector<Op> operations(Kind kind, std::size_t count) {
+  std::vector<Op> ops;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (applies(kind, static_cast<Op>(i))) ops.push_back(static_cast<Op>(i));
+  }
+  return ops;
+}
+
+/// A run of histories that are played one after another: all sequences of one length, numbered, or
+/// random ones, each made from the seed and its number.
+struct Batch {
+  Kind kind;
+  Pace pace;
+  std::vector<Op> ops;
+  unsigned length;
+  bool random;
+  std::uint64_t count;
+  std::uint64_t seed = 0;
+
+  History at(std::uint64_t number) const {
+    History history{kind, pace, {}};
+    if (random) {
+      std::seed_seq sequence{seed, number, static_cast<std::uint64_t>(kind),
+                             static_cast<std::uint64_t>(pace)};
+      std::mt19937_64 generator{sequence};
+      history.ops.resize(1 + generator() % length);
+      for (Op& op : history.ops) op = ops[generator() % ops.size()];
+    } else {
+      history.ops.resize(length);
+      for (Op& op : history.ops) {
+        op = ops[number % ops.size()];
+        number /= ops.size();
+      }
+    }
+    return history;
+  }
+};
+
+std::vector<Batch> batches(const Plan& plan, Kind kind) {
+  std::vector<Batch> all;
+  const std::vector<Op> core = operations(kind, core_op_count);
+  for (const Pace pace : {Pace::each, Pace::at_end}) {
+    std::uint64_t count = 1;
+    for (unsigned length = 0; length <= plan.depth; ++length) {
+      // With the loop run after each operation, a shorter history is the beginning of a longer one.
+      if (pace == Pace::at_end || length == plan.depth)
+        all.push_back({kind, pace, core, length, false, count});
+      count *= core.size();
+    }
+  }
+  if (plan.random_histories > 0) {
+    for (const Pace pace : {Pace::each, Pace::at_end})
+      all.push_back({kind, pace, operations(kind, op_count), plan.random_length, true,
+                     plan.random_histories, plan.seed});
+  }
+  return all;
+}
+
+class Exploration {
+ public:
+  Exploration(const Plan& plan, std::span<const Contestant> contestants, const Progress& progress,
+              const std::atomic<bool>* stop)
+      : plan_{plan}, contestants_{contestants}, progress_{progress}, stop_{stop} {}
+
+  Report run() {
+    const auto start = std::chrono::steady_clock::now();
+    for (const Contestant& contestant : contestants_) report_.backends.push_back(contestant.name);
+    for (const Kind kind : plan_.kinds) {
+      for (Batch& batch : batches(plan_, kind)) batches_.push_back(std::move(batch));
+    }
+    for (const Kind kind : plan_.kinds) report_.kinds.push_back({kind});
+    if (plan_.random_for < std::chrono::nanoseconds::max())
+      random_share_ = plan_.random_for / std::max<std::size_t>(2 * plan_.kinds.size(), 1);
+
+    const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+    {
+      std::vector<std::jthread> threads;
+      for (unsigned i = 0; i < (plan_.threads != 0 ? plan_.threads : cores); ++i)
+        threads.emplace_back([this] { work(); });
+    }
+    if (failure_) std::rethrow_exception(failure_);
+    report_.took = std::chrono::steady_clock::now() - start;
+    return std::move(report_);
+  }
+
+ private:
+  static constexpr std::uint64_t portion = 64;
+
+  struct Share {
+    const Batch* batch = nullptr;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+
+  void work() try {
+    std::vector<std::unique_ptr<Player>> players;
+    for (const Contestant& contestant : contestants_)
+      players.push_back(std::make_unique<Player>(contestant.make()));
+    while (const auto share = next_share()) {
+      KindReport seen{share->batch->kind};
+      for (std::uint64_t number = share->from; number < share->to && !ended_; ++number) {
+        const History history = share->batch->at(number);
+        ++seen.histories;
+        for (std::size_t i = 0; i < players.size(); ++i)
+          play(*players[i], contestants_[i].name, history, seen);
+      }
+      add(seen);
+    }
+  } catch (...) {
+    const std::lock_guard lock{mutex_};
+    failure_ = std::current_exception();
+    ended_ = true;
+  }
+
+  void play(Player& player, const std::string& name, const History& history, KindReport& seen) {
+    bool unsteady = false;
+    if (tells_as_predicted(player, history, 3, &unsteady)) {
+      seen.unsteady += unsteady ? 1 : 0;
+      return;
+    }
+    ++seen.divergent;
+    {
+      const std::lock_guard lock{mutex_};
+      if (report_.divergences.size() >= plan_.most_divergences) return;
+    }
+    Divergence found{shrink(player, history), name, {}, {}};
+    found.expected = predict(found.history, player.early_notice());
+    found.seen = player.play(found.history);
+    const std::lock_guard lock{mutex_};
+    const bool known = std::ranges::any_of(report_.divergences, [&](const Divergence& other) {
+      return other.history == found.history && other.backend == found.backend;
+    });
+    if (!known) report_.divergences.push_back(std::move(found));
+    if (plan_.stop_at_most && report_.divergences.size() >= plan_.most_divergences) ended_ = true;
+  }
+
+  std::optional<Share> next_share() {
+    const std::lock_guard lock{mutex_};
+    while (!ended_ && batch_ < batches_.size() && (stop_ == nullptr || !stop_->load())) {
+      const Batch& batch = batches_[batch_];
+      const auto now = std::chrono::steady_clock::now();
+      if (next_ == 0) batch_start_ = now;
+      const bool late = batch.random && now - batch_start_ >= random_share_;
+      if (next_ >= batch.count || late) {
+        ++batch_;
+        next_ = 0;
+        continue;
+      }
+      const std::uint64_t from = next_;
+      next_ = std::min(batch.count, next_ + portion);
+      return Share{&batch, from, next_};
+    }
+    return std::nullopt;
+  }
+
+  void add(const KindReport& seen) {
+    const std::lock_guard lock{mutex_};
+    for (KindReport& kind : report_.kinds) {
+      if (kind.kind != seen.kind) continue;
+      kind.histories += seen.histories;
+      kind.divergent += seen.divergent;
+      kind.unsteady += seen.unsteady;
+    }
+    played_ += seen.histories;
+    std::uint64_t planned = 0;
+    for (const Batch& batch : batches_) planned += batch.count;
+    if (random_share_ < std::chrono::nanoseconds::max()) planned = 0;
+    if (progress_) progress_(seen.kind, played_, planned);
+  }
+
+  const Plan& plan_;
+  std::span<const Contestant> contestants_;
+  const Progress& progress_;
+  const std::atomic<bool>* stop_;
+  std::vector<Batch> batches_;
+
+  std::mutex mutex_;
+  Report report_;
+  std::size_t batch_ = 0;
+  std::uint64_t next_ = 0;
+  std::uint64_t played_ = 0;
+  std::chrono::steady_clock::time_point batch_start_;
+  std::chrono::nanoseconds random_share_ = std::chrono::nanoseconds::max();
+  std::atomic<bool> ended_{false};
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+std::uint64_t Report::histories() const {
+  std::uint64_t sum = 0;
+  for (const KindReport& kind : kinds) sum += kind.histories;
+  return sum;
+}
+
+std::uint64_t Report::divergent() const {
+  std::uint64_t sum = 0;
+  for (const KindReport& kind : kinds) sum += kind.divergent;
+  return sum;
+}
+
+std::vector<Contestant> usable_contestants() {
+  std::vector<Contestant> all;
+  for (const BackendInfo& info : backends()) {
+    std::error_code error;
+    if (!usable(info, error)) continue;
+    all.push_back({std::string{info.name}, [&info] {
+                     std::error_code refusal;
+                     auto backend = info.make(refusal);
+                     if (refusal) throw std::system_error{refusal, std::string{info.name}};
+                     return backend;
+                   }});
+  }
+  return all;
+}
+
+Report explore(const Plan& plan, std::span<const Contestant> contestants, const Progress& progress,
+               const std::atomic<bool>* stop) {
+  return Exploration{plan, contestants, progress, stop}.run();
+}
+
+bool tells_as_predicted(Player& player, const History& history, int tries, bool* unsteady) {
+  const Trace expected = predict(history, player.early_notice());
+  for (int i = 0; i < tries; ++i) {
+    if (player.play(history) != expected) continue;
+    if (unsteady != nullptr) *unsteady = i > 0;
+    return true;
+  }
+  return false;
+}
+
+History shrink(Player& player, History history) {
+  for (std::size_t i = 0; i < history.ops.size();) {
+    History shorter = history;
+    shorter.ops.erase(shorter.ops.begin() + static_cast<std::ptrdiff_t>(i));
+    if (tells_as_predicted(player, shorter)) {
+      ++i;
+    } else {
+      history = std::move(shorter);
+      i = 0;
+    }
+  }
+  return history;
+}
+
+std::string to_string(const Divergence& divergence) {
+  const std::string history = to_string(divergence.history);
+  return history + "\n\n-- by the contract\n" + to_string(divergence.expected, divergence.history) +
+         "\n-- on " + divergence.backend + "\n" + to_string(divergence.seen, divergence.history) +
+         "\n-- as a test\n    " + "TELLS_ONE_STORY(\"" + history + "\");\n";
+}
+
+}  // namespace pollux::differential

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "differential/trace.hpp"
+
+#include <system_error>
+
+#include <pollux/events.hpp>
+
+#include "differential/history.hpp"
+
+namespace pollux::differential {
+
+namespace {
+
+std::string to_string(const Item& item) {
+  switch (item.what) {
+    case Item::What::op:
+      return "";
+    case Item::What::result:
+      return item.value < 0 ? std::system_category().message(-item.value)
+                            : std::to_string(item.value) + " bytes";
+    case Item::What::end_of_stream:
+      return "end_of_stream";
+    case Item::What::error:
+      return "error(" + std::system_category().message(item.value) + ")";
+    case Item::What::hangup:
+      return "hangup";
+    case Item::What::standing:
+      return "[" + pollux::to_string(static_cast<Event>(item.value)) + "]";
+    case Item::What::peer_closed:
+      return "peer_closed";
+    case Item::What::false_readable:
+      return "FALSE READABLE";
+    case Item::What::spin:
+      return "SPIN";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string to_string(const Trace& trace, const History& history) {
+  std::string text = "(start)";
+  for (const Item& item : trace) {
+    if (item.what == Item::What::op) {
+      text += '\n';
+      text += to_string(history.ops[static_cast<std::size_t>(item.value)]);
+    } else {
+      text += ' ' + to_string(item);
+    }
+  }
+  return text + '\n';
+}
+
+}  // namespace pollux::differential

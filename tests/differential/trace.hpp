@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What was seen of a history: by a backend that played it, or by the model that predicts it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pollux::differential {
+
+/// One thing seen, in order.
+struct Item {
+  enum class What : std::uint8_t {
+    op,      ///< an operation; value: its position in the history
+    result,  ///< what its system call said: bytes, 0, or minus the error number
+    end_of_stream,
+    error,  ///< value: the error number
+    hangup,
+    standing,        ///< what is told in every turn from here on; value: Event bits
+    peer_closed,     ///< at the latest by the end of this run of the loop
+    false_readable,  ///< readable was told, and nothing is unread
+    spin,            ///< a wake-up that told nothing, again and again
+  };
+  What what = What::op;
+  int value = 0;
+
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+using Trace = std::vector<Item>;
+
+struct History;
+/// One line an operation: "peer_write → readable".
+std::string to_string(const Trace& trace, const History& history);
+
+}  // namespace pollux::differential

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "verify_command.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <limits>
+#include <thread>
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <pollux/version.hpp>
+
+#include "differential/explorer.hpp"
+#include "terminal.hpp"
+
+namespace pollux::tools {
+
+namespace {
+
+using namespace differential;
+
+std::vector<Contestant> chosen_contestants(const std::vector<std::string>& wanted) {
+  std::vector<Contestant> all = usable_contestants();
+  std::vector<std::string_view> names;
+  for (const Contestant& contestant : all) names.push_back(contestant.name);
+  const std::vector<bool> chosen = choose(wanted, names, "backend");
+  std::vector<Contestant> found;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (chosen[i]) found.push_back(std::move(all[i]));
+  }
+  return found;
+}
+
+std::vector<Kind> chosen_kinds(const std::vector<std::string>& wanted) {
+  std::vector<std::string_view> names;
+  for (const Kind kind : all_kinds()) names.push_back(to_string(kind));
+  const std::vector<bool> chosen = choose(wanted, names, "kind");
+  std::vector<Kind> found;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i]) found.push_back(all_kinds()[i]);
+  }
+  return found;
+}
+
+/// A bar on a terminal, on the error stream; elsewhere nothing.
+class ProgressBar {
+ public:
+  ProgressBar() : on_{::isatty(STDERR_FILENO) != 0} {}
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+  ~ProgressBar() {
+    if (on_) fmt::print(stderr, "\r\x1b[K");
+  }
+
+  void show(Kind kind, std::uint64_t played, std::uint64_t planned) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!on_ || now - shown_ < std::chrono::milliseconds{100}) return;
+    shown_ = now;
+    const auto share =
+        planned != 0 ? static_cast<double>(played) / static_cast<double>(planned) : 0;
+    const auto filled = static_cast<std::size_t>(share * 40);
+    fmt::print(stderr, "\r\x1b[K{:<11} [{:<40}] {}", to_string(kind), std::string(filled, '='),
+               played);
+    std::fflush(stderr);
+  }
+
+ private:
+  bool on_;
+  std::chrono::steady_clock::time_point shown_{};
+};
+
+std::string machine() {
+  utsname names{};
+  ::uname(&names);
+  return fmt::format("{} {} {}, {} cores", names.sysname, names.release, names.machine,
+                     std::thread::hardware_concurrency());
+}
+
+nlohmann::json to_json(const Report& report, const Plan& plan) {
+  nlohmann::json json{{"pollux", version()},
+                      {"machine", machine()},
+                      {"backends", report.backends},
+                      {"depth", plan.depth},
+                      {"seed", plan.seed},
+                      {"seconds", std::chrono::duration<double>(report.took).count()},
+                      {"histories", report.histories()},
+                      {"divergent", report.divergent()},
+                      {"kinds", nlohmann::json::array()},
+                      {"divergences", nlohmann::json::array()}};
+  for (const KindReport& kind : report.kinds)
+    json["kinds"].push_back({{"kind", to_string(kind.kind)},
+                             {"histories", kind.histories},
+                             {"divergent", kind.divergent},
+                             {"unsteady", kind.unsteady}});
+  for (const Divergence& found : report.divergences)
+    json["divergences"].push_back({{"backend", found.backend},
+                                   {"history", to_string(found.history)},
+                                   {"expected", to_string(found.expected, found.history)},
+                                   {"seen", to_string(found.seen, found.history)}});
+  return json;
+}
+
+void print(const Report& report, const Plan& plan) {
+  const Paint paint;
+  fmt::print("{}\n",
+             paragraph("A history is a sequence of operations on a fresh pair: writes, reads, "
+                       "shutdowns, closes, resets, pausing and resuming. A model of the contract, "
+                       "which knows the operations and no kernel's flag, predicts what has to be "
+                       "told. Each history was played on real descriptors on every backend.",
+                       paint));
+  fmt::print("kind          histories  told otherwise  late once\n");
+  for (const KindReport& kind : report.kinds)
+    fmt::print("{:<12}  {:>9}  {}  {:>9}\n", to_string(kind.kind), kind.histories,
+               paint(kind.divergent == 0 ? Style::good : Style::bad,
+                     fmt::format("{:>14}", kind.divergent)),
+               kind.unsteady);
+  for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
+  fmt::print("\n{} histories to depth {} (seed {}), on {} and the model, in {:.1f} s: {}\n{}\n",
+             report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),
+             std::chrono::duration<double>(report.took).count(),
+             report.divergent() == 0
+                 ? paint(Style::good, "all told alike, and as the contract has it")
+                 : paint(Style::bad, fmt::format("{} told otherwise", report.divergent())),
+             machine());
+}
+
+int play_one(const std::string& text, const std::vector<Contestant>& contestants) {
+  const auto history = parse(text);
+  if (!history) throw UsageError{fmt::format("\"{}\" is not a history", text)};
+  int status = 0;
+  for (const Contestant& contestant : contestants) {
+    Player player{contestant.make()};
+    const Trace expected = predict(*history, player.early_notice());
+    const Trace seen = player.play(*history);
+    fmt::print("-- {}: {}\n{}\n", contestant.name,
+               seen == expected ? "as the contract has it" : "OTHERWISE",
+               to_string(seen, *history));
+    if (seen == expected) continue;
+    fmt::print("-- by the contract\n{}\n", to_string(expected, *history));
+    status = 1;
+  }
+  return status;
+}
+
+}  // namespace
+
+int verify(const VerifyOptions& options) {
+  std::signal(SIGPIPE, SIG_IGN);  // the histories write to pipes that nobody reads
+  const std::vector<Contestant> contestants = chosen_contestants(options.backends);
+  if (!options.history.empty()) return play_one(options.history, contestants);
+
+  Plan plan;
+  plan.kinds = chosen_kinds(options.kinds);
+  plan.depth = options.depth;
+  plan.seed = options.seed;
+  if (options.seconds > 0) {
+    plan.random_histories = std::numeric_limits<std::uint64_t>::max();
+    plan.random_for = std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(options.seconds));
+  }
+  Report report;
+  {
+    ProgressBar bar;
+    report =
+        explore(plan, contestants, [&](Kind kind, std::uint64_t played, std::uint64_t planned) {
+          bar.show(kind, played, planned);
+        });
+  }
+  if (options.json) {
+    fmt::print("{}\n", to_json(report, plan).dump(2));
+  } else {
+    print(report, plan);
+  }
+  return report.divergent() == 0 ? 0 : 1;
+}
+
+}  // namespace pollux::tools
