@@ -120,7 +120,7 @@ void print(const Report& report, const Plan& plan) {
                      fmt::format("{:>14}", kind.divergent)),
                kind.unsteady);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
-  fmt::print("\n{} histories to depth {} (seed {}), on {} and the model, in {:.1f} s: {}\n{}\n",
+  fmt::print("\n{} histories to depth {} (seed {}), on {} and the model, in {:.1f} s:\n{}\n{}\n",
              report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),
              std::chrono::duration<double>(report.took).count(),
              report.divergent() == 0

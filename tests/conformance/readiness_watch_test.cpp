@@ -159,6 +159,31 @@ TEST_P(AReadinessWatchOfASocket, IsWokenByAHangUpWhicheverWasAskedFor) {
 
 POLLUX_ON_EACH_KIND(AReadinessWatchOfASocket, sockets);
 
+class AReadinessWatchOfAPipe : public AReadinessWatch {};
+
+TEST_P(AReadinessWatchOfAPipe, IsWokenByALostWriterWhicheverWasAskedFor) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    Pair pair = make_pair(kind());
+    Listening reader{reactor(), pair.local, interest};
+    expect_heard(reader, Interest::none);
+    pair.peer.close();
+    expect_heard(reader, interest);
+  }
+}
+
+TEST_P(AReadinessWatchOfAPipe, IsWokenByALostReaderWhicheverWasAskedForAlsoWhenFull) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    Pair pair = make_pair(kind());
+    fill(pair.peer);
+    Listening writer{reactor(), pair.peer, interest};
+    expect_heard(writer, Interest::none);
+    pair.local.close();
+    expect_heard(writer, interest);
+  }
+}
+
+POLLUX_ON_EACH_KIND(AReadinessWatchOfAPipe, pipes);
+
 class AReadinessWatchOfAListener : public AReadinessWatch {};
 
 TEST_P(AReadinessWatchOfAListener, IsReadableForAsLongAsAConnectionWaits) {

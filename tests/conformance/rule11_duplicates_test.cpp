@@ -142,18 +142,20 @@ TEST_P(ClosedUnderItsWatch, AReaderHearsNothingMoreAndTheLoopSleeps) {
 }
 
 TEST_P(ClosedUnderItsWatch, WithADuplicateAliveTheLoopComesToRest) {
-  for (const Interest interest : {Interest::readable, Interest::none, Interest::peer_closed,
-                                  Interest::readable | Interest::writable}) {
-    SCOPED_TRACE(to_string(interest));
-    Pair pair = make_pair(kind());
-    Recorder local{reactor(), pair.local, interest};
-    local.ignore(Event::writable);
-    EXPECT_TRUE(hears_nothing(local));
-    const Handle copy = duplicate(pair.local);
-    pair.local.close();
-    write_bytes(pair.peer, "abc");
-    pair.peer.close();
-    EXPECT_TRUE(comes_to_rest());
+  for (const bool peer_closed : {false, true}) {
+    for (const Interest interest : {Interest::readable, Interest::none, Interest::peer_closed,
+                                    Interest::readable | Interest::writable}) {
+      SCOPED_TRACE(to_string(interest) + (peer_closed ? ", the peer closed" : ""));
+      Pair pair = make_pair(kind());
+      Recorder local{reactor(), pair.local, interest};
+      local.ignore(Event::writable);
+      EXPECT_TRUE(hears_nothing(local));
+      const Handle copy = duplicate(pair.local);
+      pair.local.close();
+      write_bytes(pair.peer, "abc");
+      if (peer_closed) pair.peer.close();
+      EXPECT_TRUE(comes_to_rest());
+    }
   }
 }
 
