@@ -181,13 +181,11 @@ std::vector<Contestant> broken_contestants() {
   };
   const auto has_hup = any_bit(RawReady::hup);
   const auto has_rdhup = any_bit(RawReady::rdhup);
-  return {
+  std::vector<Contestant> all{
       changes("loses_in", [](RawReady bits) { return without(bits, RawReady::in); }),
       changes("loses_out", [](RawReady bits) { return without(bits, RawReady::out); }),
       changes("loses_hup_and_err",
               [](RawReady bits) { return without(bits, RawReady::hup | RawReady::err); }),
-      changes("takes_rdhup_for_hup",
-              [=](RawReady bits) { return has_rdhup(bits) ? bits | RawReady::hup : bits; }),
       changes("takes_hup_for_in",
               [=](RawReady bits) {
                 return has_hup(bits) ? without(bits, RawReady::hup) | RawReady::in : bits;
@@ -200,17 +198,26 @@ std::vector<Contestant> broken_contestants() {
                 if (any(bits, RawReady::out)) swapped |= RawReady::in;
                 return swapped;
               }),
-      broken<Repeats>("repeats"),
       broken<Once>("reports_only_once"),
-      broken<Late>("is_late"),
       broken<ForgetsGenerations>("forgets_generations"),
       broken<NeverRemoves>("never_removes"),
       broken<Ignores>("never_changes",
                       [](RawInterest from, RawInterest to) {
                         return from != RawInterest::none && to != RawInterest::none;
                       }),
-      {"boasts", [] { return std::make_unique<Boasts>(backend(backends().back().name)); }},
   };
+  // What only a backend that is believed can spoil: of the others every report is looked into.
+  if (any(backend(backends().front().name)->reports(), RawReady::rdhup)) {
+    all.push_back(changes("takes_rdhup_for_hup", [=](RawReady bits) {
+      return has_rdhup(bits) ? bits | RawReady::hup : bits;
+    }));
+    all.push_back(broken<Repeats>("repeats"));
+    all.push_back(broken<Late>("is_late"));
+  }
+  const std::string_view modest = backends().back().name;
+  if (!any(backend(modest)->reports(), RawReady::rdhup))
+    all.push_back({"boasts", [=] { return std::make_unique<Boasts>(backend(modest)); }});
+  return all;
 }
 
 }  // namespace pollux::differential
