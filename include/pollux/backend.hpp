@@ -147,9 +147,9 @@ class Backend {
   /// Adding must refuse what cannot be watched: `bad_file_descriptor` for what is not open,
   /// `operation_not_permitted` for files, directories and their like, `file_exists` for a handle
   /// that is registered already. A registration whose handle was closed in the meantime is gone by
-  /// itself; the number may be registered anew, and what is asked about the old token afterwards
-  /// answers `no_such_file_or_directory` or `bad_file_descriptor`. pollux/backend_support.hpp has a
-  /// helper for kernels that do none of this.
+  /// itself: what is asked about it answers `no_such_file_or_directory` or `bad_file_descriptor`.
+  /// The number may be registered anew, and the core then asks nothing more about the old token.
+  /// pollux/backend_support.hpp has a helper for kernels that do none of this.
   virtual std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                        Token token) = 0;
 

@@ -31,8 +31,6 @@ inline constexpr PairKind tcp[] = {PairKind::tcp4, PairKind::tcp6};
 inline constexpr PairKind unix_streams[] = {PairKind::unix_stream};
 inline constexpr PairKind sockets[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream};
 inline constexpr PairKind pipes[] = {PairKind::pipe};
-/// What ends for good with the other side's close.
-inline constexpr PairKind two_in_one[] = {PairKind::unix_stream, PairKind::pipe};
 inline constexpr PairKind streams[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream,
                                        PairKind::pipe};
 
@@ -68,8 +66,8 @@ class KitTest : public testing::Test {
   /// Nothing is left to do, and no handler is called: the backend is asked for exactly one wait,
   /// the one that runs into the deadline. rule02_idle_states_test.cpp takes its time; elsewhere a
   /// glance will do.
-  testing::AssertionResult sleeps(std::chrono::milliseconds duration = std::chrono::milliseconds{
-                                      10});
+  static constexpr std::chrono::milliseconds glance{10};
+  testing::AssertionResult sleeps(std::chrono::milliseconds duration = glance);
 
  private:
   std::size_t descriptors_before_ = 0;
