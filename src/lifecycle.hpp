@@ -17,21 +17,24 @@ enum class StreamKind : std::uint8_t { socket, pipe_reader, pipe_writer, termina
 /// What does not change while a stream is watched.
 struct Traits {
   StreamKind kind = StreamKind::socket;
-  bool knows_fin = false;   ///< the backend reports rdhup: a plain `in` means bytes
-  bool knows_over = false;  ///< the backend's hup says that both directions are over
+  bool knows_fin = false;       ///< the backend reports rdhup: a plain `in` means bytes
+  bool knows_over = false;      ///< the backend's hup says that both directions are over
+  bool hears_failures = false;  ///< hang-up and error are reported also if nothing is asked for
 };
 
 /// What can be asked about a stream.
 enum class Probe : std::uint8_t {
   none,
   inbound,   ///< is a byte there, is it the end, has it failed?
-  outbound,  ///< may one still write?
+  outbound,  ///< may one still write, and is there room?
   peer_fin,  ///< has the peer's FIN arrived, as the protocol's own state has it?
   error,     ///< the pending error; fetching it clears it
 };
 
 enum class Inbound : std::uint8_t { unknown, bytes, empty, end, failed };
-enum class Outbound : std::uint8_t { unknown, open, over, failed };
+/// `over`: a write fails; `both`: and the inbound side is known to be over too. `full`: there is no
+/// room.
+enum class Outbound : std::uint8_t { unknown, open, full, over, both, failed };
 /// `closed`: the connection is gone from the protocol's tables, and a reset cannot be ruled out.
 /// `untellable`: this stream's protocol has no such state (AF_UNIX), or the system does not show
 /// it.
@@ -67,6 +70,35 @@ struct State {
   friend constexpr bool operator==(const State&, const State&) = default;
 };
 
+/// Whether bytes are to be told.
+constexpr bool is_reading(const Traits& traits, Interest interest, const State& state) {
+  return any(interest, Interest::readable) && !state.ended &&
+         traits.kind != StreamKind::pipe_writer;
+}
+
+/// What the kernel is to be asked for, so that exactly the events that can still come wake the
+/// loop.
+constexpr RawInterest raw_interest(const Traits& traits, Interest interest, const State& state) {
+  if (state.over || state.held) return RawInterest::none;
+  const bool socket = traits.kind == StreamKind::socket;
+  const bool awaits_fin =
+      any(interest, Interest::peer_closed) && socket && !state.ended && !state.peer_closed_told;
+  RawInterest bits = RawInterest::none;
+  if (is_reading(traits, interest, state)) {
+    bits |= RawInterest::in;
+    if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
+  } else if (awaits_fin && state.mute != Mute::hint) {
+    bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
+  }
+  if (any(interest, Interest::writable)) bits |= RawInterest::out;
+  // A kernel that watches nothing unasked is asked for something, so that failures are heard.
+  if (bits == RawInterest::none && !traits.hears_failures && state.mute != Mute::hint)
+    bits |= traits.kind == StreamKind::pipe_writer ? RawInterest::out : RawInterest::in;
+  if (bits == RawInterest::none) bits = RawInterest::hup;
+  if (state.mute == Mute::all) bits |= RawInterest::edge;
+  return bits;
+}
+
 /// The answer: either a probe to make first, or events (with Findings::error) and the state after
 /// them.
 struct Verdict {
@@ -84,20 +116,21 @@ class Lifecycle {
   constexpr Verdict step() const {
     // Nothing follows hangup, and a held stream is outside the kernel's set.
     if (state_.over || state_.held) return {Probe::none, Event::none, state_};
-    // A pipe's writing end can only be writable or broken; the probe for its error says how.
-    if (traits_.kind == StreamKind::pipe_writer) {
-      if (!hinted()) return report(Event::none);
-      return found_.error_known ? fail(Event::none) : ask(Probe::error);
-    }
+    if (traits_.kind == StreamKind::pipe_writer) return writing_end();
     if (state_.ended) return after_end();
     if (any(interest_, Interest::readable)) return while_reading();
     return while_paused();
   }
 
  private:
+  enum class Answer : std::uint8_t { unknown, no, yes };
+
   constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
   constexpr bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  /// The bit that a deaf kernel is asked for only so that failures wake the loop.
+  constexpr bool nudged() const { return !traits_.hears_failures && saw(RawReady::in); }
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
+  constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
     return any(interest_, Interest::peer_closed) && !state_.peer_closed_told;
   }
@@ -105,20 +138,43 @@ class Lifecycle {
   static constexpr Verdict ask(Probe probe) { return {probe, Event::none, {}}; }
 
   /// The events so far, and `writable` if it is true and asked for.
-  constexpr Verdict report(Event events, bool may_write = true) const {
+  constexpr Verdict report(Event events) const {
     State next = state_;
     if (any(events, Event::end_of_stream)) next.ended = true;
     if (any(events, Event::peer_closed)) next.peer_closed_told = true;
-    if (may_write && saw(RawReady::out) && any(interest_, Interest::writable))
-      events |= Event::writable;
+    if (!wants_writable()) return {Probe::none, events, next};
+
+    bool writable = saw(RawReady::out);
+    if (hinted()) {
+      // Beside a hang-up a write makes no progress. But a foreign hup may be a mere half-close, and
+      // hide `out`: then a look tells.
+      if (!is_socket()) {
+        writable = false;
+      } else if (traits_.knows_over) {
+        writable = writable && !saw(RawReady::hup);
+      } else {
+        if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
+        writable = found_.outbound == Outbound::open || found_.outbound == Outbound::over;
+      }
+    }
+    if (writable) events |= Event::writable;
     return {Probe::none, events, next};
   }
 
-  /// As report(), for a hang-up or error bit that is up and has nothing to tell. If nothing else
-  /// keeps the loop turning by right, the bit must not.
+  /// As report(), where a bit is up that has nothing to tell. If nothing else keeps the loop
+  /// turning by right, that bit must not.
   constexpr Verdict report_and_mute(Event events) const {
     Verdict verdict = report(events);
-    if (!any(verdict.events, Event::readable | Event::writable)) verdict.state.mute = Mute::all;
+    if (verdict.probe != Probe::none || any(verdict.events, Event::readable | Event::writable))
+      return verdict;
+    const RawInterest next = raw_interest(traits_, interest_, verdict.state);
+    const bool only_a_hint =
+        !is_reading(traits_, interest_, verdict.state) && next != RawInterest::hup;
+    if (hinted()) {
+      verdict.state.mute = Mute::all;
+    } else if (only_a_hint) {
+      verdict.state.mute = Mute::hint;
+    }
     return verdict;
   }
 
@@ -128,6 +184,12 @@ class Lifecycle {
     next.over = true;
     if (any(before, Event::end_of_stream)) next.ended = true;
     return {Probe::none, before | Event::hangup, next};
+  }
+
+  /// A pipe's writing end can only be writable or broken; the probe for its error says how.
+  constexpr Verdict writing_end() const {
+    if (hinted()) return found_.error_known ? fail(Event::none) : ask(Probe::error);
+    return wants_writable() ? report(Event::none) : report_and_mute(Event::none);
   }
 
   /// The bytes that are queued come first, whatever else is true.
@@ -148,14 +210,13 @@ class Lifecycle {
       case Inbound::failed:
         return fail(Event::none);
       case Inbound::empty:
-        // ERR with nothing to read: a failure that has its code in the pending error only, or a
-        // notice in the error queue, which is none.
-        if (!hinted()) return report(Event::none);
-        if (!is_socket()) return report_and_mute(Event::none);
-        if (!found_.error_known) return ask(Probe::error);
-        return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
+        break;
     }
-    return report(Event::none);
+    // Nothing to read: stale, or ERR with a failure that has its code in the pending error only, or
+    // with a notice in the error queue, which is none.
+    if (!hinted()) return report(Event::none);
+    if (is_socket() && !found_.error_known) return ask(Probe::error);
+    return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
   }
 
   constexpr Verdict reading_bytes() const {
@@ -165,17 +226,17 @@ class Lifecycle {
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
-    if (!saw(RawReady::out) || !any(interest_, Interest::writable) || !hinted())
-      return report(events);
-    // Beside a hang-up a write makes no progress, and its error belongs behind the bytes.
-    if (!is_socket()) return report(events, false);
-    if (traits_.knows_over) return report(events, !saw(RawReady::hup));
-    // A foreign hup may be a mere half-close: a zero send tells. It would take the error of a
-    // reset, though, so where the protocol has a state to ask, that goes first.
-    if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
-    if (found_.peer_fin == PeerFin::closed) return report(events, false);
-    if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
-    return report(events, found_.outbound == Outbound::open);
+    if (hinted() && wants_writable() && is_socket() && !traits_.knows_over) {
+      // A zero send would take the error of a reset, which belongs behind the bytes. Where the
+      // protocol has a state to ask, that goes first.
+      if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
+      if (found_.peer_fin == PeerFin::closed) {
+        Verdict verdict{Probe::none, events, state_};
+        verdict.state.peer_closed_told |= any(events, Event::peer_closed);
+        return verdict;
+      }
+    }
+    return report(events);
   }
 
   constexpr Verdict reading_end() const {
@@ -191,82 +252,56 @@ class Lifecycle {
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
     if (found_.error != 0) return fail(events);  // FIN, and a reset after it
-    if (over == Answer::yes) return last(events);
-    return hinted() ? report_and_mute(events) : report(events);
+    return over == Answer::yes ? last(events) : report_and_mute(events);
   }
 
   /// Neither readable nor end_of_stream while paused; failures at once, and the end of both
   /// directions if nothing is unread.
   constexpr Verdict while_paused() const {
-    if (hinted()) return paused_hint();
     const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
-    if (!is_socket() || !wants_peer_closed() || !saw(fin_hint)) return report(Event::none);
+    const bool fin_hinted = is_socket() && wants_peer_closed() && saw(fin_hint);
+    const bool may_be_over = hinted() || nudged();
+    if (!may_be_over && !fin_hinted) return report(Event::none);
 
-    if (!traits_.knows_fin) {
+    if (may_be_over && is_socket() && !found_.error_known && found_.error == 0)
+      return ask(Probe::error);
+    if (found_.error != 0) return fail(Event::none);
+    // rdhup alone says all there is to say, whether bytes are unread or not.
+    if (may_be_over || !traits_.knows_fin) {
       switch (found_.inbound) {
         case Inbound::unknown:
           return ask(Probe::inbound);
-        case Inbound::empty:
-          return report(Event::none);  // stale by the time it was looked at
         case Inbound::failed:
           return fail(Event::none);
+        case Inbound::empty:  // stale, or a notice in the error queue
+          return hinted() ? report_and_mute(Event::none) : report(Event::none);
         case Inbound::bytes:
         case Inbound::end:
           break;
       }
     }
-    switch (found_.peer_fin) {
-      case PeerFin::unknown:
-        return ask(Probe::peer_fin);
-      case PeerFin::received:
-      case PeerFin::closed:
-        return report(Event::peer_closed);
-      case PeerFin::untellable:
-        // Without a protocol state: the kernel's word, or that nothing comes before the end.
-        if (traits_.knows_fin || found_.inbound == Inbound::end) return report(Event::peer_closed);
-        break;
-      case PeerFin::not_received:
-        break;  // bytes, or our own SHUT_RD: both stay up for long
-    }
-    Verdict verdict = report(Event::none);
-    verdict.state.mute = Mute::hint;
-    return verdict;
-  }
-
-  constexpr Verdict paused_hint() const {
-    if (must_fetch_error()) return ask(Probe::error);
-    if (found_.error != 0) return fail(Event::none);
-    switch (found_.inbound) {
-      case Inbound::unknown:
-        return ask(Probe::inbound);
-      case Inbound::failed:
-        return fail(Event::none);
-      case Inbound::empty:
-        return report_and_mute(Event::none);  // a notice in the error queue
-      case Inbound::bytes:
-      case Inbound::end:
-        break;
-    }
-    const Answer over = both_over();
+    const Answer over = may_be_over ? both_over() : Answer::no;
     if (over == Answer::unknown) return ask(Probe::outbound);
     if (found_.error != 0) return fail(Event::none);
 
     Event events = Event::none;
-    if (wants_peer_closed()) {
-      const Answer fin = found_.inbound == Inbound::bytes ? fin_behind_bytes() : fin_at_end();
+    // A typed end of a terminal waits until somebody reads: it can be followed by more.
+    if (wants_peer_closed() && (is_socket() || over == Answer::yes)) {
+      const Answer fin = found_.inbound == Inbound::end ? fin_at_end() : fin_behind_bytes();
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
-    if (over == Answer::no) return report_and_mute(events);  // a foreign hup on a mere half-close
+    if (over == Answer::no) return report_and_mute(events);  // half-closed, or only bytes
     if (found_.inbound == Inbound::end) return last(events | Event::end_of_stream);
-    Verdict verdict = report(events, false);
-    verdict.state.held = true;
-    return verdict;
+    State next = state_;
+    next.held = true;
+    next.peer_closed_told |= any(events, Event::peer_closed);
+    return {Probe::none, events, next};
   }
 
   /// What is left to come: room to write, a failure, the end of the outbound side too.
   constexpr Verdict after_end() const {
-    if (!hinted()) return report(Event::none);
+    if (!hinted() && !nudged()) return report(Event::none);
     if (must_fetch_error()) return ask(Probe::error);
     const Answer over = both_over();
     if (over == Answer::unknown) return ask(Probe::outbound);
@@ -280,18 +315,22 @@ class Lifecycle {
     return is_socket() && !found_.error_known && (hinted() || !traits_.knows_over);
   }
 
-  enum class Answer : std::uint8_t { unknown, no, yes };
-
-  /// Whether both directions are over, given that the inbound one is or seems to be.
+  /// Whether both directions are over.
   constexpr Answer both_over() const {
+    // A pipe has one direction; of a terminal the other side has gone.
+    if (traits_.kind == StreamKind::pipe_reader)
+      return hinted() || found_.inbound == Inbound::end ? Answer::yes : Answer::no;
     if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
     if (traits_.knows_over) return saw(RawReady::hup) ? Answer::yes : Answer::no;
     switch (found_.outbound) {
       case Outbound::unknown:
         return Answer::unknown;
       case Outbound::open:
+      case Outbound::full:
         return Answer::no;
       case Outbound::over:
+        return state_.ended || found_.inbound == Inbound::end ? Answer::yes : Answer::no;
+      case Outbound::both:
       case Outbound::failed:
         return Answer::yes;
     }
@@ -331,24 +370,5 @@ class Lifecycle {
   State state_;
   Findings found_;
 };
-
-/// What the kernel is to be asked for, so that exactly the events that can still come wake the
-/// loop.
-constexpr RawInterest raw_interest(const Traits& traits, Interest interest, State state) {
-  if (state.over || state.held) return RawInterest::none;
-  RawInterest bits = RawInterest::none;
-  const bool socket = traits.kind == StreamKind::socket;
-  if (any(interest, Interest::readable) && !state.ended) {
-    if (traits.kind != StreamKind::pipe_writer) bits |= RawInterest::in;
-    if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
-  } else if (any(interest, Interest::peer_closed) && !state.ended && !state.peer_closed_told &&
-             socket && state.mute != Mute::hint) {
-    bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
-  }
-  if (any(interest, Interest::writable)) bits |= RawInterest::out;
-  if (bits == RawInterest::none) bits = RawInterest::hup;
-  if (state.mute == Mute::all) bits |= RawInterest::edge;
-  return bits;
-}
 
 }  // namespace pollux::detail

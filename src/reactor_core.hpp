@@ -55,7 +55,9 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
-  Traits traits(const Slot& slot) const noexcept { return {slot.kind, knows_fin_, knows_over_}; }
+  Traits traits(const Slot& slot) const noexcept {
+    return {slot.kind, knows_fin_, knows_over_, hears_failures_};
+  }
   std::error_code install(std::uint32_t index, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
   void note_change(std::uint32_t index) noexcept;
@@ -84,6 +86,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   ReactorOptions options_;
   bool knows_fin_ = false;
   bool knows_over_ = false;
+  bool hears_failures_ = false;
   bool can_edge_ = true;  ///< until the backend has answered that it can't
 
   WatchTable table_;

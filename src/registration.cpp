@@ -18,6 +18,7 @@ ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions&
   const RawReady reports = backend_->reports();
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
+  hears_failures_ = any(reports, RawReady::err);
   batch_.resize(std::max<std::uint32_t>(options_.event_batch, 1));
 }
 

@@ -33,10 +33,15 @@ RawReady to_raw(short events) {
 
 class PollBackend final : public Backend {
  public:
-  explicit PollBackend(std::error_code& error) : wake_{error} { forget_all(); }
+  PollBackend(const PollSystem& system, std::error_code& error) : system_{system}, wake_{error} {
+    forget_all();
+  }
 
   std::string_view name() const noexcept override { return "poll"; }
-  RawReady reports() const noexcept override { return RawReady::in | RawReady::out; }
+  RawReady reports() const noexcept override {
+    const RawReady bits = RawReady::in | RawReady::out;
+    return system_.hears_failures ? bits | RawReady::err : bits;
+  }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
@@ -61,7 +66,7 @@ class PollBackend final : public Backend {
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
-    int left = ::poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout.poll_ms());
+    int left = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout.poll_ms());
     if (left < 0) {
       if (errno != EINTR) result.error = {errno, std::system_category()};
       return result;
@@ -154,6 +159,7 @@ class PollBackend final : public Backend {
     entries_.pop_back();
   }
 
+  PollSystem system_;
   WakeHandle wake_;
   std::vector<pollfd> polled_;         ///< what poll() is given, in place; the wake handle first
   std::vector<Entry> entries_;         ///< beside it
@@ -163,9 +169,13 @@ class PollBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_poll_backend(std::error_code& error) {
-  auto backend = std::make_unique<PollBackend>(error);
+std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error) {
+  auto backend = std::make_unique<PollBackend>(system, error);
   return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+}
+
+std::unique_ptr<Backend> make_poll_backend(std::error_code& error) {
+  return make_poll_backend(PollSystem{}, error);
 }
 
 }  // namespace pollux

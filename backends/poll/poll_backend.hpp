@@ -4,12 +4,27 @@
 #include <memory>
 #include <system_error>
 
+#include <poll.h>
+
 #include <pollux/backend.hpp>
 
 namespace pollux {
 
-/// A backend on poll(2). Null and an error if the process is out of descriptors for its
-/// wake handle.
+/// A system's poll(2). A seam: the tests bring ones that answer as other systems do.
+struct PollSystem {
+  int (*poll)(pollfd* polled, nfds_t count, int timeout_ms) = &::poll;
+  /// Whether it reports POLLHUP and POLLERR also where nothing is asked for, and wakes up for them.
+#if defined(__linux__)
+  bool hears_failures = true;
+#else
+  bool hears_failures =
+      false;  // macOS registers nothing, FreeBSD does not wake (docs/kernel-facts.md)
+#endif
+};
+
+/// A backend on poll(2). Null and an error if the process is out of descriptors for its wake
+/// handle.
 std::unique_ptr<Backend> make_poll_backend(std::error_code& error);
+std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error);
 
 }  // namespace pollux

@@ -69,6 +69,14 @@ struct AsioAllocator {
   AsioMemory* memory;
 };
 
+/// Where Asio waits with epoll or poll requests of io_uring, its wait_error hears every failure. On
+/// kqueue and select() it does not.
+#if defined(ASIO_HAS_EPOLL) || defined(ASIO_HAS_IO_URING_AS_DEFAULT)
+inline constexpr RawReady asio_reports = RawReady::in | RawReady::out | RawReady::err;
+#else
+inline constexpr RawReady asio_reports = RawReady::in | RawReady::out;
+#endif
+
 /// One registration: up to three waits, each of which Asio completes once. Every outstanding wait
 /// holds a share, so that a completion that comes late finds an entry without an owner, and not a
 /// dead one.
@@ -204,7 +212,7 @@ class AsioBackend final : public Backend {
   ~AsioBackend() override { forget_all(); }
 
   std::string_view name() const noexcept override { return "asio"; }
-  RawReady reports() const noexcept override { return RawReady::in | RawReady::out; }
+  RawReady reports() const noexcept override { return detail::asio_reports; }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override try {

@@ -39,7 +39,7 @@ enum class RawInterest : std::uint8_t {
   rdhup = 4,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
   hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
             ///< stands alone, as the empty interest of a registration that must stay alive. Where a
-            ///< kernel watches nothing for it, the backend keeps one hidden bit armed.
+            ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
 };
@@ -135,8 +135,10 @@ class Backend {
   virtual std::string_view name() const noexcept = 0;
 
   /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
-  /// plain `in` means bytes; with `hup` that bit says that both directions are over. Whatever is
-  /// missing here but reported all the same is taken as a hint to look.
+  /// plain `in` means bytes. With `hup` that bit says that both directions are over. With `err`
+  /// failures are reported (as `err` or `hup`) also of a registration that asks for nothing;
+  /// without it, the core keeps a bit armed to hear of them. Whatever is missing here but reported
+  /// all the same is taken as a hint to look.
   virtual RawReady reports() const noexcept = 0;
 
   /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`

@@ -125,9 +125,17 @@ Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept {
 }
 
 Answer<Outbound> probe_outbound(NativeHandle handle) noexcept {
-  if (::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {Outbound::open};
-  if (errno == EPIPE || errno == ENOTCONN) return {Outbound::over};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outbound::open};
+  const auto sees = [handle](short events, short bit) {
+    pollfd look{handle, events, 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & bit) != 0;
+  };
+  if (::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+    return {sees(POLLOUT, POLLOUT) ? Outbound::open : Outbound::full};
+  // With room to write not asked for, no kernel says HUP for an outbound side that is over by
+  // itself.
+  if (errno == EPIPE || errno == ENOTCONN)
+    return {sees(POLLIN, POLLHUP) ? Outbound::both : Outbound::over};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outbound::full};
   if (is_gone(errno)) return {Outbound::open, 0, true};
   return {Outbound::failed, errno};
 }

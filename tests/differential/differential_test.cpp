@@ -2,7 +2,6 @@
 // Every history, every backend, the same trace: as a model of the contract predicts it. And
 // backends that are broken are caught.
 #include <csignal>
-#include <string>
 
 #include <gtest/gtest.h>
 
@@ -19,12 +18,6 @@ class IgnoringSigpipe : public testing::Environment {
 };
 const auto* const ignoring_sigpipe = testing::AddGlobalTestEnvironment(new IgnoringSigpipe);
 
-std::string divergences(const Report& report) {
-  std::string text;
-  for (const Divergence& divergence : report.divergences) text += to_string(divergence) + '\n';
-  return text;
-}
-
 class EveryHistory : public testing::TestWithParam<Kind> {};
 
 TEST_P(EveryHistory, IsToldAlikeOnEveryBackendAndAsTheContractHasIt) {
@@ -34,7 +27,7 @@ TEST_P(EveryHistory, IsToldAlikeOnEveryBackendAndAsTheContractHasIt) {
   plan.depth = POLLUX_TEST_DEPTH;
   plan.random_histories = 1500;
   const Report report = explore(plan, contestants);
-  EXPECT_EQ(report.divergent(), 0u) << divergences(report);
+  EXPECT_EQ(report.divergent(), 0u) << to_string(report.divergences);
   EXPECT_GT(report.histories(), 2000u);
   EXPECT_EQ(report.backends.size(), contestants.size());
 }

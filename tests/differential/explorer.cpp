@@ -202,18 +202,22 @@ class Exploration {
   std::exception_ptr failure_;
 };
 
-}  // namespace
-
-std::uint64_t Report::histories() const {
+std::uint64_t sum_of(const Report& report, std::uint64_t KindReport::*count) {
   std::uint64_t sum = 0;
-  for (const KindReport& kind : kinds) sum += kind.histories;
+  for (const KindReport& kind : report.kinds) sum += kind.*count;
   return sum;
 }
 
+}  // namespace
+
+std::uint64_t Report::histories() const {
+  return sum_of(*this, &KindReport::histories);
+}
 std::uint64_t Report::divergent() const {
-  std::uint64_t sum = 0;
-  for (const KindReport& kind : kinds) sum += kind.divergent;
-  return sum;
+  return sum_of(*this, &KindReport::divergent);
+}
+std::uint64_t Report::unsteady() const {
+  return sum_of(*this, &KindReport::unsteady);
 }
 
 std::vector<Contestant> usable_contestants() {
@@ -264,7 +268,15 @@ std::string to_string(const Divergence& divergence) {
   const std::string history = to_string(divergence.history);
   return history + "\n\n-- by the contract\n" + to_string(divergence.expected, divergence.history) +
          "\n-- on " + divergence.backend + "\n" + to_string(divergence.seen, divergence.history) +
-         "\n-- as a test\n    " + "TELLS_ONE_STORY(\"" + history + "\");\n";
+         "\n-- as a test: a row for Regression in tests/differential/differential_test.cpp\n    "
+         "\"" +
+         history + "\",\n";
+}
+
+std::string to_string(std::span<const Divergence> divergences) {
+  std::string text;
+  for (const Divergence& divergence : divergences) text += to_string(divergence) + '\n';
+  return text;
 }
 
 }  // namespace pollux::differential

@@ -66,6 +66,7 @@ struct Report {
 
   std::uint64_t histories() const;
   std::uint64_t divergent() const;
+  std::uint64_t unsteady() const;
 };
 
 /// How far it is; `planned` is 0 where only time limits it. Called by one thread at a time.
@@ -84,5 +85,6 @@ History shrink(Player& player, History history);
 
 /// A divergence, to read; ends with a test to paste.
 std::string to_string(const Divergence& divergence);
+std::string to_string(std::span<const Divergence> divergences);
 
 }  // namespace pollux::differential

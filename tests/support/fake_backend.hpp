@@ -45,7 +45,7 @@ class FakeBackend final : public Backend {
 
   static constexpr RawReady native =
       RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-  static constexpr RawReady emulated = RawReady::in | RawReady::out;
+  static constexpr RawReady emulated = RawReady::in | RawReady::out | RawReady::err;
 
   explicit FakeBackend(RawReady reports = native, bool edges = true)
       : reports_{reports}, edges_{edges} {}

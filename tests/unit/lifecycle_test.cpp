@@ -20,7 +20,8 @@ constexpr int some_error = 5;
 constexpr std::array all_kinds{StreamKind::socket, StreamKind::pipe_reader, StreamKind::pipe_writer,
                                StreamKind::terminal};
 constexpr std::array all_inbound{Inbound::bytes, Inbound::empty, Inbound::end, Inbound::failed};
-constexpr std::array all_outbound{Outbound::open, Outbound::over, Outbound::failed};
+constexpr std::array all_outbound{Outbound::open, Outbound::full, Outbound::over, Outbound::both,
+                                  Outbound::failed};
 constexpr std::array all_peer_fin{PeerFin::not_received, PeerFin::received, PeerFin::closed,
                                   PeerFin::untellable};
 
@@ -38,6 +39,8 @@ struct Question {
   bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
   bool is_reading() const { return wants(Interest::readable) && !state.ended && !is_pipe_writer(); }
   bool is_settled() const { return state.over || state.held; }
+  /// `in` is up that was asked for so that failures are heard, or may have been.
+  bool nudged() const { return !traits.hears_failures && saw(RawReady::in); }
   /// A plain `in` means bytes.
   bool believes_in() const { return traits.knows_fin && traits.kind != StreamKind::terminal; }
 };
@@ -45,12 +48,12 @@ struct Question {
 /// For whoever has to find out why: the numbers are those of the enumerations.
 std::ostream& operator<<(std::ostream& out, const Question& q) {
   return out << "kind " << static_cast<int>(q.traits.kind) << " knows_fin " << q.traits.knows_fin
-             << " knows_over " << q.traits.knows_over << ", interest " << to_string(q.interest)
-             << ", ended " << q.state.ended << " told " << q.state.peer_closed_told << " over "
-             << q.state.over << " held " << q.state.held << " mute "
-             << static_cast<int>(q.state.mute) << ", ready " << static_cast<int>(q.found.ready)
-             << ", inbound " << static_cast<int>(q.found.inbound) << " outbound "
-             << static_cast<int>(q.found.outbound) << " peer_fin "
+             << " knows_over " << q.traits.knows_over << " hears_failures "
+             << q.traits.hears_failures << ", interest " << to_string(q.interest) << ", ended "
+             << q.state.ended << " told " << q.state.peer_closed_told << " over " << q.state.over
+             << " held " << q.state.held << " mute " << static_cast<int>(q.state.mute) << ", ready "
+             << static_cast<int>(q.found.ready) << ", inbound " << static_cast<int>(q.found.inbound)
+             << " outbound " << static_cast<int>(q.found.outbound) << " peer_fin "
              << static_cast<int>(q.found.peer_fin) << " error_known " << q.found.error_known
              << " error " << q.found.error;
 }
@@ -66,6 +69,9 @@ struct Leaf {
   bool tells(Event bits) const { return any(verdict.events, bits); }
   bool has_asked(Probe probe) const { return (asked >> static_cast<unsigned>(probe) & 1u) != 0; }
   State next() const { return verdict.state; }
+  /// Looked at before another handler paused the stream: what was seen is said by the hang-up that
+  /// comes.
+  bool paused_meanwhile() const { return looked_ahead && !first.wants(Interest::readable); }
 };
 
 /// The name of a broken rule; empty if all is well.
@@ -81,12 +87,12 @@ bool can_report(StreamKind kind, RawReady ready) {
 template <class Visit>
 void for_each_question(Visit visit) {
   for (const StreamKind kind : all_kinds) {
-    for (unsigned traits = 0; traits < 4; ++traits) {
+    for (unsigned traits = 0; traits < 8; ++traits) {
       for (unsigned interest = 0; interest < 8; ++interest) {
         for (unsigned state = 0; state < 48; ++state) {
           for (unsigned ready = 0; ready < 32; ++ready) {
             if (!can_report(kind, static_cast<RawReady>(ready))) continue;
-            visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0},
+            visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0, (traits & 4) != 0},
                            static_cast<Interest>(interest),
                            {(state & 1) != 0, (state & 2) != 0, (state & 4) != 0, (state & 8) != 0,
                             static_cast<Mute>(state / 16)},
@@ -234,17 +240,23 @@ Complaint pausing(const Leaf& leaf) {
   return {};
 }
 
+/// Whether there is room, as far as is known. Beside a hang-up `out` may stay up for ever, or be
+/// hidden.
+bool may_write(const Leaf& leaf) {
+  const Question& q = leaf.first;
+  if (!q.hinted()) return q.saw(RawReady::out);
+  if (!q.is_socket()) return false;
+  if (q.traits.knows_over) return q.saw(RawReady::out) && !q.saw(RawReady::hup);
+  return leaf.found.outbound == Outbound::open || leaf.found.outbound == Outbound::over;
+}
+
 Complaint writing(const Leaf& leaf) {
   const Question& q = leaf.first;
   if (!leaf.tells(Event::writable)) return {};
-  if (!q.wants(Interest::writable) || !q.saw(RawReady::out)) return "writable unasked or untrue";
+  if (!q.wants(Interest::writable)) return "writable unasked";
   if (leaf.tells(Event::hangup)) return "writable beside hangup";
   if (leaf.next().held) return "writable from a held stream";
-  const bool no_way_out = !q.is_socket() || (q.traits.knows_over && q.saw(RawReady::hup)) ||
-                          leaf.found.outbound == Outbound::over ||
-                          leaf.found.outbound == Outbound::failed;
-  if (q.is_reading() && q.hinted() && leaf.found.inbound == Inbound::bytes && no_way_out)
-    return "writable beside bytes and a hang-up";
+  if (!may_write(leaf)) return "writable where a write makes no progress";
   return {};
 }
 
@@ -273,29 +285,35 @@ Complaint nothing_is_lost(const Leaf& leaf) {
   if (q.is_reading() && bytes && !leaf.tells(Event::readable)) return "bytes are kept back";
   if (q.is_reading() && leaf.found.inbound == Inbound::end && !leaf.tells(Event::end_of_stream))
     return "the end is kept back";
-  // What was looked at before another handler paused the stream is said by the hang-up that comes.
-  const bool paused_meanwhile = leaf.looked_ahead && !q.wants(Interest::readable);
   if (leaf.found.error != 0 && !leaf.tells(Event::error) && !(q.is_reading() && bytes) &&
-      !paused_meanwhile)
+      !leaf.paused_meanwhile())
     return "a failure is kept back";
-  const bool may_write = q.wants(Interest::writable) && q.saw(RawReady::out);
-  const bool behind_bytes = bytes && q.hinted();
-  if (may_write && !leaf.tells(Event::writable | Event::hangup) && !behind_bytes)
+  if (q.wants(Interest::writable) && may_write(leaf) && !leaf.next().held &&
+      !leaf.tells(Event::writable | Event::hangup))
     return "room to write is kept back";
   return {};
+}
+
+/// Whether the outbound side is over too, or was the only one.
+bool is_over(const Leaf& leaf, bool at_end) {
+  const Question& q = leaf.first;
+  if (q.traits.kind == StreamKind::pipe_reader)
+    return q.hinted() || leaf.found.inbound == Inbound::end;
+  if (!q.is_socket()) return q.hinted();
+  if (q.traits.knows_over) return q.saw(RawReady::hup);
+  const Outbound outbound = leaf.found.outbound;
+  return outbound == Outbound::both || outbound == Outbound::failed ||
+         (outbound == Outbound::over && at_end);
 }
 
 /// hangup, without an error, is for both directions: known natively or found by probes.
 Complaint the_end_of_both_directions(const Leaf& leaf) {
   const Question& q = leaf.first;
   if (q.is_settled() || q.is_pipe_writer() || leaf.tells(Event::error)) return {};
-  const bool outbound_over =
-      leaf.found.outbound == Outbound::over || leaf.found.outbound == Outbound::failed;
-  const bool over = !q.is_socket()        ? q.hinted()
-                    : q.traits.knows_over ? q.saw(RawReady::hup)
-                                          : outbound_over;
-  const bool both = over && (q.state.ended || leaf.found.inbound == Inbound::end);
-  if (both && !leaf.tells(Event::hangup)) return "hangup is kept back";
+  const bool at_end = q.state.ended || leaf.found.inbound == Inbound::end;
+  const bool over = is_over(leaf, at_end);
+  const bool both = over && at_end;
+  if (both && !leaf.tells(Event::hangup) && !leaf.paused_meanwhile()) return "hangup is kept back";
   if (!both && leaf.tells(Event::hangup)) return "hangup while one direction is open";
   if (leaf.tells(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
       (q.hinted() || !q.traits.knows_over))
@@ -325,7 +343,7 @@ Complaint a_promise_of_peer_closed(const Leaf& leaf) {
 /// Each probe costs a system call, and some of them take a code out of the kernel.
 Complaint no_needless_probe(const Leaf& leaf) {
   const Question& q = leaf.first;
-  const bool foreign_hup = q.hinted() && !q.traits.knows_over;
+  const bool foreign_hup = (q.hinted() || q.nudged()) && !q.traits.knows_over;
   if (leaf.has_asked(Probe::inbound) && (q.state.ended || q.is_pipe_writer()))
     return "looks for bytes where none can be";
   if (leaf.has_asked(Probe::outbound) && (!q.is_socket() || q.traits.knows_over))
@@ -338,7 +356,7 @@ Complaint no_needless_probe(const Leaf& leaf) {
     return "looks for a FIN that nobody asks about";
   if (leaf.has_asked(Probe::error) && !q.is_socket() && !q.is_pipe_writer())
     return "fetches an error where none is kept";
-  if (leaf.looked_ahead || q.hinted()) return {};
+  if (leaf.looked_ahead || q.hinted() || q.nudged()) return {};
   if (leaf.asked != 0 && !q.is_reading() && !q.wants(Interest::peer_closed))
     return "probes a paused stream for nothing";
   if (leaf.asked != 0 && q.believes_in() && !q.saw(RawReady::rdhup))
@@ -353,8 +371,17 @@ Complaint mutes_with_reason(const Leaf& leaf) {
   if (leaf.next().mute == Mute::all) {
     if (!q.hinted()) return "muted without a bit that stays up";
     if (leaf.tells(Event::readable | Event::writable)) return "muted though there is work to do";
-  } else if (!q.wants(Interest::peer_closed) || q.is_reading() || leaf.tells(Event::peer_closed)) {
-    return "the hint at a FIN is muted for no reason";
+  } else {
+    State heard_again = leaf.next();
+    heard_again.mute = Mute::none;
+    const RawInterest hint = raw_interest(q.traits, q.interest, heard_again);
+    if (is_reading(q.traits, q.interest, heard_again) ||
+        !any(hint, RawInterest::in | RawInterest::out | RawInterest::rdhup))
+      return "muted though no hint is up";
+    if (q.wants(Interest::writable)) {
+      if (any(raw_interest(q.traits, q.interest, leaf.next()), RawInterest::out)) return {};
+      return "room to write is muted";
+    }
   }
   return {};
 }
@@ -420,6 +447,14 @@ Complaint asks_for_what_can_come(const Question& q) {
   if (bits == RawInterest::none) return "the living are not in the kernel's set";
   const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_told &&
                              q.wants(Interest::peer_closed) && q.state.mute != Mute::hint;
+  const bool wants_something = q.is_reading() || waits_for_fin || q.wants(Interest::writable);
+  if (!q.traits.hears_failures && !wants_something && q.state.mute != Mute::hint) {
+    // What a kernel that tells nothing unasked is asked for.
+    const RawInterest nudge = q.is_pipe_writer() ? RawInterest::out : RawInterest::in;
+    const RawInterest edge =
+        q.state.mute == Mute::all ? RawInterest::edge : static_cast<RawInterest>(0);
+    return bits == (nudge | edge) ? "" : "failures would not be heard";
+  }
   const bool asks_in = any(bits, RawInterest::in);
   if (asks_in && q.state.ended) return "asks for bytes after the end";
   if (asks_in && q.is_pipe_writer()) return "asks for bytes where none can be";
