@@ -91,8 +91,9 @@ constexpr RawInterest raw_interest(const Traits& traits, Interest interest, cons
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }
   if (any(interest, Interest::writable)) bits |= RawInterest::out;
-  // A kernel that watches nothing unasked is asked for something, so that failures are heard.
-  if (bits == RawInterest::none && !traits.hears_failures && state.mute != Mute::hint)
+  // A kernel that watches nothing unasked is asked for more, so that failures are heard: most of
+  // them make a stream readable.
+  if (!traits.hears_failures && state.mute != Mute::hint)
     bits |= traits.kind == StreamKind::pipe_writer ? RawInterest::out : RawInterest::in;
   if (bits == RawInterest::none) bits = RawInterest::hup;
   if (state.mute == Mute::all) bits |= RawInterest::edge;
@@ -165,17 +166,22 @@ class Lifecycle {
   /// turning by right, that bit must not.
   constexpr Verdict report_and_mute(Event events) const {
     Verdict verdict = report(events);
-    if (verdict.probe != Probe::none || any(verdict.events, Event::readable | Event::writable))
-      return verdict;
-    const RawInterest next = raw_interest(traits_, interest_, verdict.state);
-    const bool only_a_hint =
-        !is_reading(traits_, interest_, verdict.state) && next != RawInterest::hup;
+    if (verdict.probe != Probe::none) return verdict;
     if (hinted()) {
-      verdict.state.mute = Mute::all;
-    } else if (only_a_hint) {
+      const bool by_right = any(verdict.events, Event::readable | Event::writable);
+      if (!by_right) verdict.state.mute = Mute::all;
+    } else if (is_hint_asked_for(verdict.state)) {
       verdict.state.mute = Mute::hint;
     }
     return verdict;
+  }
+
+  /// Whether the kernel would be asked for a bit that stands for nothing to tell.
+  constexpr bool is_hint_asked_for(State state) const {
+    if (is_reading(traits_, interest_, state)) return false;
+    State muted = state;
+    muted.mute = Mute::hint;
+    return raw_interest(traits_, interest_, state) != raw_interest(traits_, interest_, muted);
   }
 
   constexpr Verdict fail(Event before) const { return last(before | Event::error); }
@@ -188,8 +194,9 @@ class Lifecycle {
 
   /// A pipe's writing end can only be writable or broken; the probe for its error says how.
   constexpr Verdict writing_end() const {
-    if (hinted()) return found_.error_known ? fail(Event::none) : ask(Probe::error);
-    return wants_writable() ? report(Event::none) : report_and_mute(Event::none);
+    const bool may_be_broken = hinted() || (!traits_.hears_failures && saw(RawReady::out));
+    if (may_be_broken && !found_.error_known) return ask(Probe::error);
+    return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
   }
 
   /// The bytes that are queued come first, whatever else is true.

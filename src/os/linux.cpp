@@ -23,21 +23,13 @@ WakeHandle::WakeHandle(std::error_code& error) noexcept
 
 namespace detail::os {
 
-namespace {
-
-bool has_pending_error(NativeHandle handle) noexcept {
-  pollfd look{handle, 0, 0};
-  return ::poll(&look, 1, 0) == 1 && (look.revents & POLLERR) != 0;
-}
-
-}  // namespace
-
 PeerFin probe_peer_fin(NativeHandle handle) noexcept {
   // The state is the first byte of tcp_info; the kernel fills as much as fits (tcp(7)). Any other
   // protocol refuses the level (AF_UNIX: EOPNOTSUPP).
   std::uint8_t state = 0;
   socklen_t size = sizeof state;
-  if (::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size) != 0) return PeerFin::untellable;
+  const auto ask = [&] { return ::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size); };
+  if (uninterrupted(ask) != 0) return PeerFin::untellable;
   switch (state) {
     case TCP_CLOSE_WAIT:
     case TCP_LAST_ACK:
@@ -46,7 +38,7 @@ PeerFin probe_peer_fin(NativeHandle handle) noexcept {
       return PeerFin::received;
     case TCP_CLOSE:
       // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is.
-      return has_pending_error(handle) ? PeerFin::closed : PeerFin::received;
+      return (look(handle, 0) & POLLERR) != 0 ? PeerFin::closed : PeerFin::received;
     default:
       return PeerFin::not_received;
   }

@@ -3,6 +3,7 @@
 // watched. The only system calls outside backends/; one file a platform.
 #pragma once
 
+#include <cerrno>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -10,6 +11,17 @@
 #include "lifecycle.hpp"
 
 namespace pollux::detail::os {
+
+/// Makes a system call, again for as long as a signal cuts it short.
+template <class Call>
+auto uninterrupted(Call call) noexcept {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+/// What poll() sees on one handle now.
+short look(NativeHandle handle, short events) noexcept;
 
 /// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted`
 /// for files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
@@ -34,7 +46,7 @@ Answer<Outbound> probe_outbound(NativeHandle handle) noexcept;
 /// Whether the peer's FIN has arrived, from the TCP state; changes nothing.
 PeerFin probe_peer_fin(NativeHandle handle) noexcept;
 
-/// Takes the pending error; 0 if there is none. For a pipe's writing end that is broken: EPIPE.
+/// Takes the pending error; 0 if there is none. For a pipe's writing end: EPIPE if it is broken.
 int take_error(NativeHandle handle, StreamKind kind) noexcept;
 
 /// Whether the kernel can watch this character device, or calls it always ready.

@@ -44,13 +44,14 @@ void WakeHandle::signal() const noexcept {
   const int saved_errno = errno;  // a signal handler's caller may be about to look at it
   // An eventfd takes eight bytes, a pipe any number. Full means: readable already.
   const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(write_, &one, sizeof one);
+  detail::os::uninterrupted([&] { return ::write(write_, &one, sizeof one); });
   errno = saved_errno;
 }
 
 void WakeHandle::drain() const noexcept {
   char buffer[512];
-  while (::read(read_, buffer, sizeof buffer) == static_cast<ssize_t>(sizeof buffer)) {
+  const auto read = [&] { return ::read(read_, buffer, sizeof buffer); };
+  while (detail::os::uninterrupted(read) == static_cast<ssize_t>(sizeof buffer)) {
   }
 }
 
@@ -61,17 +62,28 @@ WakeHandle::~WakeHandle() {
 
 namespace detail::os {
 
+namespace {
+
+int socket_option(NativeHandle handle, int name, int& value) noexcept {
+  socklen_t size = sizeof value;
+  return uninterrupted([&] { return ::getsockopt(handle, SOL_SOCKET, name, &value, &size); });
+}
+
+}  // namespace
+
+short look(NativeHandle handle, short events) noexcept {
+  pollfd look{handle, events, 0};
+  return uninterrupted([&] { return ::poll(&look, 1, 0); }) > 0 ? look.revents : short{0};
+}
+
 StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept {
   error.clear();
   int value = 0;
-  socklen_t size = sizeof value;
-  if (::getsockopt(handle, SOL_SOCKET, SO_TYPE, &value, &size) == 0) {
+  if (socket_option(handle, SO_TYPE, value) == 0) {
     // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
     // none.
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
-    size = sizeof value;
-    if (::getsockopt(handle, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0)
-      error = Errc::not_a_stream;
+    if (socket_option(handle, SO_ACCEPTCONN, value) == 0 && value != 0) error = Errc::not_a_stream;
     return StreamKind::socket;
   }
   identify(handle, error);
@@ -95,10 +107,11 @@ bool is_gone(int error) noexcept {
 
 Answer<Inbound> peek(NativeHandle handle) noexcept {
   char byte;
-  const auto count = ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const auto count =
+      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
   if (count > 0) return {Inbound::bytes};
   if (count == 0) return {Inbound::end};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Inbound::empty};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Inbound::empty};
   if (is_gone(errno)) return {Inbound::empty, 0, true};
   // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN.
   return {Inbound::failed, errno == EINVAL ? ENOTCONN : errno};
@@ -106,16 +119,17 @@ Answer<Inbound> peek(NativeHandle handle) noexcept {
 
 Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
   int unread = 0;
-  pollfd look{handle, POLLIN, 0};
-  if (::poll(&look, 1, 0) < 0 || (look.revents & POLLNVAL) != 0) return {Inbound::empty, 0, true};
+  const short seen = look(handle, POLLIN);
+  if ((seen & POLLNVAL) != 0) return {Inbound::empty, 0, true};
   // Counted after the look: bytes that a writer left before it hung up are seen. A terminal whose
   // other side is gone fails the count with EIO: it has none.
-  if (::ioctl(handle, FIONREAD, &unread) != 0 && errno == EBADF) return {Inbound::empty, 0, true};
+  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }) != 0 && errno == EBADF)
+    return {Inbound::empty, 0, true};
   if (unread > 0) return {Inbound::bytes};
   // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means
   // that another reader was faster.
   const short end = kind == StreamKind::terminal ? POLLHUP | POLLIN : POLLHUP;
-  return {(look.revents & end) != 0 ? Inbound::end : Inbound::empty};
+  return {(seen & end) != 0 ? Inbound::end : Inbound::empty};
 }
 
 }  // namespace
@@ -125,26 +139,23 @@ Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept {
 }
 
 Answer<Outbound> probe_outbound(NativeHandle handle) noexcept {
-  const auto sees = [handle](short events, short bit) {
-    pollfd look{handle, events, 0};
-    return ::poll(&look, 1, 0) == 1 && (look.revents & bit) != 0;
-  };
-  if (::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-    return {sees(POLLOUT, POLLOUT) ? Outbound::open : Outbound::full};
+  if (uninterrupted([&] { return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT); }) >= 0)
+    return {(look(handle, POLLOUT) & POLLOUT) != 0 ? Outbound::open : Outbound::full};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
   if (errno == EPIPE || errno == ENOTCONN)
-    return {sees(POLLIN, POLLHUP) ? Outbound::both : Outbound::over};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Outbound::full};
+    return {(look(handle, POLLIN) & POLLHUP) != 0 ? Outbound::both : Outbound::over};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Outbound::full};
   if (is_gone(errno)) return {Outbound::open, 0, true};
   return {Outbound::failed, errno};
 }
 
 int take_error(NativeHandle handle, StreamKind kind) noexcept {
-  if (kind == StreamKind::pipe_writer) return EPIPE;
+  if (kind == StreamKind::pipe_writer) {
+    return (look(handle, POLLOUT) & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0;
+  }
   int error = 0;
-  socklen_t size = sizeof error;
-  return ::getsockopt(handle, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : 0;
+  return socket_option(handle, SO_ERROR, error) == 0 ? error : 0;
 }
 
 }  // namespace detail::os

@@ -39,8 +39,10 @@ struct Question {
   bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
   bool is_reading() const { return wants(Interest::readable) && !state.ended && !is_pipe_writer(); }
   bool is_settled() const { return state.over || state.held; }
-  /// `in` is up that was asked for so that failures are heard, or may have been.
-  bool nudged() const { return !traits.hears_failures && saw(RawReady::in); }
+  /// A bit is up that may have been asked for only so that failures are heard.
+  bool nudged() const {
+    return !traits.hears_failures && saw(is_pipe_writer() ? RawReady::out : RawReady::in);
+  }
   /// A plain `in` means bytes.
   bool believes_in() const { return traits.knows_fin && traits.kind != StreamKind::terminal; }
 };
@@ -142,7 +144,7 @@ void follow(Leaf leaf, Visit& visit) {
       break;
     case Probe::error:
       for (const int answer : {0, some_error}) {
-        if (q.is_pipe_writer() && answer == 0) continue;  // there it always has one
+        if (q.is_pipe_writer() && q.hinted() && answer == 0) continue;  // there it has one
         answered([&](Findings& found) {
           found.error_known = true;
           found.error = answer;
@@ -374,14 +376,11 @@ Complaint mutes_with_reason(const Leaf& leaf) {
   } else {
     State heard_again = leaf.next();
     heard_again.mute = Mute::none;
-    const RawInterest hint = raw_interest(q.traits, q.interest, heard_again);
-    if (is_reading(q.traits, q.interest, heard_again) ||
-        !any(hint, RawInterest::in | RawInterest::out | RawInterest::rdhup))
+    const RawInterest muted = raw_interest(q.traits, q.interest, leaf.next());
+    if (raw_interest(q.traits, q.interest, heard_again) == muted)
       return "muted though no hint is up";
-    if (q.wants(Interest::writable)) {
-      if (any(raw_interest(q.traits, q.interest, leaf.next()), RawInterest::out)) return {};
-      return "room to write is muted";
-    }
+    if (is_reading(q.traits, q.interest, heard_again)) return "bytes are muted";
+    if (q.wants(Interest::writable) && !any(muted, RawInterest::out)) return "room is muted";
   }
   return {};
 }
@@ -447,25 +446,23 @@ Complaint asks_for_what_can_come(const Question& q) {
   if (bits == RawInterest::none) return "the living are not in the kernel's set";
   const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_told &&
                              q.wants(Interest::peer_closed) && q.state.mute != Mute::hint;
-  const bool wants_something = q.is_reading() || waits_for_fin || q.wants(Interest::writable);
-  if (!q.traits.hears_failures && !wants_something && q.state.mute != Mute::hint) {
-    // What a kernel that tells nothing unasked is asked for.
-    const RawInterest nudge = q.is_pipe_writer() ? RawInterest::out : RawInterest::in;
-    const RawInterest edge =
-        q.state.mute == Mute::all ? RawInterest::edge : static_cast<RawInterest>(0);
-    return bits == (nudge | edge) ? "" : "failures would not be heard";
-  }
+  // What a kernel that tells nothing unasked is asked for, so that failures are heard.
+  const bool nudges = !q.traits.hears_failures && q.state.mute != Mute::hint;
+  if (nudges && !any(bits, q.is_pipe_writer() ? RawInterest::out : RawInterest::in))
+    return "failures would not be heard";
   const bool asks_in = any(bits, RawInterest::in);
-  if (asks_in && q.state.ended) return "asks for bytes after the end";
+  if (asks_in && q.state.ended && !nudges) return "asks for bytes after the end";
   if (asks_in && q.is_pipe_writer()) return "asks for bytes where none can be";
-  if (asks_in && !q.is_reading() && (q.traits.knows_fin || !waits_for_fin))
+  if (asks_in && !q.is_reading() && !nudges && (q.traits.knows_fin || !waits_for_fin))
     return "asks a paused stream for bytes";
   if (!asks_in && q.is_reading()) return "does not ask for bytes";
   const bool asks_rdhup = any(bits, RawInterest::rdhup);
   if (asks_rdhup && (!q.traits.knows_fin || !q.is_socket())) return "asks for a FIN in vain";
   if (asks_rdhup && q.state.ended) return "asks for a FIN after the end";
   if (waits_for_fin && !asks_rdhup && !asks_in) return "does not ask for a FIN";
-  if (any(bits, RawInterest::out) != q.wants(Interest::writable)) return "writable is not out";
+  const bool hidden_out = nudges && q.is_pipe_writer();
+  if (any(bits, RawInterest::out) != (q.wants(Interest::writable) || hidden_out))
+    return "writable is not out";
   if (any(bits, RawInterest::edge) != (q.state.mute == Mute::all)) return "an edge is not a mute";
   const bool others = any(bits, RawInterest::in | RawInterest::out | RawInterest::rdhup);
   if (any(bits, RawInterest::hup) == others) return "hup does not stand alone, or nothing stands";
