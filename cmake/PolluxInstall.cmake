@@ -3,11 +3,12 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-# The one header that names Asio is installed in any case and costs only those who include it. It is a
-# set of its own, because what is verified to compile alone must do so without Asio.
+# The headers that name Asio are installed in any case and cost only those who include them. They are a
+# set of their own, because what is verified to compile alone must do so without Asio.
 target_sources(pollux PUBLIC
   FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
-  FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp)
+  FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/asio_lifecycle.hpp)
 set_target_properties(pollux PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 
 install(TARGETS pollux EXPORT pollux-targets
@@ -25,6 +26,16 @@ endif()
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pollux)
 install(EXPORT pollux-targets NAMESPACE pollux:: DESTINATION ${package_dir}
         COMPONENT pollux_development)
+if(POLLUX_BUILD_CONFORMANCE)
+  # A component of its own, of the package as of the install: it needs GoogleTest, and pollux does not.
+  set_target_properties(pollux_conformance PROPERTIES EXPORT_NAME conformance)
+  set_target_properties(pollux_conformance_archive PROPERTIES EXPORT_NAME conformance_archive)
+  install(TARGETS pollux_conformance pollux_conformance_archive EXPORT pollux-conformance-targets
+    ARCHIVE COMPONENT pollux_conformance
+    FILE_SET HEADERS COMPONENT pollux_conformance)
+  install(EXPORT pollux-conformance-targets NAMESPACE pollux:: DESTINATION ${package_dir}
+          COMPONENT pollux_conformance)
+endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
                               ${PROJECT_BINARY_DIR}/pollux-config.cmake
                               INSTALL_DESTINATION ${package_dir})

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A backend on standalone Asio, and the one header that names Asio: for a reactor on an io_context
-// of the application's own. Costs only those who include it; pollux itself does not need Asio to be
-// used.
+// A backend on standalone Asio, for a reactor on an io_context of the application's own. Costs only
+// those who include it; pollux itself does not need Asio to be used.
 #pragma once
 
 #include <algorithm>
@@ -84,7 +83,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
  public:
   using Queue = std::vector<std::shared_ptr<AsioEntry>>;
 
-  AsioEntry(asio::io_context& context, Token token, Queue& reported)
+  AsioEntry(::asio::io_context& context, Token token, Queue& reported)
       : descriptor_{context}, token_{token}, reported_{&reported} {}
   AsioEntry(const AsioEntry&) = delete;
   AsioEntry& operator=(const AsioEntry&) = delete;
@@ -131,7 +130,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   }
 
  private:
-  using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+  using Descriptor = ::asio::posix::basic_stream_descriptor<::asio::io_context::executor_type>;
   using Wait = Descriptor::wait_type;
 
   /// What Asio calls when a wait completes. Asio gives the memory back before it calls or drops it.
@@ -154,7 +153,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
 
   void completed(Wait wait, const std::error_code& error) {
     outstanding_[static_cast<std::size_t>(wait)] = false;
-    if (!active() || error == asio::error::operation_aborted) return;
+    if (!active() || error == ::asio::error::operation_aborted) return;
     RawReady bit = RawReady::err;  // Asio tells hang-up and error by the same completion
     if (!error && wait == Wait::wait_read) bit = RawReady::in;
     if (!error && wait == Wait::wait_write) bit = RawReady::out;
@@ -177,12 +176,12 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
 /// Where entries end whose descriptor was closed before it was removed. Asio could only remove them
 /// by number, which by now may be another's, and with a duplicate alive epoll still holds a pointer
 /// to Asio's state for them: it must stay, as long as the context does.
-class AsioGraveyard : public asio::execution_context::service {
+class AsioGraveyard : public ::asio::execution_context::service {
  public:
   using key_type = AsioGraveyard;
-  static inline asio::execution_context::id id;
+  static inline ::asio::execution_context::id id;
 
-  explicit AsioGraveyard(asio::execution_context& context) : service{context} {}
+  explicit AsioGraveyard(::asio::execution_context& context) : service{context} {}
   void bury(std::shared_ptr<AsioEntry> entry) { entries_.push_back(std::move(entry)); }
   /// Releases what was buried under `handle`, which is the same open file again.
   bool exhume(NativeHandle handle, const HandleIdentity& identity) {
@@ -205,7 +204,7 @@ class AsioGraveyard : public asio::execution_context::service {
 class AsioBackend final : public Backend {
  public:
   /// On a context of its own, or on `context` if that is not null.
-  AsioBackend(asio::io_context* context, std::error_code& error)
+  AsioBackend(::asio::io_context* context, std::error_code& error)
       : wake_handle_{error}, context_{context} {
     if (!error) error = context != nullptr ? watch_wake_handle(*context, wake_) : reset();
   }
@@ -274,11 +273,11 @@ class AsioBackend final : public Backend {
   void wake() noexcept override { wake_handle_.signal(); }
 
   std::error_code reset() override {
-    std::unique_ptr<asio::io_context> fresh;
+    std::unique_ptr<::asio::io_context> fresh;
     std::shared_ptr<AsioEntry> wake;
     if (own_ || context_ == nullptr) {
       try {
-        fresh = std::make_unique<asio::io_context>(1);
+        fresh = std::make_unique<::asio::io_context>(1);
       } catch (const std::system_error& failure) {
         return {failure.code().value(), std::system_category()};
       }
@@ -307,7 +306,7 @@ class AsioBackend final : public Backend {
     error = entry->open(handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
     if (error == std::errc::file_exists &&
-        asio::use_service<AsioGraveyard>(*context_).exhume(handle, identity))
+        ::asio::use_service<AsioGraveyard>(*context_).exhume(handle, identity))
       error = entry->open(handle, identity);
     if (error) return error;
     entry->arm(interest);
@@ -325,11 +324,12 @@ class AsioBackend final : public Backend {
     if (unchanged) {
       entry.release();
     } else {
-      asio::use_service<AsioGraveyard>(*context_).bury(entry.shared_from_this());
+      ::asio::use_service<AsioGraveyard>(*context_).bury(entry.shared_from_this());
     }
   }
 
-  std::error_code watch_wake_handle(asio::io_context& context, std::shared_ptr<AsioEntry>& entry) {
+  std::error_code watch_wake_handle(::asio::io_context& context,
+                                    std::shared_ptr<AsioEntry>& entry) {
     entry = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
     const auto error = entry->open(wake_handle_.handle(), {});
     if (!error) entry->arm(RawInterest::in);
@@ -346,8 +346,8 @@ class AsioBackend final : public Backend {
   }
 
   WakeHandle wake_handle_;
-  std::unique_ptr<asio::io_context> own_;  ///< null on an application's context
-  asio::io_context* context_;
+  std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
+  ::asio::io_context* context_;
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
   std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;
@@ -362,7 +362,7 @@ class AsioBackend final : public Backend {
 /// the process is out of descriptors. In one program there must be one Asio: link a static pollux
 /// that has its own asio backend only where both are compiled against the same version and settings
 /// of Asio.
-inline std::unique_ptr<Backend> make_asio_backend(asio::io_context& context,
+inline std::unique_ptr<Backend> make_asio_backend(::asio::io_context& context,
                                                   std::error_code& error) {
   auto backend = std::make_unique<detail::AsioBackend>(&context, error);
   return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};

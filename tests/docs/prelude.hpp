@@ -7,6 +7,7 @@
 
 #include <pollux/backend_support.hpp>
 #include <pollux/pollux.hpp>
+#include <pollux/probe.hpp>
 
 using pollux::Interest;
 

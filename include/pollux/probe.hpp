@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// For those who have a loop of their own: what has become of a stream socket, seen without changing
+// it, and a handle to wait on for the answer to change. A reactor needs neither.
+#pragma once
+
+#include <system_error>
+#include <utility>
+
+#include <pollux/backend.hpp>
+
+namespace pollux {
+
+/// What one look at a connected stream socket tells, in the words of the contract.
+struct StreamState {
+  bool unread = false;         ///< at least one byte can be read
+  bool peer_closed = false;    ///< the peer's FIN has arrived, whether or not bytes are unread
+  bool end_of_stream = false;  ///< the inbound side has ended and every byte before it was read
+  bool hangup = false;         ///< both directions are over and every byte was read, or it failed
+  bool failed = false;         ///< the connection failed, and why is still in the socket
+
+  friend constexpr bool operator==(const StreamState&, const StreamState&) = default;
+};
+
+/// Looks. Consumes no byte and takes no error: the owner's next read, write or SO_ERROR has it.
+/// What the owner has taken already is not known here, and shows as the end of the stream that it
+/// is. Nothing is set while a socket is still connecting. On AF_UNIX an own SHUT_RD counts as
+/// peer_closed: nothing tells them apart.
+///
+/// Outside Linux the look sees less: what lies behind unread bytes shows once they were read.
+///
+/// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
+/// socket. Any thread.
+StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
+
+/// A handle that becomes readable when probe_stream() may answer something new about a stream's
+/// end: with the peer's FIN, be bytes unread or not, with an own shutdown, a hang-up or a failure.
+/// Never because of bytes, and so not when the last one is read either. For poll, select, epoll, or
+/// any loop that is built on them; it keeps `stream` neither open nor registered anywhere else, and
+/// falls silent when that is closed. Owned and closed by this object.
+class EndHandle {
+ public:
+  EndHandle() noexcept = default;
+  /// Readable at once if the end is there already. `error` says why none could be made:
+  /// `function_not_supported` where the kernel has nothing of the kind (all but Linux),
+  /// Errc::not_a_stream, or what the kernel says (too many open files). The object is empty then.
+  EndHandle(NativeHandle stream, std::error_code& error) noexcept;
+  EndHandle(EndHandle&& other) noexcept : handle_{std::exchange(other.handle_, none)} {}
+  EndHandle& operator=(EndHandle&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~EndHandle();
+
+  explicit operator bool() const noexcept { return handle_ != none; }
+  /// What to wait on, for reading.
+  NativeHandle handle() const noexcept { return handle_; }
+  /// Makes handle() unreadable until something new happens. First this, then the look.
+  void drain() const noexcept;
+
+ private:
+  static constexpr NativeHandle none = static_cast<NativeHandle>(-1);
+
+  NativeHandle handle_ = none;
+};
+
+}  // namespace pollux

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// pollux/probe.hpp: what a look tells and leaves, and when the handle wakes a foreign loop.
+#include <cerrno>
+#include <string>
+
+#include <poll.h>
+
+#include <gtest/gtest.h>
+
+#include <pollux/error.hpp>
+#include <pollux/probe.hpp>
+
+#include "support/pairs.hpp"
+
+namespace {
+
+using namespace pollux;
+using namespace pollux::support;
+
+struct AProbe : testing::TestWithParam<PairKind> {
+  StreamState look() {
+    std::error_code error;
+    const StreamState state = probe_stream(pair.local.get(), error);
+    EXPECT_FALSE(error) << error.message();
+    return state;
+  }
+  static bool readable(const EndHandle& handle) {
+    pollfd wait{handle.handle(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+  }
+
+  Pair pair = make_pair(GetParam());
+};
+
+TEST_P(AProbe, OfAnOpenStreamTellsWhetherBytesAreUnread) {
+  EXPECT_EQ(look(), StreamState{});
+  write_bytes(pair.peer, "x");
+  EXPECT_EQ(look(), (StreamState{.unread = true}));
+}
+
+TEST_P(AProbe, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
+  write_bytes(pair.peer, "x");
+  shutdown_write(pair.peer);
+  EXPECT_EQ(look(), (StreamState{.unread = true, .peer_closed = true}));
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+  shutdown_write(pair.local);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true, .hangup = true}));
+}
+
+TEST_P(AProbe, TellsAnOwnShutdownOfReadingFromThePeersFinOnTcp) {
+  shutdown_read(pair.local);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = !is_tcp(GetParam()), .end_of_stream = true}));
+}
+
+TEST_P(AProbe, TellsAFailureAndLeavesBytesAndErrorToTheOwner) {
+  write_bytes(pair.peer, "x");
+  write_bytes(pair.local, "never read");  // on AF_UNIX what makes the close a reset
+  reset_connection(pair.peer);
+  const StreamState failed{.unread = true, .hangup = true, .failed = true};
+  EXPECT_EQ(look(), failed);
+  EXPECT_EQ(look(), failed);
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_EQ(look(), (StreamState{.hangup = true, .failed = true}));
+  EXPECT_EQ(read_bytes(pair.local), -ECONNRESET);
+  EXPECT_TRUE(look().hangup);
+  EXPECT_FALSE(look().failed) << "the owner has it";
+}
+
+TEST_P(AProbe, RefusesWhatIsNoConnectedStreamSocket) {
+  std::error_code error;
+  const Handle fresh = make_socket(GetParam());
+  probe_stream(fresh.get(), error);
+  EXPECT_EQ(error, std::errc::not_connected);
+  const Handle listener = make_listener(GetParam());
+  probe_stream(listener.get(), error);
+  EXPECT_EQ(error, Errc::not_a_stream);
+  const EndHandle none{listener.get(), error};
+  EXPECT_EQ(error, Errc::not_a_stream);
+  EXPECT_FALSE(none);
+  pair.local.close();
+  probe_stream(pair.local.get(), error);
+  EXPECT_EQ(error, std::errc::bad_file_descriptor);
+}
+
+TEST_P(AProbe, HasAHandleThatIsReadableForAnEndAndNeverForBytes) {
+  std::error_code error;
+  const EndHandle end{pair.local.get(), error};
+  ASSERT_FALSE(error) << error.message();
+  EXPECT_FALSE(readable(end));
+  write_bytes(pair.peer, "x");
+  EXPECT_FALSE(readable(end));
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(readable(end));
+  EXPECT_TRUE(readable(end));
+  end.drain();
+  EXPECT_FALSE(readable(end)) << "until something new happens";
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_FALSE(readable(end));
+  shutdown_write(pair.local);
+  EXPECT_TRUE(readable(end));
+}
+
+TEST_P(AProbe, HasAHandleThatIsReadableAtOnceIfTheEndIsThereAlready) {
+  shutdown_write(pair.peer);
+  std::error_code error;
+  EndHandle end{pair.local.get(), error};
+  EndHandle moved = std::move(end);
+  EXPECT_FALSE(end);  // NOLINT(bugprone-use-after-move): that is what is asked
+  EXPECT_TRUE(moved && readable(moved));
+  pair.local.close();
+  EXPECT_FALSE(readable(moved)) << "it does not keep the stream open";
+}
+
+INSTANTIATE_TEST_SUITE_P(, AProbe,
+                         testing::Values(PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream),
+                         [](const auto& row) { return std::string{to_string(row.param)}; });
+
+TEST(AProbeOfAPipe, IsRefused) {
+  const Pair pair = make_pair(PairKind::pipe);
+  std::error_code error;
+  probe_stream(pair.local.get(), error);
+  EXPECT_EQ(error, Errc::not_a_stream);
+}
+
+}  // namespace
