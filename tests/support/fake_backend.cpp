@@ -25,7 +25,7 @@ void FakeBackend::after(std::chrono::nanoseconds delay, std::function<void()> ac
 
 int FakeBackend::count(Operation wanted) const {
   return static_cast<int>(std::count_if(calls_.begin(), calls_.end(), [&](const FakeCall& call) {
-    return call.from != call.to && operation(call.from, call.to) == wanted;
+    return operation(call.from, call.to) == wanted;
   }));
 }
 
@@ -37,6 +37,7 @@ RawInterest FakeBackend::interest(NativeHandle handle) const {
 
 FakeBackend::Operation FakeBackend::operation(RawInterest from, RawInterest to) {
   if (from == RawInterest::none) return Operation::add;
+  if (from == to) return Operation::ask;
   return to == RawInterest::none ? Operation::remove : Operation::change;
 }
 
@@ -44,7 +45,8 @@ std::error_code FakeBackend::failure_of(Operation operation) {
   const auto planned = failures_.find(operation);
   if (planned == failures_.end() || --planned->second.calls_left > 0) return {};
   const std::error_code error = planned->second.error;
-  failures_.erase(planned);
+  if (--planned->second.times <= 0) failures_.erase(planned);
+  ++failed_;
   return error;
 }
 

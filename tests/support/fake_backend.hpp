@@ -40,8 +40,8 @@ struct FakeCall {
 /// holds its caller to the contract of backend.hpp: see complaints().
 class FakeBackend final : public Backend {
  public:
-  /// What can be told to fail.
-  enum class Operation { add, change, remove, wait, reset };
+  /// What can be told to fail. To ask is to change to what holds already.
+  enum class Operation { add, change, remove, ask, wait, reset };
 
   static constexpr RawReady native =
       RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
@@ -61,9 +61,9 @@ class FakeBackend final : public Backend {
   /// Makes the wait that is running, or else the next one, come back with nothing, as a signal
   /// does.
   void interrupt() { ++interrupts_; }
-  /// The `nth` call from now on fails, and that one only.
-  void fail(Operation operation, std::errc error, int nth = 1) {
-    failures_[operation] = {std::make_error_code(error), nth};
+  /// From the `nth` call on, so many `times` in a row, it fails.
+  void fail(Operation operation, std::errc error, int nth = 1, int times = 1) {
+    failures_[operation] = {std::make_error_code(error), nth, times};
   }
   /// The owner closes a registered handle: the registration goes with it, and no call can reach it.
   void close(NativeHandle handle) { close(handle, false); }
@@ -76,14 +76,15 @@ class FakeBackend final : public Backend {
   static Operation operation(RawInterest from, RawInterest to);
 
   const std::vector<FakeCall>& calls() const { return calls_; }
-  /// How many of those calls were of that kind. Of changes, one to what held already does not
-  /// count.
+  /// How many of those calls were of that kind.
   int count(Operation operation) const;
   void forget_calls() { calls_.clear(); }
   /// The timeouts of all waits.
   const std::vector<Timeout>& waits() const { return waits_; }
   void forget_waits() { waits_.clear(); }
   int resets() const { return resets_; }
+  /// How many calls have failed as they were told to.
+  int failures() const { return failed_; }
   /// What the kernel would have of that handle now; none if nothing.
   RawInterest interest(NativeHandle handle) const;
   /// What the core has done against the contract.
@@ -110,7 +111,8 @@ class FakeBackend final : public Backend {
   };
   struct Failure {
     std::error_code error;
-    int calls_left = 0;
+    int calls_left = 0;  ///< up to the first that fails
+    int times = 0;
   };
   struct Action {
     FakeClock::time_point when;
@@ -136,6 +138,7 @@ class FakeBackend final : public Backend {
   std::vector<RawEvent> extra_;
   std::vector<Action> actions_;
   std::map<Operation, Failure> failures_;
+  int failed_ = 0;
   int interrupts_ = 0;
   std::atomic<bool> woken_{false};
 
