@@ -55,6 +55,8 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   verify->add_option("--seed", search.seed, "Of the random ones")->capture_default_str();
   add_list(verify, "--backend", search.backends, "Only these: see `pollux backends`");
+  verify->add_option("--against", search.against,
+                     "Compare with what this backend tells, not with the model");
   add_list(verify, "--kind", search.kinds,
            "Only these: tcp4, tcp6, unix, pipe_reader, pipe_writer, connecting, refused");
   verify->add_option("--history", search.history,

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <thread>
 
 #include <sys/utsname.h>
@@ -36,6 +37,27 @@ std::vector<Contestant> chosen_contestants(const std::vector<std::string>& wante
   return found;
 }
 
+/// The backends to play, and the one to judge them by, if any; no backend is judged by itself.
+struct Sides {
+  std::vector<Contestant> played;
+  std::optional<Contestant> against;
+};
+
+Sides sides(const VerifyOptions& options) {
+  Sides sides{chosen_contestants(options.backends), {}};
+  if (options.against.empty()) return sides;
+  sides.against = std::move(chosen_contestants({options.against}).front());
+  std::erase_if(sides.played,
+                [&](const Contestant& played) { return played.name == sides.against->name; });
+  if (sides.played.empty())
+    throw UsageError{fmt::format("nothing to compare \"{}\" with", options.against)};
+  return sides;
+}
+
+std::string witness_name(const std::optional<Contestant>& against) {
+  return against ? against->name : Witness{}.name();
+}
+
 std::vector<Kind> chosen_kinds(const std::vector<std::string>& wanted) {
   std::vector<std::string_view> names;
   for (const Kind kind : all_kinds()) names.push_back(to_string(kind));
@@ -47,20 +69,26 @@ std::vector<Kind> chosen_kinds(const std::vector<std::string>& wanted) {
   return found;
 }
 
-/// A bar on a terminal, on the error stream; elsewhere nothing.
+/// On the error stream: a bar on a terminal, elsewhere a plain line now and then.
 class ProgressBar {
  public:
-  ProgressBar() : on_{::isatty(STDERR_FILENO) != 0} {}
+  ProgressBar() : on_terminal_{::isatty(STDERR_FILENO) != 0} {}
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar() {
-    if (on_) fmt::print(stderr, "\r\x1b[K");
+    if (on_terminal_) fmt::print(stderr, "\r\x1b[K");
   }
 
   void show(Kind kind, std::uint64_t played, std::uint64_t planned) {
     const auto now = std::chrono::steady_clock::now();
-    if (!on_ || now - shown_ < std::chrono::milliseconds{100}) return;
+    const auto interval =
+        on_terminal_ ? std::chrono::milliseconds{100} : std::chrono::milliseconds{10'000};
+    if (now - shown_ < interval) return;
     shown_ = now;
+    if (!on_terminal_) {
+      fmt::print(stderr, "{} histories played, now of {}\n", played, to_string(kind));
+      return;
+    }
     const auto share =
         planned != 0 ? static_cast<double>(played) / static_cast<double>(planned) : 0;
     const auto filled = static_cast<std::size_t>(share * 40);
@@ -70,8 +98,8 @@ class ProgressBar {
   }
 
  private:
-  bool on_;
-  std::chrono::steady_clock::time_point shown_{};
+  bool on_terminal_;
+  std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
 };
 
 std::string machine() {
@@ -85,6 +113,7 @@ nlohmann::json to_json(const Report& report, const Plan& plan) {
   nlohmann::json json{{"pollux", version()},
                       {"machine", machine()},
                       {"backends", report.backends},
+                      {"against", witness_name(plan.against)},
                       {"depth", plan.depth},
                       {"seed", plan.seed},
                       {"seconds", std::chrono::duration<double>(report.took).count()},
@@ -100,6 +129,7 @@ nlohmann::json to_json(const Report& report, const Plan& plan) {
   for (const Divergence& found : report.divergences)
     json["divergences"].push_back({{"backend", found.backend},
                                    {"history", to_string(found.history)},
+                                   {"witness", found.witness},
                                    {"expected", to_string(found.expected, found.history)},
                                    {"seen", to_string(found.seen, found.history)}});
   return json;
@@ -113,6 +143,10 @@ void print(const Report& report, const Plan& plan) {
                        "which knows the operations and no kernel's flag, predicts what has to be "
                        "told. Each history was played on real descriptors on every backend.",
                        paint));
+  if (plan.against)
+    fmt::print("{}\n", paragraph(fmt::format("Here it was compared with what {0} told instead.",
+                                             plan.against->name),
+                                 paint));
   fmt::print("kind          histories  told otherwise  late once\n");
   for (const KindReport& kind : report.kinds)
     fmt::print("{:<12}  {:>9}  {}  {:>9}\n", to_string(kind.kind), kind.histories,
@@ -120,28 +154,30 @@ void print(const Report& report, const Plan& plan) {
                      fmt::format("{:>14}", kind.divergent)),
                kind.unsteady);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
-  fmt::print("\n{} histories to depth {} (seed {}), on {} and the model, in {:.1f} s:\n{}\n{}\n",
+  fmt::print("\n{} histories to depth {} (seed {}), on {}, against {}, in {:.1f} s:\n{}\n{}\n",
              report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),
-             std::chrono::duration<double>(report.took).count(),
+             witness_name(plan.against), std::chrono::duration<double>(report.took).count(),
              report.divergent() == 0
-                 ? paint(Style::good, "all told alike, and as the contract has it")
+                 ? paint(Style::good, plan.against ? "all told alike"
+                                                   : "all told alike, and as the contract has it")
                  : paint(Style::bad, fmt::format("{} told otherwise", report.divergent())),
              machine());
 }
 
-int play_one(const std::string& text, const std::vector<Contestant>& contestants) {
+int play_one(const std::string& text, const Sides& sides) {
   const auto history = parse(text);
   if (!history) throw UsageError{fmt::format("\"{}\" is not a history", text)};
+  Witness witness = sides.against ? Witness{*sides.against} : Witness{};
   int status = 0;
-  for (const Contestant& contestant : contestants) {
+  for (const Contestant& contestant : sides.played) {
     Player player{contestant.make()};
-    const Trace expected = predict(*history, player.early_notice());
+    const Trace expected = witness.expects(*history, player);
     const Trace seen = player.play(*history);
     fmt::print("-- {}: {}\n{}\n", contestant.name,
-               seen == expected ? "as the contract has it" : "OTHERWISE",
+               seen == expected ? fmt::format("as by {}", witness.name()) : "OTHERWISE",
                to_string(seen, *history));
     if (seen == expected) continue;
-    fmt::print("-- by the contract\n{}\n", to_string(expected, *history));
+    fmt::print("-- by {}\n{}\n", witness.name(), to_string(expected, *history));
     status = 1;
   }
   return status;
@@ -151,10 +187,11 @@ int play_one(const std::string& text, const std::vector<Contestant>& contestants
 
 int verify(const VerifyOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);  // the histories write to pipes that nobody reads
-  const std::vector<Contestant> contestants = chosen_contestants(options.backends);
-  if (!options.history.empty()) return play_one(options.history, contestants);
+  const Sides compared = sides(options);
+  if (!options.history.empty()) return play_one(options.history, compared);
 
   Plan plan;
+  plan.against = compared.against;
   plan.kinds = chosen_kinds(options.kinds);
   plan.depth = options.depth;
   plan.seed = options.seed;
@@ -167,7 +204,7 @@ int verify(const VerifyOptions& options) {
   {
     ProgressBar bar;
     report =
-        explore(plan, contestants, [&](Kind kind, std::uint64_t played, std::uint64_t planned) {
+        explore(plan, compared.played, [&](Kind kind, std::uint64_t played, std::uint64_t planned) {
           bar.show(kind, played, planned);
         });
   }

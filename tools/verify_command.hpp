@@ -12,6 +12,7 @@ namespace pollux::tools {
 
 struct VerifyOptions {
   std::vector<std::string> backends;  ///< none: all that are usable here
+  std::string against;                ///< judge by what this one tells; empty: by the model
   std::vector<std::string> kinds;     ///< none: all
   std::string history;                ///< play this one, and show what is told; empty: search
   unsigned depth = 4;
@@ -20,7 +21,8 @@ struct VerifyOptions {
   bool json = false;
 };
 
-/// Returns the exit status: 0 if every history was told as the contract has it, on every backend.
+/// Returns the exit status: 0 if every history was told as the contract has it, on every backend,
+/// or as the one told it that they are judged by.
 int verify(const VerifyOptions& options);
 
 }  // namespace pollux::tools

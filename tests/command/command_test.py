@@ -15,6 +15,7 @@ GOOD = [
     ["trace", "--scenario", "S6", "--format", "markdown"],
     ["verify", "--depth", "1"],
     ["verify", "--depth", "0", "--seconds", "0.2", "--seed", "7", "--kind", "unix"],
+    ["verify", "--depth", "1", "--against", "poll", "--kind", "tcp4"],
     ["verify", "--history", "unix each: peer_write pause peer_close resume read"],
 ]
 JSON = [
@@ -34,6 +35,8 @@ BAD = [
     ["verify", "--kind", "avian"],
     ["verify", "--backend", "carrier_pigeon"],
     ["verify", "--history", "unix each: sing"],
+    ["verify", "--against", "carrier_pigeon"],
+    ["verify", "--backend", "poll", "--against", "poll"],
 ]
 
 

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/kit.hpp"
 
-#include <csignal>
-
-#include <pollux/backends.hpp>
-
 namespace pollux::conformance {
 
 std::vector<Row> rows(std::span<const PairKind> kinds) {
   std::vector<Row> all;
-  for (const BackendInfo& backend : backends()) {
-    for (const PairKind kind : kinds) all.push_back({backend.name, kind});
+  for (const Contestant& contestant : contestants()) {
+    for (const PairKind kind : kinds) all.push_back({contestant.name, kind});
   }
   return all;
 }
@@ -25,7 +21,7 @@ std::string row_name(const testing::TestParamInfo<Row>& info) {
 
 std::vector<std::string_view> backend_rows() {
   std::vector<std::string_view> all;
-  for (const BackendInfo& backend : backends()) all.push_back(backend.name);
+  for (const Contestant& contestant : contestants()) all.push_back(contestant.name);
   return all;
 }
 
@@ -34,7 +30,6 @@ std::string backend_row_name(const testing::TestParamInfo<std::string_view>& inf
 }
 
 void KitTest::SetUp() {
-  std::signal(SIGPIPE, SIG_IGN);  // a pipe has no MSG_NOSIGNAL
   descriptors_before_ = open_descriptors();
   use({});
 }
@@ -47,7 +42,9 @@ void KitTest::TearDown() {
 testing::AssertionResult KitTest::sleeps(std::chrono::milliseconds duration) {
   settle(reactor());
   const auto waits = waits_in(duration, traced());
-  if (waits == 1) return testing::AssertionSuccess();
+  // Looks are made after 1, 2, 4 … 64 ms: seven or eight, of a few waits each.
+  const bool looks = !any(reactor().backend_reports(), RawReady::err);
+  if (waits <= (looks ? 32u : 1u)) return testing::AssertionSuccess();
   return testing::AssertionFailure()
          << "the loop waited " << waits << " times in " << duration.count() << " ms";
 }

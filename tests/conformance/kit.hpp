@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the conformance tests share: one row for every compiled-in backend and kind of stream.
+// What the conformance tests share: one row for every backend under test and kind of stream.
 #pragma once
 
 #include <chrono>
@@ -13,11 +13,15 @@
 
 #include <gtest/gtest.h>
 
+#include "support/contestants.hpp"
 #include "support/recorder.hpp"
 
 namespace pollux::conformance {
 
 using namespace support;
+
+/// How long the histories of every_history_test.cpp are at most: run()'s --depth.
+inline unsigned history_depth = 3;
 
 /// What one instance of a test runs on.
 struct Row {
@@ -34,19 +38,19 @@ inline constexpr PairKind pipes[] = {PairKind::pipe};
 inline constexpr PairKind streams[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream,
                                        PairKind::pipe};
 
-/// The compiled-in backends, each with each of `kinds`.
+/// The backends under test, each with each of `kinds`.
 std::vector<Row> rows(std::span<const PairKind> kinds);
 /// The name of such a row: epoll_tcp4.
 std::string row_name(const testing::TestParamInfo<Row>& info);
 
-/// The compiled-in backends, for what does not depend on the kind of stream.
+/// The backends under test, for what does not depend on the kind of stream.
 std::vector<std::string_view> backend_rows();
 std::string backend_row_name(const testing::TestParamInfo<std::string_view>& info);
 
-/// Every compiled-in backend x each of `kinds`; `suite` is a class derived from OnEachKind.
+/// Every backend under test x each of `kinds`; `suite` is a class derived from OnEachKind.
 #define POLLUX_ON_EACH_KIND(suite, kinds) \
   INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(rows(kinds)), row_name)
-/// Every compiled-in backend; `suite` is a class derived from OnEachBackend.
+/// Every backend under test; `suite` is a class derived from OnEachBackend.
 #define POLLUX_ON_EACH_BACKEND(suite) \
   INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(backend_rows()), backend_row_name)
 
@@ -64,8 +68,9 @@ class KitTest : public testing::Test {
   void use(const ReactorOptions& options) { traced_.emplace(backend(), options); }
 
   /// Nothing is left to do, and no handler is called: the backend is asked for exactly one wait,
-  /// the one that runs into the deadline. rule02_idle_states_test.cpp takes its time; elsewhere a
-  /// glance will do.
+  /// the one that runs into the deadline. (Where it cannot hear of a failure without being asked
+  /// for more, the loop also looks by itself from time to time, and less and less often.)
+  /// rule02_idle_states_test.cpp takes its time; elsewhere a glance will do.
   static constexpr std::chrono::milliseconds glance{10};
   testing::AssertionResult sleeps(std::chrono::milliseconds duration = glance);
 

@@ -163,6 +163,9 @@ class AReadinessWatchOfAPipe : public AReadinessWatch {};
 
 TEST_P(AReadinessWatchOfAPipe, IsWokenByALostWriterWhicheverWasAskedFor) {
   for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    // A reading end cannot be written to: to ask only for that is to ask for failures.
+    if (interest == Interest::writable && !any(reactor().backend_reports(), RawReady::err))
+      continue;
     Pair pair = make_pair(kind());
     Listening reader{reactor(), pair.local, interest};
     expect_heard(reader, Interest::none);

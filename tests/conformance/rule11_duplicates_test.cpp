@@ -298,13 +298,14 @@ TEST_P(ClosedUnderItsWatch, ItsWatchMayBeChangedAndEnded) {
     pair.local.close();
     pair.peer.close();
     std::error_code error;
-    // The kernel is asked at the next turn, and its refusal is known from then on.
+    // The kernel is asked at the next turn, and its refusal is known from then on. (Of a pipe's end
+    // there may be nothing new to ask.)
     local.watch.set_interest(Interest::writable, error);
     EXPECT_TRUE(comes_to_rest());
     local.watch.set_interest(Interest::none, error);
     EXPECT_TRUE(comes_to_rest());
     local.watch.set_interest(Interest::readable, error);
-    EXPECT_EQ(error, Errc::watch_closed);
+    EXPECT_TRUE(error == Errc::watch_closed || (kind() == PairKind::pipe && !error)) << error;
     local.watch.reset();
     EXPECT_TRUE(sleeps());
   }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The scenarios that `pollux trace` shows (tests/scenarios), S1 to S24, as tests by their ids: each
-// is played on every compiled-in backend and kind of stream it has, and must come out as its own
-// script says and as it does on the best backend. They cite the texts; the contract's rules are in
+// The scenarios that `pollux trace` shows (tests/scenarios), S1 to S24, as rows of one test: each
+// is played on every backend under test and kind of stream it has, and must come out as its own
+// script says and as it does on the best of them. They cite the texts; the contract's rules are in
 // the rule*_test.cpp.
 #include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
-
+#include "conformance/kit.hpp"
 #include "scenarios/scenarios.hpp"
 
 namespace pollux::conformance {
@@ -15,52 +14,45 @@ namespace {
 
 using scenarios::Scenario;
 using scenarios::Transcript;
-using support::PairKind;
 
-class PlayedScenario : public testing::Test {
- public:
-  PlayedScenario(const Scenario& scenario, const BackendInfo& backend, PairKind kind)
-      : scenario_{scenario}, backend_{backend}, kind_{kind} {}
-
-  void TestBody() override {
-    std::vector<Transcript> transcripts;
-    transcripts.push_back(scenarios::play(scenario_, backend_, kind_));
-    const BackendInfo& best = backends().front();
-    // What takes seconds is played once: it has its script to come out as.
-    if (&best != &backend_ && !scenario_.slow)
-      transcripts.push_back(scenarios::play(scenario_, best, kind_));
-    const scenarios::Verdict verdict = scenarios::judge(scenario_, transcripts);
-    EXPECT_TRUE(verdict.same) << scenario_.title;
-    EXPECT_TRUE(verdict.expected) << scenario_.title;
-    for (const std::string& difference : verdict.differences) ADD_FAILURE() << difference;
-  }
-
- private:
-  const Scenario& scenario_;
-  const BackendInfo& backend_;
-  PairKind kind_;
+struct Played {
+  const Contestant* contestant;
+  const Scenario* scenario;
+  PairKind kind;
 };
 
-void register_scenarios() {
+void PrintTo(const Played& played, std::ostream* to) {
+  *to << played.contestant->name << '_' << to_string(played.kind) << '_' << played.scenario->id;
+}
+
+std::vector<Played> all_played() {
+  std::vector<Played> all;
   for (const Scenario& scenario : scenarios::all()) {
-    for (const BackendInfo& backend : backends()) {
-      for (const PairKind kind : scenario.kinds) {
-        std::string name{scenario.id};
-        name.append("/").append(backend.name).append("_").append(to_string(kind));
-        testing::RegisterTest("Scenarios", name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                              [&scenario, &backend, kind]() -> testing::Test* {
-                                return new PlayedScenario{scenario, backend, kind};
-                              });
-      }
+    for (const Contestant& contestant : contestants()) {
+      for (const PairKind kind : scenario.kinds) all.push_back({&contestant, &scenario, kind});
     }
   }
+  return all;
 }
+
+class Scenarios : public testing::TestWithParam<Played> {};
+
+TEST_P(Scenarios, ComeOutAsTheirScriptSaysAndAsOnTheBestBackend) {
+  const auto& [contestant, scenario, kind] = GetParam();
+  std::vector<Transcript> transcripts;
+  transcripts.push_back(scenarios::play(*scenario, *contestant, kind));
+  const Contestant& best = contestants().front();
+  // What takes seconds is played once: it has its script to come out as.
+  if (&best != contestant && !scenario->slow)
+    transcripts.push_back(scenarios::play(*scenario, best, kind));
+  const scenarios::Verdict verdict = scenarios::judge(*scenario, transcripts);
+  EXPECT_TRUE(verdict.same) << scenario->title;
+  EXPECT_TRUE(verdict.expected) << scenario->title;
+  for (const std::string& difference : verdict.differences) ADD_FAILURE() << difference;
+}
+
+INSTANTIATE_TEST_SUITE_P(, Scenarios, testing::ValuesIn(all_played()),
+                         testing::PrintToStringParamName{});
 
 }  // namespace
 }  // namespace pollux::conformance
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  pollux::conformance::register_scenarios();
-  return RUN_ALL_TESTS();
-}

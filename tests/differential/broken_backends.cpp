@@ -1,50 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "differential/broken_backends.hpp"
 
+#include <algorithm>
+#include <array>
 #include <functional>
-#include <system_error>
+#include <map>
 #include <utility>
 
 #include <pollux/backends.hpp>
+
+#include "support/forwarding_backend.hpp"
 
 namespace pollux::differential {
 
 namespace {
 
-/// Passes everything on, for others to spoil.
-class PassingOn : public Backend {
- public:
-  explicit PassingOn(std::unique_ptr<Backend> inner) : inner_{std::move(inner)} {}
+using support::ForwardingBackend;
 
-  std::string_view name() const noexcept override { return inner_->name(); }
-  RawReady reports() const noexcept override { return inner_->reports(); }
-  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
-                               Token token) override {
-    return inner_->set_interest(handle, from, to, token);
-  }
-  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    return inner_->wait(out, timeout);
-  }
-  void wake() noexcept override { inner_->wake(); }
-  std::error_code reset() override { return inner_->reset(); }
-
- private:
-  std::unique_ptr<Backend> inner_;
-};
+constexpr Token nobody{0xFFFFFFFF, 0};
 
 RawReady without(RawReady bits, RawReady lost) {
   return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
 }
 
 /// Changes the bits of each report.
-class ChangesBits : public PassingOn {
+class ChangesBits : public ForwardingBackend {
  public:
   using Change = std::function<RawReady(RawReady)>;
   ChangesBits(std::unique_ptr<Backend> inner, Change change)
-      : PassingOn{std::move(inner)}, change_{std::move(change)} {}
+      : ForwardingBackend{std::move(inner)}, change_{std::move(change)} {}
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    const WaitResult result = PassingOn::wait(out, timeout);
+    const WaitResult result = ForwardingBackend::wait(out, timeout);
     for (RawEvent& event : out.first(result.count)) event.ready = change_(event.ready);
     return result;
   }
@@ -54,11 +41,11 @@ class ChangesBits : public PassingOn {
 };
 
 /// Reports the last report once more when there is nothing to report.
-class Repeats : public PassingOn {
+class Repeats : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    WaitResult result = PassingOn::wait(out, timeout);
+    WaitResult result = ForwardingBackend::wait(out, timeout);
     if (result.count == 0 && last_.ready != RawReady::none) {
       out[result.count++] = std::exchange(last_, {});
     } else if (result.count > 0) {
@@ -72,30 +59,30 @@ class Repeats : public PassingOn {
 };
 
 /// Reports each registration once, and again only when its interest is changed.
-class Once : public PassingOn {
+class Once : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    told_ = Token{0xFFFFFFFF, 0};
-    return PassingOn::set_interest(handle, from, to, token);
+    told_ = nobody;
+    return ForwardingBackend::set_interest(handle, from, to, token);
   }
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    WaitResult result = PassingOn::wait(out, timeout);
+    WaitResult result = ForwardingBackend::wait(out, timeout);
     if (result.count == 1 && std::exchange(told_, out[0].token) == out[0].token) result.count = 0;
     return result;
   }
 
  private:
-  Token told_{0xFFFFFFFF, 0};
+  Token told_ = nobody;
 };
 
 /// Reports what the wait before has seen.
-class Late : public PassingOn {
+class Late : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    WaitResult result = PassingOn::wait(out, timeout);
+    WaitResult result = ForwardingBackend::wait(out, timeout);
     const RawEvent now = result.count > 0 ? out[0] : RawEvent{};
     out[0] = std::exchange(before_, now);
     result.count = out[0].ready != RawReady::none ? 1 : 0;
@@ -106,28 +93,56 @@ class Late : public PassingOn {
   RawEvent before_;
 };
 
-/// Hands tokens back without their generation.
-class ForgetsGenerations : public PassingOn {
+/// Of two reports for one registration that differ, hands over the later one first.
+class Reorders : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    const WaitResult result = PassingOn::wait(out, timeout);
+    if (!overtaken_.empty()) {
+      out[0] = overtaken_.back();
+      overtaken_.pop_back();
+      return {1, false, {}};
+    }
+    WaitResult result = ForwardingBackend::wait(out, timeout);
+    std::uint32_t kept = 0;
+    for (const RawEvent event : out.first(result.count)) {
+      RawEvent& last = last_.try_emplace(event.token.slot, RawEvent{nobody}).first->second;
+      const RawEvent before = std::exchange(last, event);
+      if (before.token != event.token) continue;  // held back: comes again, while it is true
+      if (before.ready != event.ready) overtaken_.push_back(before);
+      out[kept++] = event;
+    }
+    result.count = kept;
+    return result;
+  }
+
+ private:
+  std::map<std::uint32_t, RawEvent> last_;  ///< by slot
+  std::vector<RawEvent> overtaken_;
+};
+
+/// Hands tokens back without their generation.
+class ForgetsGenerations : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    const WaitResult result = ForwardingBackend::wait(out, timeout);
     for (RawEvent& event : out.first(result.count)) event.token.generation = 0;
     return result;
   }
 };
 
 /// Ignores one sort of request, and says that it was done.
-class Ignores : public PassingOn {
+class Ignores : public ForwardingBackend {
  public:
   using Request = std::function<bool(RawInterest from, RawInterest to)>;
   Ignores(std::unique_ptr<Backend> inner, Request ignored)
-      : PassingOn{std::move(inner)}, ignored_{std::move(ignored)} {}
+      : ForwardingBackend{std::move(inner)}, ignored_{std::move(ignored)} {}
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
     if (ignored_(from, to)) return {};
-    return PassingOn::set_interest(handle, from, to, token);
+    return ForwardingBackend::set_interest(handle, from, to, token);
   }
 
  private:
@@ -135,38 +150,122 @@ class Ignores : public PassingOn {
 };
 
 /// Never removes anything, and a new set is the old one.
-class NeverRemoves : public PassingOn {
+class NeverRemoves : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
     if (to == RawInterest::none) return {};
-    const auto error = PassingOn::set_interest(handle, from, to, token);
-    return error == std::errc::file_exists ? PassingOn::set_interest(handle, to, to, token) : error;
+    const auto error = ForwardingBackend::set_interest(handle, from, to, token);
+    return error == std::errc::file_exists ? ForwardingBackend::set_interest(handle, to, to, token)
+                                           : error;
   }
   std::error_code reset() override { return {}; }
 };
 
-/// Claims more than it can tell.
-class Boasts : public PassingOn {
+/// Never lets go of what has hung up.
+class KeepsTheDead : public ForwardingBackend {
  public:
-  using PassingOn::PassingOn;
+  using ForwardingBackend::ForwardingBackend;
+  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
+                               Token token) override {
+    if (to == RawInterest::none && token == dead_) return {};
+    return ForwardingBackend::set_interest(handle, from, to, token);
+  }
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    const WaitResult result = ForwardingBackend::wait(out, timeout);
+    for (const RawEvent& event : out.first(result.count)) {
+      if (any(event.ready, RawReady::hup | RawReady::err)) dead_ = event.token;
+    }
+    return result;
+  }
+  std::error_code reset() override {
+    return dead_ == nobody ? ForwardingBackend::reset() : std::error_code{};
+  }
+
+ private:
+  Token dead_ = nobody;
+};
+
+/// Loses one report of what is reported only once.
+class DropsEdges : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
+                               Token token) override {
+    const auto error = ForwardingBackend::set_interest(handle, from, to, token);
+    if (any(to, RawInterest::edge) && !error) edge_ = token;
+    return error;
+  }
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    WaitResult result = ForwardingBackend::wait(out, timeout);
+    if (result.count == 1 && out[0].token == edge_) {
+      edge_ = nobody;
+      result.count = 0;
+    }
+    return result;
+  }
+
+ private:
+  Token edge_ = nobody;
+};
+
+/// Of several reports hands over that of the first registration only.
+class Starves : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    std::array<RawEvent, 256> all;
+    WaitResult result = ForwardingBackend::wait(all, timeout);
+    if (result.count == 0) return result;
+    out[0] = *std::ranges::min_element(all.begin(), all.begin() + result.count, {},
+                                       [](const RawEvent& event) { return event.token.slot; });
+    result.count = 1;
+    return result;
+  }
+};
+
+/// Is deaf to other threads.
+class LosesWakes : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  void wake() noexcept override {}
+};
+
+/// Takes whatever it is given.
+class RefusesNothing : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
+                               Token token) override {
+    static_cast<void>(ForwardingBackend::set_interest(handle, from, to, token));
+    return {};
+  }
+};
+
+/// Claims more than it can tell.
+class Boasts : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
   RawReady reports() const noexcept override {
     return RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
   }
 };
 
-std::unique_ptr<Backend> backend(std::string_view name) {
-  std::error_code error;
-  auto made = make_backend(name, error);
-  if (error) throw std::system_error{error, std::string{name}};
-  return made;
+/// `sound`, wrapped into a Broken.
+template <class Broken, class... Arguments>
+Contestant broken_of(const Contestant& sound, std::string name, Arguments... arguments) {
+  return {std::move(name), [=] { return std::make_unique<Broken>(sound.make(), arguments...); }};
 }
 
 template <class Broken, class... Arguments>
 Contestant broken(std::string name, Arguments... arguments) {
-  return {std::move(name),
-          [=] { return std::make_unique<Broken>(backend(backends().front().name), arguments...); }};
+  return broken_of<Broken>(backends().front(), std::move(name), std::move(arguments)...);
+}
+
+/// Whether it is taken at its word on all that can be claimed.
+bool believed(const Contestant& contestant) {
+  return any(contestant.make()->reports(), RawReady::rdhup);
 }
 
 Contestant changes(std::string name, ChangesBits::Change change) {
@@ -190,7 +289,6 @@ std::vector<Contestant> broken_contestants() {
               [=](RawReady bits) {
                 return has_hup(bits) ? without(bits, RawReady::hup) | RawReady::in : bits;
               }),
-      changes("makes_up_hup", [](RawReady bits) { return bits | RawReady::hup; }),
       changes("swaps_in_and_out",
               [](RawReady bits) {
                 RawReady swapped = without(bits, RawReady::in | RawReady::out);
@@ -201,22 +299,34 @@ std::vector<Contestant> broken_contestants() {
       broken<Once>("reports_only_once"),
       broken<ForgetsGenerations>("forgets_generations"),
       broken<NeverRemoves>("never_removes"),
+      broken<KeepsTheDead>("keeps_the_dead"),
       broken<Ignores>("never_changes",
                       [](RawInterest from, RawInterest to) {
                         return from != RawInterest::none && to != RawInterest::none;
                       }),
   };
   // What only a backend that is believed can spoil: of the others every report is looked into.
-  if (any(backend(backends().front().name)->reports(), RawReady::rdhup)) {
+  if (believed(backends().front())) {
     all.push_back(changes("takes_rdhup_for_hup", [=](RawReady bits) {
       return has_rdhup(bits) ? bits | RawReady::hup : bits;
     }));
+    all.push_back(changes("makes_up_hup", [](RawReady bits) { return bits | RawReady::hup; }));
     all.push_back(broken<Repeats>("repeats"));
     all.push_back(broken<Late>("is_late"));
+    all.push_back(broken<Reorders>("reorders"));
   }
-  const std::string_view modest = backends().back().name;
-  if (!any(backend(modest)->reports(), RawReady::rdhup))
-    all.push_back({"boasts", [=] { return std::make_unique<Boasts>(backend(modest)); }});
+  if (!believed(backends().back())) all.push_back(broken_of<Boasts>(backends().back(), "boasts"));
+  return all;
+}
+
+std::vector<Contestant> broken_beyond_one_stream() {
+  std::vector<Contestant> all{
+      broken<Starves>("starves"),
+      broken<LosesWakes>("loses_wakes"),
+      broken<RefusesNothing>("refuses_nothing"),
+  };
+  // Those of ours that are believed have edges.
+  if (believed(backends().front())) all.push_back(broken<DropsEdges>("drops_edges"));
   return all;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Backends that are wrong in one way each: what the engine has to catch.
+// Backends that are wrong in one way each: what the engine and the conformance tests have to catch.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,12 @@
 namespace pollux::differential {
 
 /// Each on the best backend here: one that claims to be believed on everything, and then loses,
-/// repeats, confuses or makes up a report, or ignores what it is asked.
+/// repeats, reorders, confuses or makes up a report, or ignores what it is asked. (Two reports for
+/// different descriptors may come in any order; two for one must not.)
 std::vector<Contestant> broken_contestants();
+
+/// What a history of one stream cannot show: it takes another stream, another thread or an unusual
+/// state. Caught by the conformance tests alone.
+std::vector<Contestant> broken_beyond_one_stream();
 
 }  // namespace pollux::differential

@@ -9,8 +9,6 @@
 #include <system_error>
 #include <thread>
 
-#include <pollux/backends.hpp>
-
 namespace pollux::differential {
 
 namespace {
@@ -113,13 +111,14 @@ class Exploration {
     std::vector<std::unique_ptr<Player>> players;
     for (const Contestant& contestant : contestants_)
       players.push_back(std::make_unique<Player>(contestant.make()));
+    Witness witness = plan_.against ? Witness{*plan_.against} : Witness{};
     while (const auto share = next_share()) {
       KindReport seen{share->batch->kind};
       for (std::uint64_t number = share->from; number < share->to && !ended_; ++number) {
         const History history = share->batch->at(number);
         ++seen.histories;
         for (std::size_t i = 0; i < players.size(); ++i)
-          play(*players[i], contestants_[i].name, history, seen);
+          play(*players[i], contestants_[i].name, history, witness, seen);
       }
       add(seen);
     }
@@ -129,9 +128,10 @@ class Exploration {
     ended_ = true;
   }
 
-  void play(Player& player, const std::string& name, const History& history, KindReport& seen) {
+  void play(Player& player, const std::string& name, const History& history, Witness& witness,
+            KindReport& seen) {
     bool unsteady = false;
-    if (tells_as_predicted(player, history, 3, &unsteady)) {
+    if (tells_as_expected(player, history, witness, &unsteady)) {
       seen.unsteady += unsteady ? 1 : 0;
       return;
     }
@@ -140,9 +140,7 @@ class Exploration {
       const std::lock_guard lock{mutex_};
       if (report_.divergences.size() >= plan_.most_divergences) return;
     }
-    Divergence found{shrink(player, history), name, {}, {}};
-    found.expected = predict(found.history, player.early_notice());
-    found.seen = player.play(found.history);
+    Divergence found = shrink(player, name, history, witness);
     const std::lock_guard lock{mutex_};
     const bool known = std::ranges::any_of(report_.divergences, [&](const Divergence& other) {
       return other.history == found.history && other.backend == found.backend;
@@ -222,15 +220,12 @@ std::uint64_t Report::unsteady() const {
 
 std::vector<Contestant> usable_contestants() {
   std::vector<Contestant> all;
-  for (const BackendInfo& info : backends()) {
-    std::error_code error;
-    if (!usable(info, error)) continue;
-    all.push_back({std::string{info.name}, [&info] {
-                     std::error_code refusal;
-                     auto backend = info.make(refusal);
-                     if (refusal) throw std::system_error{refusal, std::string{info.name}};
-                     return backend;
-                   }});
+  for (const Contestant& contestant : support::contestants()) {
+    try {
+      static_cast<void>(contestant.make());
+      all.push_back(contestant);
+    } catch (const std::system_error&) {
+    }
   }
   return all;
 }
@@ -240,34 +235,48 @@ Report explore(const Plan& plan, std::span<const Contestant> contestants, const 
   return Exploration{plan, contestants, progress, stop}.run();
 }
 
-bool tells_as_predicted(Player& player, const History& history, int tries, bool* unsteady) {
-  const Trace expected = predict(history, player.early_notice());
+Witness::Witness(const Contestant& contestant)
+    : name_{contestant.name}, player_{std::make_unique<Player>(contestant.make())} {}
+
+Trace Witness::expects(const History& history, const Player& of) {
+  Trace predicted = predict(history, of.early_notice());
+  if (!player_) return predicted;
+  Trace told = player_->play(history);
+  return told == predict(history, player_->early_notice()) ? predicted : told;
+}
+
+bool tells_as_expected(Player& player, const History& history, Witness& witness, bool* unsteady) {
+  constexpr int tries = 3;
   for (int i = 0; i < tries; ++i) {
-    if (player.play(history) != expected) continue;
+    if (player.play(history) != witness.expects(history, player)) continue;
     if (unsteady != nullptr) *unsteady = i > 0;
     return true;
   }
   return false;
 }
 
-History shrink(Player& player, History history) {
+Divergence shrink(Player& player, std::string backend, History history, Witness& witness) {
   for (std::size_t i = 0; i < history.ops.size();) {
     History shorter = history;
     shorter.ops.erase(shorter.ops.begin() + static_cast<std::ptrdiff_t>(i));
-    if (tells_as_predicted(player, shorter)) {
+    if (tells_as_expected(player, shorter, witness)) {
       ++i;
     } else {
       history = std::move(shorter);
       i = 0;
     }
   }
-  return history;
+  Trace expected = witness.expects(history, player);
+  Trace seen = player.play(history);
+  return {std::move(history), std::move(backend), witness.name(), std::move(expected),
+          std::move(seen)};
 }
 
 std::string to_string(const Divergence& divergence) {
   const std::string history = to_string(divergence.history);
-  return history + "\n\n-- by the contract\n" + to_string(divergence.expected, divergence.history) +
-         "\n-- on " + divergence.backend + "\n" + to_string(divergence.seen, divergence.history) +
+  return history + "\n\n-- by " + divergence.witness + "\n" +
+         to_string(divergence.expected, divergence.history) + "\n-- on " + divergence.backend +
+         "\n" + to_string(divergence.seen, divergence.history) +
          "\n-- as a test: a row for Regression in tests/differential/differential_test.cpp\n    "
          "\"" +
          history + "\",\n";

@@ -8,21 +8,19 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "differential/player.hpp"
+#include "support/contestants.hpp"
 
 namespace pollux::differential {
 
-/// A backend under test; `make` is called once a thread, and throws if it cannot.
-struct Contestant {
-  std::string name;
-  std::function<std::unique_ptr<Backend>()> make;
-};
+using support::Contestant;
 
-/// All backends that are compiled in and usable here.
+/// Those backends under test that can be made here.
 std::vector<Contestant> usable_contestants();
 
 /// What to play.
@@ -37,15 +35,18 @@ struct Plan {
   unsigned random_length = 40;
   std::uint64_t seed = 1;
   unsigned threads = 0;  ///< 0: as many as there are cores
+  /// If set, what this one tells is expected of the others, instead of what the model predicts.
+  std::optional<Contestant> against;
   std::size_t most_divergences = 20;
   bool stop_at_most = false;  ///< end when so many have been found
 };
 
-/// A history that was told otherwise than predicted, each time it was played, made as short as it
+/// A history that was told otherwise than expected, each time it was played, made as short as it
 /// can be.
 struct Divergence {
   History history;
   std::string backend;
+  std::string witness;  ///< who expected otherwise: "the contract", or a backend
   Trace expected;
   Trace seen;
 };
@@ -72,16 +73,33 @@ struct Report {
 /// How far it is; `planned` is 0 where only time limits it. Called by one thread at a time.
 using Progress = std::function<void(Kind kind, std::uint64_t played, std::uint64_t planned)>;
 
+/// Says how a history must be told.
+class Witness {
+ public:
+  /// The model of the contract.
+  Witness() = default;
+  /// Another backend, as it tells it. Where it is as the model has it for that backend, the model's
+  /// word for the one in question is taken: they may owe a different early notice.
+  explicit Witness(const Contestant& contestant);
+
+  const std::string& name() const noexcept { return name_; }
+  Trace expects(const History& history, const Player& of);
+
+ private:
+  std::string name_ = "the contract";
+  std::unique_ptr<Player> player_;
+};
+
 /// Plays the plan. `stop`, if given, ends it early. Throws what a contestant's maker throws.
 Report explore(const Plan& plan, std::span<const Contestant> contestants,
                const Progress& progress = {}, const std::atomic<bool>* stop = nullptr);
 
-/// Plays one history on one backend; true if it is told as predicted, at least once in `tries`.
-bool tells_as_predicted(Player& player, const History& history, int tries = 3,
-                        bool* unsteady = nullptr);
+/// Plays one history on one backend, three times at most; true if it is told as expected once.
+bool tells_as_expected(Player& player, const History& history, Witness& witness,
+                       bool* unsteady = nullptr);
 
 /// The shortest history that still diverges on `player`, found by leaving operations out.
-History shrink(Player& player, History history);
+Divergence shrink(Player& player, std::string backend, History history, Witness& witness);
 
 /// A divergence, to read; ends with a test to paste.
 std::string to_string(const Divergence& divergence);

@@ -118,7 +118,7 @@ class Player::Play {
         if (standing == Event::none && !idle) continue;
         return close_settle(from, standing);
       }
-      now += std::chrono::hours{1};
+      now += std::chrono::seconds{1};  // longer than any look is put off
       looked = true;
     }
     say(Item::What::spin);

@@ -1,12 +1,17 @@
 # Run in the build folder of an installable pollux: installs it, moves what was installed (it has to
-# work from anywhere), and looks at what of others shows in it.
+# work from anywhere), and looks at what of others shows in it. Beside it, the same without the kit.
 cmake_minimum_required(VERSION 3.24)
 
 set(staging ${PREFIX}.staging)
-file(REMOVE_RECURSE ${staging} ${PREFIX})
+file(REMOVE_RECURSE ${staging} ${PREFIX} ${PREFIX}.plain)
 execute_process(COMMAND ${CMAKE_COMMAND} --install . --prefix ${staging}
                 COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
 file(RENAME ${staging} ${PREFIX})
+foreach(component pollux_runtime pollux_development)
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} --install . --component ${component} --prefix ${PREFIX}.plain
+    COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+endforeach()
 
 cmake_path(SET source_dir NORMALIZE ${CMAKE_CURRENT_LIST_DIR}/../..)
 file(GLOB_RECURSE headers RELATIVE ${source_dir}/include ${source_dir}/include/*.hpp)
@@ -15,6 +20,10 @@ foreach(header IN LISTS headers)
     message(SEND_ERROR "${header} is not installed.")
   endif()
 endforeach()
+file(GLOB_RECURSE kit ${PREFIX}.plain/*conformance*)
+if(kit)
+  message(SEND_ERROR "Without its component, of the kit these are installed: ${kit}")
+endif()
 
 file(GLOB_RECURSE texts ${PREFIX}/*.cmake ${PREFIX}/*.pc)
 list(LENGTH texts count)
@@ -23,8 +32,11 @@ if(count LESS 5)
 endif()
 foreach(text IN LISTS texts)
   file(READ ${text} content)
-  string(REPLACE "pollux/asio.hpp" "" content "${content}")
+  string(REGEX REPLACE "pollux/asio[a-z_]*\\.hpp" "" content "${content}")
   string(REPLACE "asio_header" "" content "${content}")
+  if(text MATCHES "/pollux-(config|conformance-targets)\\.cmake$")
+    string(REGEX REPLACE "GTest|::gtest" "" content "${content}")  # for that component only
+  endif()
   foreach(path ${staging} ${CMAKE_BINARY_DIR} ${source_dir})
     string(FIND "${content}" "${path}" found)
     if(NOT found EQUAL -1)

@@ -5,9 +5,9 @@
 
 namespace pollux::scenarios {
 
-Transcript play(const Scenario& scenario, const BackendInfo& backend, PairKind kind) {
-  Stage stage{backend, kind};
-  Transcript transcript{std::string{backend.name}, stage.reports(), kind, {}};
+Transcript play(const Scenario& scenario, const support::Contestant& contestant, PairKind kind) {
+  Stage stage{contestant, kind};
+  Transcript transcript{contestant.name, stage.reports(), kind, {}};
   for (const Step& step : scenario.script(kind)) {
     std::string result = step.run(stage);
     transcript.steps.push_back({step.action, std::move(result), stage.settle(step.tells)});

@@ -8,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include <pollux/backends.hpp>
+#include <pollux/backend.hpp>
 
+#include "support/contestants.hpp"
 #include "support/pairs.hpp"
 
 namespace pollux::scenarios {
@@ -60,7 +61,7 @@ struct Transcript {
 };
 
 /// Plays it live. Throws std::system_error if the system refuses something on the way.
-Transcript play(const Scenario& scenario, const BackendInfo& backend, PairKind kind);
+Transcript play(const Scenario& scenario, const support::Contestant& contestant, PairKind kind);
 
 /// `same`: on each kind, all backends told one story, and system calls gave the same. `expected`:
 /// and it was the scenario's own; the raw flags too, where a backend reports the peer's FIN

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -16,38 +15,6 @@ namespace {
 
 constexpr int quiet_turns = 8;
 constexpr int most_turns = 500;
-
-/// Passes everything on, and remembers the token of what was registered last: how a stage knows
-/// whose a report is.
-class TokenNote final : public Backend {
- public:
-  TokenNote(std::unique_ptr<Backend> inner, Token& last_added)
-      : inner_{std::move(inner)}, last_added_{last_added} {}
-
-  std::string_view name() const noexcept override { return inner_->name(); }
-  RawReady reports() const noexcept override { return inner_->reports(); }
-  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
-                               Token token) override {
-    if (from == RawInterest::none) last_added_ = token;
-    return inner_->set_interest(handle, from, to, token);
-  }
-  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    return inner_->wait(out, timeout);
-  }
-  void wake() noexcept override { inner_->wake(); }
-  std::error_code reset() override { return inner_->reset(); }
-
- private:
-  std::unique_ptr<Backend> inner_;
-  Token& last_added_;
-};
-
-std::unique_ptr<Backend> make(const BackendInfo& backend) {
-  std::error_code error;
-  auto made = backend.make(error);
-  if (!made) throw std::system_error{error, std::string{backend.name}};
-  return made;
-}
 
 std::string error_name(const std::error_code& error) {
   constexpr std::pair<std::errc, const char*> names[] = {
@@ -88,10 +55,8 @@ std::string outcome(long result) {
   return std::to_string(result);
 }
 
-Stage::Stage(const BackendInfo& backend, PairKind kind)
-    : kind_{kind},
-      reactor_{
-          support::trace_backend(std::make_unique<TokenNote>(make(backend), last_added_), log_)} {
+Stage::Stage(const support::Contestant& contestant, PairKind kind)
+    : kind_{kind}, reactor_{support::trace_backend(contestant.make(), log_)} {
   support::Pair pair = support::make_pair(kind);
   number_of_local_ = pair.local.get();
   handle(local) = std::move(pair.local);
@@ -103,7 +68,7 @@ void Stage::watch(Name name, Interest interest, bool reads) {
   part.reads = reads;
   part.watch = reactor_.watch_stream(handle(name).get(), interest,
                                      [this, &part](const StreamEvent& e) { hear(part, e); });
-  part.tokens.push_back(last_added_);
+  part.tokens.push_back(log_.last_added);
 }
 
 void Stage::reuse_number() {

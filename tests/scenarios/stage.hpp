@@ -13,13 +13,14 @@
 #include <pollux/pollux.hpp>
 
 #include "scenarios/script.hpp"
+#include "support/contestants.hpp"
 #include "support/trace_backend.hpp"
 
 namespace pollux::scenarios {
 
 class Stage {
  public:
-  Stage(const BackendInfo& backend, PairKind kind);
+  Stage(const support::Contestant& contestant, PairKind kind);
 
   RawReady reports() const noexcept { return reactor_.backend_reports(); }
   /// An empty one if there is none of that name yet.
@@ -59,7 +60,6 @@ class Stage {
   std::map<std::string, support::Handle, std::less<>> handles_;
   NativeHandle number_of_local_;
   support::BackendLog log_;
-  Token last_added_;
   Reactor reactor_;
   std::list<Part> parts_;
   bool news_ = false;  ///< this turn brought something that had not been seen or told before

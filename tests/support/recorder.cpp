@@ -2,23 +2,15 @@
 #include "support/recorder.hpp"
 
 #include <chrono>
-#include <system_error>
 #include <utility>
 
-#include <pollux/backends.hpp>
+#include "support/contestants.hpp"
 
 namespace pollux::support {
 
 namespace {
 
 using namespace std::chrono_literals;
-
-std::unique_ptr<Backend> make_or_throw(std::string_view name) {
-  std::error_code error;
-  auto backend = make_backend(name, error);
-  if (error) throw std::system_error{error, "make_backend"};
-  return backend;
-}
 
 /// The sentence of the contract that `event` breaks in a stream that has heard `seen` and is asked
 /// for `interest`; "" if it breaks none.
@@ -47,7 +39,7 @@ std::string_view broken_by(const StreamEvent& event, Event seen, Interest intere
 }  // namespace
 
 TracedReactor::TracedReactor(std::string_view backend, const ReactorOptions& options)
-    : reactor{trace_backend(make_or_throw(backend), log), options} {}
+    : reactor{trace_backend(make_contestant(backend), log), options} {}
 
 bool run_until(Reactor& reactor, const std::function<bool()>& done) {
   const auto deadline = std::chrono::steady_clock::now() + 5s;

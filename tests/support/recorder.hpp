@@ -17,7 +17,7 @@
 
 namespace pollux::support {
 
-/// A reactor on the backend of that name, and a log of what that backend saw.
+/// A reactor on the contestant of that name, and a log of what that backend saw.
 struct TracedReactor {
   explicit TracedReactor(std::string_view backend, const ReactorOptions& options = {});
 

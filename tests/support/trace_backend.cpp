@@ -3,32 +3,30 @@
 
 #include <utility>
 
+#include "support/forwarding_backend.hpp"
+
 namespace pollux::support {
 
 namespace {
 
-class TraceBackend final : public Backend {
+class TraceBackend final : public ForwardingBackend {
  public:
   TraceBackend(std::unique_ptr<Backend> inner, BackendLog& log)
-      : inner_{std::move(inner)}, log_{log} {}
+      : ForwardingBackend{std::move(inner)}, log_{log} {}
 
-  std::string_view name() const noexcept override { return inner_->name(); }
-  RawReady reports() const noexcept override { return inner_->reports(); }
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    return inner_->set_interest(handle, from, to, token);
+    if (from == RawInterest::none) log_.last_added = token;
+    return ForwardingBackend::set_interest(handle, from, to, token);
   }
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    const WaitResult result = inner_->wait(out, timeout);
+    const WaitResult result = ForwardingBackend::wait(out, timeout);
     ++log_.waits;
     log_.reports.insert(log_.reports.end(), out.begin(), out.begin() + result.count);
     return result;
   }
-  void wake() noexcept override { inner_->wake(); }
-  std::error_code reset() override { return inner_->reset(); }
 
  private:
-  std::unique_ptr<Backend> inner_;
   BackendLog& log_;
 };
 

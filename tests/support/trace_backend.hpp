@@ -14,6 +14,7 @@ namespace pollux::support {
 struct BackendLog {
   std::vector<RawEvent> reports;
   std::uint64_t waits = 0;
+  Token last_added;  ///< of the registration that was asked for last
 };
 
 /// `log` must outlive the backend.

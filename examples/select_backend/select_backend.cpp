@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "select_backend.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <new>
+
+#include <poll.h>
+#include <sys/select.h>
+
+#include <pollux/backend_support.hpp>
+
+namespace {
+
+using namespace pollux;
+
+/// select() says that a call would not block, and not whether it would fail: poll() does.
+RawReady failure(NativeHandle handle) {
+  pollfd look{handle, POLLIN | POLLOUT, 0};
+  RawReady bits = RawReady::none;
+  if (::poll(&look, 1, 0) != 1) return bits;
+  if ((look.revents & POLLHUP) != 0) bits |= RawReady::hup;
+  if ((look.revents & POLLERR) != 0) bits |= RawReady::err;
+  return bits;
+}
+
+class SelectBackend final : public Backend {
+ public:
+  explicit SelectBackend(std::error_code& error) : wake_{error} {
+    if (!error && wake_.handle() >= FD_SETSIZE) error = refusal(std::errc::value_too_large);
+  }
+
+  std::string_view name() const noexcept override { return "select"; }
+
+  // Not err: whoever asks for nothing is not woken by a failure.
+  RawReady reports() const noexcept override { return RawReady::in | RawReady::out; }
+
+  std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
+                               Token token) override try {
+    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
+    std::error_code error;
+    const HandleIdentity identity = identify(handle, error);
+    const auto found = entries_.find(handle);
+    const bool known = found != entries_.end() && !error && found->second.identity == identity;
+    if (from == RawInterest::none) {
+      if (error) return error;
+      if (known) return refusal(std::errc::file_exists);
+      if (handle >= FD_SETSIZE) return refusal(std::errc::value_too_large);
+      entries_[handle] = {token, identity, to};
+      return {};
+    }
+    if (found == entries_.end() || found->second.token != token)
+      return refusal(std::errc::no_such_file_or_directory);
+    found->second.interest = to;
+    if (!known || to == RawInterest::none) entries_.erase(found);
+    return known ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+  } catch (const std::bad_alloc&) {
+    return refusal(std::errc::not_enough_memory);
+  }
+
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    fd_set readable;
+    fd_set writable;
+    NativeHandle highest = fill(readable, writable);
+    timeval limit{timeout.poll_ms() / 1000, timeout.poll_ms() % 1000 * 1000};
+    WaitResult result;
+    if (::select(highest + 1, &readable, &writable, nullptr,
+                 timeout.is_infinite() ? nullptr : &limit) < 0) {
+      if (errno == EBADF) {
+        forget_closed();
+      } else if (errno != EINTR) {
+        result.error = {errno, std::system_category()};
+      }
+      return result;
+    }
+    if (FD_ISSET(wake_.handle(), &readable)) {
+      wake_.drain();
+      result.woken = true;
+    }
+    // From where the last wait left off, so that a short span starves nobody.
+    auto next = entries_.upper_bound(last_);
+    for (std::size_t i = 0; i < entries_.size() && result.count < out.size(); ++i, ++next) {
+      if (next == entries_.end()) next = entries_.begin();
+      last_ = next->first;
+      RawReady bits = RawReady::none;
+      if (FD_ISSET(last_, &readable)) bits |= RawReady::in;
+      if (FD_ISSET(last_, &writable)) bits |= RawReady::out;
+      if (bits == RawReady::none) continue;
+      out[result.count++] = {next->second.token, bits | failure(last_)};
+    }
+    return result;
+  }
+
+  void wake() noexcept override { wake_.signal(); }
+
+  std::error_code reset() override {
+    entries_.clear();
+    return {};
+  }
+
+ private:
+  struct Entry {
+    Token token;
+    HandleIdentity identity;
+    RawInterest interest;
+  };
+
+  /// What select() is to be given; the highest handle in it.
+  NativeHandle fill(fd_set& readable, fd_set& writable) const {
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(wake_.handle(), &readable);
+    for (const auto& [handle, entry] : entries_) {
+      if (any(entry.interest, RawInterest::in)) FD_SET(handle, &readable);
+      if (any(entry.interest, RawInterest::out)) FD_SET(handle, &writable);
+    }
+    return entries_.empty() ? wake_.handle() : std::max(wake_.handle(), entries_.rbegin()->first);
+  }
+
+  /// select() refuses the whole set for one closed descriptor, and does not say for which.
+  void forget_closed() {
+    std::erase_if(entries_, [](const auto& entry) {
+      std::error_code error;
+      identify(entry.first, error);
+      return static_cast<bool>(error);
+    });
+  }
+
+  WakeHandle wake_;
+  std::map<NativeHandle, Entry> entries_;
+  NativeHandle last_ = 0;  ///< the one looked at last
+};
+
+}  // namespace
+
+std::unique_ptr<pollux::Backend> make_select_backend(std::error_code& error) {
+  auto backend = std::make_unique<SelectBackend>(error);
+  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+}

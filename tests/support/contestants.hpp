@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The backends under test: what every test asks that wants a row for each of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <pollux/backends.hpp>
+
+namespace pollux::support {
+
+/// A backend under test. `make` may be called by several threads at a time, and throws what its
+/// maker says if it cannot.
+struct Contestant {
+  using Make = std::function<std::unique_ptr<Backend>()>;
+  using Maker = std::function<std::unique_ptr<Backend>(std::error_code& error)>;
+
+  Contestant(std::string named, Make makes);
+  Contestant(std::string named, Maker makes);
+  Contestant(const BackendInfo& compiled_in);
+
+  std::string name;
+  Make make;
+};
+
+/// Those that were added; if none was, all that are compiled in, best first.
+std::span<const Contestant> contestants();
+
+/// Before anybody asks for contestants().
+void add_contestant(Contestant contestant);
+
+/// The contestant of that name, made. Throws std::system_error if there is none or it cannot be.
+std::unique_ptr<Backend> make_contestant(std::string_view name);
+
+}  // namespace pollux::support
