@@ -97,8 +97,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::uint32_t batch_size_ = 0;
   bool woken_ = false;  ///< this turn's wait was woken
   bool running_ = false;
-  std::uint32_t calling_ = Slot::none;  ///< the slot whose handler is running
-  bool calling_ended_ = false;          ///< and which ended meanwhile
+  std::uint32_t calling_ = no_slot;  ///< the slot whose handler is running
+  bool calling_ended_ = false;       ///< and which ended meanwhile
 
   std::atomic<bool> stop_{false};
   std::atomic<bool> wake_{false};

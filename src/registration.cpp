@@ -34,7 +34,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const std::uint32_t other = table_.by_handle(handle);
   // The kernel tells whether a number still means what is watched under it, but only of what is in
   // its set; of what is outside just now, nobody can tell.
-  if (other != Slot::none && table_.slot(other).installed == RawInterest::none) {
+  if (other != no_slot && table_.slot(other).installed == RawInterest::none) {
     error = refusal(std::errc::file_exists);
     return {};
   }
@@ -50,18 +50,18 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
     identify(handle, error);  // outside the kernel's set, but refused like any other
-    if (!error && other != Slot::none) error = refusal(std::errc::file_exists);
+    if (!error && other != no_slot) error = refusal(std::errc::file_exists);
   } else {
     error = install(token.slot, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
-    if (error == std::errc::file_exists && other == Slot::none && !(error = rebuild()))
+    if (error == std::errc::file_exists && other == no_slot && !(error = rebuild()))
       error = install(token.slot, first);
   }
   if (error) {
     table_.release(token.slot);
     return {};
   }
-  if (other != Slot::none) note_closed(other);  // or the kernel would have refused
+  if (other != no_slot) note_closed(other);  // or the kernel would have refused
   try {
     table_.put_handle(handle, token.slot);
   } catch (...) {

@@ -2,9 +2,7 @@
 // The registrations of one reactor: slots that never move, found by token, and by handle.
 #pragma once
 
-#include <bit>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include <pollux/backend.hpp>
@@ -12,19 +10,18 @@
 
 #include "lifecycle.hpp"
 #include "lookout.hpp"
+#include "slot_table.hpp"
 
 namespace pollux::detail {
 
 /// One registration. What it is asked for and where it is in its life live here; what the kernel
 /// was last told is `installed`.
 struct Slot {
-  static constexpr std::uint32_t none = 0xFFFFFFFF;
-
   AnyHandler handler;
   NativeHandle handle{};
   std::uint32_t generation = 0;
-  std::uint32_t next = none;  ///< in the list of free slots
-  int pending_error = 0;      ///< taken from the kernel by a probe, and not yet reported
+  std::uint32_t next = no_slot;  ///< in the list of free slots
+  int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
   bool used : 1 = false;
   bool stream : 1 = false;
   bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
@@ -40,34 +37,16 @@ struct Slot {
   Lookout::time_point look_at = Lookout::never;
 };
 
-/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A
-/// slot that is given out again has another generation, so that what was meant for the old one is
-/// told apart.
-class WatchTable {
+/// Slots, found by token and, while a handle is watched, by handle.
+class WatchTable : public SlotTable<Slot> {
  public:
-  /// By how many slots the table grows.
-  static constexpr std::uint32_t chunk_size = 256;
-
-  /// A slot for `handle`; its token names it until release(). This and put_handle() may throw
-  /// std::bad_alloc, and then have changed nothing; nothing else here throws.
+  /// A slot for `handle`. This and put_handle() may throw std::bad_alloc, and then have changed
+  /// nothing; nothing else here throws.
   Token acquire(NativeHandle handle);
   /// Forgets the slot. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
-  /// From now on `token` names nothing, though the slot is still in use: its handler is running.
-  void disown(std::uint32_t index) noexcept { ++slot(index).generation; }
 
-  /// The slot that `token` names, or null.
-  Slot* find(Token token) noexcept {
-    if (token.slot >= size_) return nullptr;
-    Slot& found = slot(token.slot);
-    return found.generation == token.generation ? &found : nullptr;
-  }
-  Slot& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
-  Token token(std::uint32_t index) noexcept { return {index, slot(index).generation}; }
-  /// How many slots there are, free ones included.
-  std::uint32_t size() const noexcept { return size_; }
-
-  /// The slot last put down for `handle`, or Slot::none.
+  /// The slot last put down for `handle`, or no_slot.
   std::uint32_t by_handle(NativeHandle handle) const noexcept;
   /// Only for numbers that are open descriptors: the table grows with them.
   void put_handle(NativeHandle handle, std::uint32_t index);
@@ -75,12 +54,6 @@ class WatchTable {
   void drop_handle(NativeHandle handle, std::uint32_t index) noexcept;
 
  private:
-  static constexpr std::uint32_t shift = std::countr_zero(chunk_size);
-  static constexpr std::uint32_t mask = chunk_size - 1;
-
-  std::vector<std::unique_ptr<Slot[]>> chunks_;
-  std::uint32_t size_ = 0;
-  std::uint32_t free_ = Slot::none;
   /// By handle: descriptors are small and dense on POSIX. (A SOCKET is neither: a map, there.)
   std::vector<std::uint32_t> by_handle_;
 };

@@ -70,10 +70,10 @@ TEST(WatchTable, LeavesSlotsWhereTheyAreWhenItGrows) {
 
 TEST(WatchTable, KnowsTheLastSlotPutDownForAHandle) {
   WatchTable table;
-  EXPECT_EQ(table.by_handle(5), Slot::none);
-  EXPECT_EQ(table.by_handle(-1), Slot::none);
+  EXPECT_EQ(table.by_handle(5), no_slot);
+  EXPECT_EQ(table.by_handle(-1), no_slot);
   const Token first = table.acquire(5);
-  EXPECT_EQ(table.by_handle(5), Slot::none);
+  EXPECT_EQ(table.by_handle(5), no_slot);
   table.put_handle(5, first.slot);
   EXPECT_EQ(table.by_handle(5), first.slot);
   const Token second = table.acquire(5);
@@ -82,7 +82,7 @@ TEST(WatchTable, KnowsTheLastSlotPutDownForAHandle) {
   EXPECT_EQ(table.by_handle(5), second.slot)
       << "the old one takes nothing of the new one's with it";
   table.release(second.slot);
-  EXPECT_EQ(table.by_handle(5), Slot::none);
+  EXPECT_EQ(table.by_handle(5), no_slot);
 }
 
 TEST(WatchTable, DestroysTheHandlerWhenTheSlotIsFreeAlready) {

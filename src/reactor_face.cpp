@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The public face: everything is passed on to the core.
+#include <pollux/reactor.hpp>
+
+#include <utility>
+
+#include <pollux/backend_support.hpp>
+#include <pollux/backends.hpp>
+
+#include "reactor_core.hpp"
+
+namespace pollux {
+
+namespace {
+
+/// Runs `call` with an error code, and throws what it reports.
+template <class Call>
+auto throwing(const char* what, Call call) {
+  std::error_code error;
+  auto result = call(error);
+  if (error) throw std::system_error{error, what};
+  return result;
+}
+
+}  // namespace
+
+using detail::ReactorCore;
+
+Reactor::Reactor() : Reactor{std::string_view{}} {}
+Reactor::Reactor(std::error_code& error) : Reactor{std::string_view{}, error} {}
+Reactor::Reactor(std::string_view backend, const ReactorOptions& options)
+    : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
+        return std::make_shared<ReactorCore>(make_backend(backend, error), options);
+      })} {}
+Reactor::Reactor(std::string_view backend, std::error_code& error)
+    : Reactor{backend, ReactorOptions{}, error} {}
+Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::error_code& error)
+    : core_{std::make_shared<ReactorCore>(make_backend(backend, error), options)} {}
+Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
+    : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
+        if (!backend) error = refusal(std::errc::invalid_argument);
+        return std::make_shared<ReactorCore>(std::move(backend), options);
+      })} {}
+Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
+                 std::error_code& error) {
+  error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
+  core_ = std::make_shared<ReactorCore>(std::move(backend), options);
+}
+Reactor::~Reactor() {
+  core_->close();
+}
+
+Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
+                     std::error_code& error) {
+  return Watch{core_->watch(handle, interest, std::move(handler), false, error)};
+}
+StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
+                                  Handler<StreamEvent> handler, std::error_code& error) {
+  return StreamWatch{core_->watch(handle, interest, std::move(handler), true, error)};
+}
+std::size_t Reactor::run(std::error_code& error) {
+  return core_->run(std::nullopt, false, error);
+}
+std::size_t Reactor::run_once(std::error_code& error) {
+  return core_->run(std::nullopt, true, error);
+}
+std::size_t Reactor::run_once(std::chrono::nanoseconds timeout, std::error_code& error) {
+  return core_->run(core_->deadline_after(timeout), true, error);
+}
+std::size_t Reactor::run_for(std::chrono::nanoseconds duration, std::error_code& error) {
+  return core_->run(core_->deadline_after(duration), false, error);
+}
+std::size_t Reactor::poll(std::error_code& error) {
+  return core_->run(ReactorCore::time_point::min(), true, error);
+}
+
+Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler) {
+  return throwing("pollux::Reactor::watch", [&](std::error_code& error) {
+    return watch(handle, interest, std::move(handler), error);
+  });
+}
+StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
+                                  Handler<StreamEvent> handler) {
+  return throwing("pollux::Reactor::watch_stream", [&](std::error_code& error) {
+    return watch_stream(handle, interest, std::move(handler), error);
+  });
+}
+std::size_t Reactor::run() {
+  return throwing("pollux::Reactor::run", [&](std::error_code& error) { return run(error); });
+}
+std::size_t Reactor::run_once() {
+  return throwing("pollux::Reactor::run_once",
+                  [&](std::error_code& error) { return run_once(error); });
+}
+std::size_t Reactor::run_once(std::chrono::nanoseconds timeout) {
+  return throwing("pollux::Reactor::run_once",
+                  [&](std::error_code& error) { return run_once(timeout, error); });
+}
+std::size_t Reactor::run_for(std::chrono::nanoseconds duration) {
+  return throwing("pollux::Reactor::run_for",
+                  [&](std::error_code& error) { return run_for(duration, error); });
+}
+std::size_t Reactor::poll() {
+  return throwing("pollux::Reactor::poll", [&](std::error_code& error) { return poll(error); });
+}
+
+void Reactor::stop() noexcept {
+  core_->stop();
+}
+void Reactor::wake() noexcept {
+  core_->wake();
+}
+
+std::string_view Reactor::backend_name() const noexcept {
+  return core_->backend() != nullptr ? core_->backend()->name() : std::string_view{};
+}
+RawReady Reactor::backend_reports() const noexcept {
+  return core_->backend() != nullptr ? core_->backend()->reports() : RawReady::none;
+}
+
+}  // namespace pollux

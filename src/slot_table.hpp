@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Slots that never move, found by token.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <pollux/backend.hpp>
+
+namespace pollux::detail {
+
+/// No slot.
+inline constexpr std::uint32_t no_slot = 0xFFFFFFFF;
+
+/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A
+/// slot that is given out again has another generation, so that what was meant for the old one is
+/// told apart. `T` has `generation`, and `next`, which is free to use while the slot is taken.
+template <class T>
+class SlotTable {
+ public:
+  /// By how many slots the table grows.
+  static constexpr std::uint32_t chunk_size = 256;
+
+  /// A slot; its token names it until release(). May throw std::bad_alloc, and then has changed
+  /// nothing; nothing else here throws.
+  Token acquire() {
+    if (free_ == no_slot) grow();
+    const std::uint32_t index = free_;
+    T& taken = slot(index);
+    free_ = std::exchange(taken.next, no_slot);
+    return {index, taken.generation};
+  }
+
+  /// Makes the slot what a fresh one is, of the next generation, and free.
+  void release(std::uint32_t index) noexcept {
+    T& freed = slot(index);
+    const std::uint32_t generation = freed.generation + 1;
+    freed = T{};
+    freed.generation = generation;
+    freed.next = std::exchange(free_, index);
+  }
+
+  /// From now on `token` names nothing, though the slot is still in use: its handler is running.
+  void disown(std::uint32_t index) noexcept { ++slot(index).generation; }
+
+  /// The slot that `token` names, or null.
+  T* find(Token token) noexcept {
+    if (token.slot >= size_) return nullptr;
+    T& found = slot(token.slot);
+    return found.generation == token.generation ? &found : nullptr;
+  }
+  T& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
+  const T& slot(std::uint32_t index) const noexcept {
+    return chunks_[index >> shift][index & mask];
+  }
+  Token token(std::uint32_t index) const noexcept { return {index, slot(index).generation}; }
+  /// How many slots there are, free ones included.
+  std::uint32_t size() const noexcept { return size_; }
+
+ private:
+  static constexpr std::uint32_t shift = std::countr_zero(chunk_size);
+  static constexpr std::uint32_t mask = chunk_size - 1;
+
+  void grow() {
+    chunks_.push_back(std::make_unique<T[]>(chunk_size));
+    // Lowest index first: the table stays dense.
+    for (std::uint32_t i = chunk_size; i-- > 0;) {
+      T& fresh = chunks_.back()[i];
+      fresh.next = free_;
+      free_ = size_ + i;
+    }
+    size_ += chunk_size;
+  }
+
+  std::vector<std::unique_ptr<T[]>> chunks_;
+  std::uint32_t size_ = 0;
+  std::uint32_t free_ = no_slot;
+};
+
+}  // namespace pollux::detail
