@@ -30,7 +30,8 @@ bool ReactorCore::dispatch_one(Token token) {
   // Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
   // given out again, it could go on being reported for ever. Once in 256 reports the backend is
   // asked.
-  if (++slot->reports == 0 && is_gone(install(token.slot, slot->installed))) {
+  const bool edges = any(slot->interest, Interest::edge);  // asking would make a new one
+  if (!edges && ++slot->reports == 0 && is_gone(install(token.slot, slot->installed))) {
     note_closed(token.slot);
     return false;
   }
@@ -47,6 +48,7 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
   bits &= slot.interest;
   if (bits == Interest::none) return false;
   const Readiness readiness{bits};
+  if (tracer_ != nullptr) tracer_->told(options_.clock(), slot.handle, readiness);
   call(index, slot, &readiness);
   return true;
 }
@@ -80,6 +82,7 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (verdict.events == Event::none) return false;
   slot.backoff = 0;
   const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
+  if (tracer_ != nullptr) tracer_->told(options_.clock(), slot.handle, event);
   call(index, slot, &event);
   return true;
 }
@@ -97,12 +100,13 @@ bool ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict)
 
 bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   Slot& slot = table_.slot(index);
+  ++stats_.probes;
   switch (wanted) {
     case Probe::inbound: {
       // Before a byte of another file is taken for this stream's: a number looked up anew in each
       // call may have been given out again.
       if (!knows_fin_ && is_gone(install(index, slot.installed))) return false;
-      const auto answer = os::probe_inbound(slot.handle, slot.kind);
+      const auto answer = os::probe_inbound(slot.handle, slot.kind, stats_.system_calls);
       found.inbound = answer.found;
       found.error = answer.error;
       // What an earlier probe took comes when the bytes before it have been read.
@@ -113,18 +117,19 @@ bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
       return !answer.gone;
     }
     case Probe::outbound: {
-      const auto answer = os::probe_outbound(slot.handle);
+      const auto answer = os::probe_outbound(slot.handle, stats_.system_calls);
       found.outbound = answer.found;
       if (answer.error != 0) found.error = answer.error;
       return !answer.gone;
     }
     case Probe::peer_fin:
-      found.peer_fin = os::probe_peer_fin(slot.handle);
+      found.peer_fin = os::probe_peer_fin(slot.handle, stats_.system_calls);
       return true;
     case Probe::error:
       found.error_known = true;
-      found.error = slot.pending_error != 0 ? std::exchange(slot.pending_error, 0)
-                                            : os::take_error(slot.handle, slot.kind);
+      found.error = slot.pending_error != 0
+                        ? std::exchange(slot.pending_error, 0)
+                        : os::take_error(slot.handle, slot.kind, stats_.system_calls);
       return true;
     case Probe::none:
       return true;
@@ -133,7 +138,15 @@ bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
 }
 
 void ReactorCore::call(std::uint32_t index, Slot& slot, const void* event) {
+  if (any(slot.interest, Interest::one_shot)) {
+    // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
+    slot.interest = Interest::none;
+    slot.state.mute = Mute::none;
+    note_change(index);
+    cancel_look(index);
+  }
   const Calling calling{*this, index};
+  ++stats_.events;
   slot.handler.call(event);
 }
 

@@ -27,6 +27,10 @@ class Category final : public std::error_category {
         return "the reactor is running already";
       case Errc::watch_closed:
         return "the watch is empty, or its descriptor was closed";
+      case Errc::timer_closed:
+        return "the timer is empty";
+      case Errc::forked:
+        return "the process was forked, and after_fork() has not been called";
     }
     return "unknown error";
   }
@@ -35,6 +39,7 @@ class Category final : public std::error_category {
     switch (static_cast<Errc>(value)) {
       case Errc::unknown_backend:
       case Errc::not_a_stream:
+      case Errc::timer_closed:
         return std::errc::invalid_argument;
       case Errc::no_usable_backend:
         return std::errc::function_not_supported;
@@ -44,6 +49,8 @@ class Category final : public std::error_category {
         return std::errc::resource_deadlock_would_occur;
       case Errc::watch_closed:
         return std::errc::bad_file_descriptor;
+      case Errc::forked:
+        return std::errc::operation_not_permitted;
     }
     return {value, *this};
   }

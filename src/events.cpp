@@ -18,7 +18,9 @@ constexpr std::pair<Event, std::string_view> event_names[] = {
 constexpr std::pair<Interest, std::string_view> interest_names[] = {
     {Interest::readable, "readable"},
     {Interest::writable, "writable"},
-    {Interest::peer_closed, "peer_closed"}};
+    {Interest::peer_closed, "peer_closed"},
+    {Interest::one_shot, "one_shot"},
+    {Interest::edge, "edge"}};
 
 void append(std::string& to, std::string_view word, char separator) {
   if (!to.empty()) to += separator;

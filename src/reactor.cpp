@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch.
+// One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch: watches,
+// timers, what was posted.
 #include "reactor_core.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <pollux/error.hpp>
@@ -40,8 +42,12 @@ class ReactorCore::Dispatching {
       if (slot->state.mute == Mute::all) {
         slot->state.mute = Mute::none;
         core_.note_change(token.slot);
+      } else if (any(slot->interest, Interest::edge)) {
+        core_.take_from_kernel(token.slot);  // and in again: a new edge
+        core_.note_change(token.slot);
       }
     }
+    core_.batch_size_ = 0;
   }
 
   bool done() const { return next_ == core_.batch_size_; }
@@ -54,15 +60,13 @@ class ReactorCore::Dispatching {
 
 std::size_t ReactorCore::run(std::optional<time_point> deadline, bool once,
                              std::error_code& error) {
-  error.clear();
-  if (!backend_) error = Errc::reactor_closed;
-  if (running_) error = Errc::already_running;
+  error = refusal_to_run();
   if (error) return 0;
 
   const Running running{*this};
   std::size_t called = 0;
-  while (!stop_.load(std::memory_order_relaxed)) {
-    called += turn(timeout_until(deadline), error);
+  while (!stopped()) {
+    called += turn(deadline, error);
     if (error) break;
     const bool awoken = woken_ && wake_.exchange(false, std::memory_order_relaxed);
     if (once && (awoken || called > 0)) break;
@@ -71,25 +75,42 @@ std::size_t ReactorCore::run(std::optional<time_point> deadline, bool once,
   return called;
 }
 
-std::size_t ReactorCore::turn(Timeout timeout, std::error_code& error) {
+std::size_t ReactorCore::turn(std::optional<time_point> deadline, std::error_code& error) {
+  ++stats_.turns;
   look_again_due();
   apply_changes();
-  if (!lookout_.empty() && !timeout.is_zero()) {
-    const Timeout look{lookout_.next() - options_.clock()};
-    if (look.duration() < timeout.duration()) timeout = look;
-  }
-  batch_size_ = 0;
-  const WaitResult result = backend_->wait(batch_, timeout);
-  woken_ = result.woken;
-  error = result.error ? result.error : merge(result.count);
-  look_ahead();
+  fetch(posts_->about_to_sleep() ? time_left(deadline) : Timeout::zero(), error);
   return dispatch();
 }
 
-Timeout ReactorCore::timeout_until(std::optional<time_point> deadline) const {
-  if (!deadline) return Timeout::infinite();
-  if (*deadline == time_point::min()) return Timeout::zero();
-  return Timeout{*deadline - options_.clock()};
+void ReactorCore::fetch(Timeout timeout, std::error_code& error) {
+  error.clear();
+  if (batch_size_ != 0) return;  // fetched by check(), and not dispatched yet
+  ++stats_.waits;
+  const WaitResult result = backend_->wait(batch_, timeout);
+  posts_->awake();
+  woken_ = result.woken;
+  stats_.reports += result.count;
+  error = result.error ? result.error : merge(result.count);
+  look_ahead();
+}
+
+std::error_code ReactorCore::refusal_to_run() const noexcept {
+  if (!backend_) return Errc::reactor_closed;
+  if (running_) return Errc::already_running;
+  if (forked()) return Errc::forked;
+  return {};
+}
+
+/// Until the deadline, the next timer or the next look, whichever is first. The clock is read only
+/// where one of them is.
+Timeout ReactorCore::time_left(std::optional<time_point> deadline) noexcept {
+  time_point until = deadline.value_or(time_point::max());
+  if (!lookout_.empty()) until = std::min(until, lookout_.next());
+  if (!timers_.empty()) until = std::min(until, timers_.next());
+  if (until == time_point::max()) return Timeout::infinite();
+  if (until == time_point::min()) return Timeout::zero();
+  return Timeout{until - options_.clock()};
 }
 
 std::error_code ReactorCore::merge(std::uint32_t count) {
@@ -102,8 +123,10 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
     // was closed first, and a duplicate keeps it alive).
     if (slot == nullptr || slot->installed == RawInterest::none) {
       stale = true;
+      ++stats_.stale_reports;
       continue;
     }
+    if (tracer_ != nullptr) tracer_->reported(options_.clock(), slot->handle, event.ready);
     if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
     slot->ready |= event.ready;
   }
@@ -132,19 +155,44 @@ void ReactorCore::look_ahead() {
 }
 
 std::size_t ReactorCore::dispatch() {
+  std::size_t called = tell_batch();
+  if (!timers_.empty() && !stopped()) called += fire_timers();
+  if (!posts_->empty() && !stopped()) called += run_posted();
+  return called;
+}
+
+std::size_t ReactorCore::tell_batch() {
   std::size_t called = 0;
   Dispatching batch{*this};
   while (!batch.done()) {
     if (dispatch_one(batch.next())) ++called;
-    if (stop_.load(std::memory_order_relaxed)) break;
+    if (stopped()) break;
   }
   return called;
 }
 
-ReactorCore::time_point ReactorCore::deadline_after(std::chrono::nanoseconds duration) const {
-  if (duration <= std::chrono::nanoseconds::zero()) return time_point::min();
-  const time_point now = options_.clock();
-  return duration < time_point::max() - now ? now + duration : time_point::max();
+std::size_t ReactorCore::run_posted() {
+  std::size_t called = 0;
+  posts_->collect();
+  while (std::optional<AnyHandler> task = posts_->next()) {
+    ++called;
+    ++stats_.posts;
+    task->call(nullptr);
+    if (stopped()) break;
+  }
+  return called;
+}
+
+std::size_t ReactorCore::dispatch_checked(std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return 0;
+  prepared_.reset();
+  const Running running{*this};
+  return dispatch();
+}
+
+ReactorCore::time_point ReactorCore::from_now(std::chrono::nanoseconds duration) const noexcept {
+  return later(options_.clock(), duration);
 }
 
 void ReactorCore::stop() noexcept {

@@ -9,8 +9,11 @@
 #include <system_error>
 #include <vector>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/reactor.hpp>
 
+#include "post_queue.hpp"
+#include "timer_queue.hpp"
 #include "watch_table.hpp"
 
 namespace pollux::detail {
@@ -34,6 +37,20 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
   void unwatch(Token token) noexcept;
 
+  // Timers (timers.cpp). A token that names nothing (any more) is answered with Errc::timer_closed.
+  Timer add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
+                  AnyHandler&& handler, std::error_code& error);
+  void restart_timer(Token token, std::error_code& error) noexcept;
+  void restart_timer(Token token, std::chrono::nanoseconds interval,
+                     std::error_code& error) noexcept;
+  void restart_timer_at(Token token, time_point deadline, std::error_code& error) noexcept;
+  void cancel_timer(Token token) noexcept;
+  bool is_timer_armed(Token token) const noexcept;
+  time_point timer_deadline(Token token) const noexcept;
+  void end_timer(Token token) noexcept;
+
+  const std::shared_ptr<PostQueue>& posts() const noexcept { return posts_; }
+
   /// Ends everything: the backend goes, the handlers go. What is asked afterwards answers
   /// Errc::reactor_closed.
   void close() noexcept;
@@ -42,9 +59,30 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   /// Runs turns until stop(), until `deadline` (none: for ever), or, with `once`, until a handler
   /// has been called or wake() was.
   std::size_t run(std::optional<time_point> deadline, bool once, std::error_code& error);
-  time_point deadline_after(std::chrono::nanoseconds duration) const;
+  /// What is beyond the clock's end is at its end.
+  static time_point later(time_point time, std::chrono::nanoseconds by) noexcept {
+    return by < time_point::max() - time ? time + by : time_point::max();
+  }
+  time_point from_now(std::chrono::nanoseconds duration) const noexcept;
   void stop() noexcept;
   void wake() noexcept;
+
+  // A turn in pieces, for other loops (embedding.cpp).
+  NativeHandle native_handle(std::error_code& error) const noexcept;
+  std::optional<std::chrono::nanoseconds> next_timeout() noexcept;
+  std::optional<std::chrono::nanoseconds> prepare();
+  bool check(std::error_code& error);
+  std::size_t dispatch_checked(std::error_code& error);
+  void on_reschedule(AnyHandler&& notify) { notify_ = std::move(notify); }
+
+  void after_fork(std::error_code& error);
+
+  Stats stats() const noexcept {
+    Stats stats = stats_;
+    if (backend_) stats.system_calls += backend_->system_calls();
+    return stats;
+  }
+  void set_tracer(Tracer* tracer) noexcept { tracer_ = tracer; }
 
   const Backend* backend() const noexcept { return backend_.get(); }
 
@@ -52,6 +90,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   class Running;
   class Dispatching;
   class Calling;
+  class Firing;
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
@@ -68,13 +107,22 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void cancel_look(std::uint32_t index) noexcept;
   void look_again_due();
   std::error_code rebuild();
+  std::error_code reinstall_all();
 
   // reactor.cpp: one turn.
-  std::size_t turn(Timeout timeout, std::error_code& error);
-  Timeout timeout_until(std::optional<time_point> deadline) const;
+  std::size_t turn(std::optional<time_point> deadline, std::error_code& error);
+  Timeout time_left(std::optional<time_point> deadline) noexcept;
+  void fetch(Timeout timeout, std::error_code& error);
+  std::error_code refusal_to_run() const noexcept;
+  void reschedule() noexcept;
+  bool forked() const noexcept { return fork_count_ != fork_count(); }
   std::error_code merge(std::uint32_t count);
   void look_ahead();
   std::size_t dispatch();
+  std::size_t tell_batch();
+  std::size_t fire_timers();
+  std::size_t run_posted();
+  bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
   bool dispatch_one(Token token);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
@@ -93,10 +141,22 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
   Lookout lookout_;                     ///< slots to look at again, later
 
+  TimerQueue timers_;
+  std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
+
+  Stats stats_;
+  Tracer* tracer_ = nullptr;
+  unsigned fork_count_ = fork_count();
+
+  AnyHandler notify_;                   ///< the other loop's, if there is one
+  std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since
+
   std::vector<RawEvent> batch_;  ///< this turn's reports, one a slot after merge()
   std::uint32_t batch_size_ = 0;
   bool woken_ = false;  ///< this turn's wait was woken
   bool running_ = false;
+  std::uint32_t firing_ = no_slot;   ///< the timer whose handler is running
+  bool firing_ended_ = false;        ///< and which ended meanwhile
   std::uint32_t calling_ = no_slot;  ///< the slot whose handler is running
   bool calling_ended_ = false;       ///< and which ended meanwhile
 

@@ -58,6 +58,52 @@ StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler, std::error_code& error) {
   return StreamWatch{core_->watch(handle, interest, std::move(handler), true, error)};
 }
+
+Timer Reactor::after(std::chrono::nanoseconds delay, Handler<void> handler,
+                     std::error_code& error) {
+  return core_->add_timer(core_->from_now(delay), delay, false, std::move(handler), error);
+}
+Timer Reactor::at(Timer::time_point deadline, Handler<void> handler, std::error_code& error) {
+  return core_->add_timer(deadline, {}, false, std::move(handler), error);
+}
+Timer Reactor::every(std::chrono::nanoseconds period, Handler<void> handler,
+                     std::error_code& error) {
+  return core_->add_timer(core_->from_now(period), period, true, std::move(handler), error);
+}
+Timer Reactor::after(std::chrono::nanoseconds delay, Handler<void> handler) {
+  return throwing("pollux::Reactor::after",
+                  [&](std::error_code& error) { return after(delay, std::move(handler), error); });
+}
+Timer Reactor::at(Timer::time_point deadline, Handler<void> handler) {
+  return throwing("pollux::Reactor::at",
+                  [&](std::error_code& error) { return at(deadline, std::move(handler), error); });
+}
+Timer Reactor::every(std::chrono::nanoseconds period, Handler<void> handler) {
+  return throwing("pollux::Reactor::every",
+                  [&](std::error_code& error) { return every(period, std::move(handler), error); });
+}
+
+Poster Reactor::poster() const noexcept {
+  return Poster{core_->posts()};
+}
+void Reactor::post(Handler<void> task) {
+  poster().post(std::move(task));
+}
+void Reactor::post(Handler<void> task, std::error_code& error) {
+  poster().post(std::move(task), error);
+}
+
+namespace {
+
+/// poll() and a timeout of nothing: one turn that does not wait, and reads no clock.
+std::optional<ReactorCore::time_point> deadline(const ReactorCore& core,
+                                                std::chrono::nanoseconds timeout) {
+  return timeout <= std::chrono::nanoseconds::zero() ? ReactorCore::time_point::min()
+                                                     : core.from_now(timeout);
+}
+
+}  // namespace
+
 std::size_t Reactor::run(std::error_code& error) {
   return core_->run(std::nullopt, false, error);
 }
@@ -65,10 +111,10 @@ std::size_t Reactor::run_once(std::error_code& error) {
   return core_->run(std::nullopt, true, error);
 }
 std::size_t Reactor::run_once(std::chrono::nanoseconds timeout, std::error_code& error) {
-  return core_->run(core_->deadline_after(timeout), true, error);
+  return core_->run(deadline(*core_, timeout), true, error);
 }
 std::size_t Reactor::run_for(std::chrono::nanoseconds duration, std::error_code& error) {
-  return core_->run(core_->deadline_after(duration), false, error);
+  return core_->run(deadline(*core_, duration), false, error);
 }
 std::size_t Reactor::poll(std::error_code& error) {
   return core_->run(ReactorCore::time_point::min(), true, error);
@@ -102,6 +148,53 @@ std::size_t Reactor::run_for(std::chrono::nanoseconds duration) {
 }
 std::size_t Reactor::poll() {
   return throwing("pollux::Reactor::poll", [&](std::error_code& error) { return poll(error); });
+}
+
+NativeHandle Reactor::native_handle(std::error_code& error) const noexcept {
+  return core_->native_handle(error);
+}
+NativeHandle Reactor::native_handle() const {
+  return throwing("pollux::Reactor::native_handle",
+                  [&](std::error_code& error) { return native_handle(error); });
+}
+std::optional<std::chrono::nanoseconds> Reactor::next_timeout() noexcept {
+  return core_->next_timeout();
+}
+std::optional<std::chrono::nanoseconds> Reactor::prepare() {
+  return core_->prepare();
+}
+bool Reactor::check(std::error_code& error) {
+  return core_->check(error);
+}
+bool Reactor::check() {
+  return throwing("pollux::Reactor::check", [&](std::error_code& error) { return check(error); });
+}
+std::size_t Reactor::dispatch(std::error_code& error) {
+  return core_->dispatch_checked(error);
+}
+std::size_t Reactor::dispatch() {
+  return throwing("pollux::Reactor::dispatch",
+                  [&](std::error_code& error) { return dispatch(error); });
+}
+void Reactor::on_reschedule(Handler<void> notify) {
+  core_->on_reschedule(std::move(notify));
+}
+
+void Reactor::after_fork(std::error_code& error) {
+  core_->after_fork(error);
+}
+void Reactor::after_fork() {
+  throwing("pollux::Reactor::after_fork", [&](std::error_code& error) {
+    after_fork(error);
+    return 0;
+  });
+}
+
+Stats Reactor::stats() const noexcept {
+  return core_->stats();
+}
+void Reactor::set_tracer(Tracer* tracer) noexcept {
+  core_->set_tracer(tracer);
 }
 
 void Reactor::stop() noexcept {

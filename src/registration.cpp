@@ -13,22 +13,37 @@
 namespace pollux::detail {
 
 ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
-    : backend_{std::move(backend)}, options_{options} {
+    : backend_{std::move(backend)},
+      options_{options},
+      posts_{std::make_shared<PostQueue>(backend_.get())} {
   if (!backend_) return;
-  const RawReady reports = backend_->reports();
+  const RawReady reports = without(backend_->reports(), options_.distrusted);
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
   hears_failures_ = any(reports, RawReady::err);
   batch_.resize(std::max<std::uint32_t>(options_.event_batch, 1));
 }
 
+namespace {
+
+/// Why such an interest makes no sense.
+std::error_code refused(Interest interest, bool stream) {
+  const bool in_vain =
+      stream ? any(interest, Interest::edge) : any(interest, Interest::peer_closed);
+  const bool both = any(interest, Interest::one_shot) && any(interest, Interest::edge);
+  return in_vain || both ? refusal(std::errc::invalid_argument) : std::error_code{};
+}
+
+}  // namespace
+
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
                              bool stream, std::error_code& error) {
-  error.clear();
+  error = refused(interest, stream);
   if (!backend_) error = Errc::reactor_closed;
-  if (!stream && any(interest, Interest::peer_closed)) error = refusal(std::errc::invalid_argument);
+  if (backend_ && forked()) error = Errc::forked;
   if (error) return {};
-  const StreamKind kind = stream ? os::stream_kind(handle, error) : StreamKind::socket;
+  const StreamKind kind =
+      stream ? os::stream_kind(handle, error, stats_.system_calls) : StreamKind::socket;
   if (error) return {};
 
   const std::uint32_t other = table_.by_handle(handle);
@@ -49,7 +64,8 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
 
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
-    identify(handle, error);  // outside the kernel's set, but refused like any other
+    identify(handle, error,
+             stats_.system_calls);  // outside the kernel's set, but refused like any other
     if (!error && other != no_slot) error = refusal(std::errc::file_exists);
   } else {
     error = install(token.slot, first);
@@ -83,18 +99,18 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     error = Errc::watch_closed;
     return;
   }
-  if (!slot->stream && any(interest, Interest::peer_closed)) {
-    error = refusal(std::errc::invalid_argument);
-    return;
-  }
+  error = refused(interest, slot->stream);
+  if (error) return;
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
   if (any(interest, Interest::readable)) slot->state.held = false;
 
   const RawInterest now = wanted(*slot);
-  if (now != slot->installed && slot->installed == RawInterest::none) {
-    error = install(token.slot, now);  // an addition: its error must reach the caller
+  // What a caller must hear of: an addition may fail, and not every backend has edges.
+  const bool at_once = slot->installed == RawInterest::none || any(interest, Interest::edge);
+  if (now != slot->installed && at_once) {
+    error = install(token.slot, now);
     if (error) {
       slot->interest = interest_before;
       slot->state = state_before;
@@ -116,8 +132,9 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
   const Slot* slot = table_.find(token);
   if (slot == nullptr || knows_fin_ || slot->kind != StreamKind::socket)
     return PeerClosedLatency::immediate;
-  return os::probe_peer_fin(slot->handle) == PeerFin::untellable ? PeerClosedLatency::after_drain
-                                                                 : PeerClosedLatency::probed;
+  return os::probe_peer_fin(slot->handle, stats_.system_calls) == PeerFin::untellable
+             ? PeerClosedLatency::after_drain
+             : PeerClosedLatency::probed;
 }
 
 void ReactorCore::unwatch(Token token) noexcept {
@@ -137,10 +154,14 @@ void ReactorCore::unwatch(Token token) noexcept {
 
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
+  posts_->close();
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   backend_.reset();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     if (table_.slot(i).used) table_.release(i);
+  }
+  for (std::uint32_t i = 0; i < timers_.size(); ++i) {
+    if (timers_.slot(i).handler) timers_.release(i);
   }
 }
 
@@ -155,11 +176,13 @@ RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   RawInterest bits = RawInterest::none;
   if (any(slot.interest, Interest::readable)) bits |= RawInterest::in;
   if (any(slot.interest, Interest::writable)) bits |= RawInterest::out;
+  if (any(slot.interest, Interest::edge) && bits != RawInterest::none) bits |= RawInterest::edge;
   return bits;
 }
 
 std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
   Slot& slot = table_.slot(index);
+  ++stats_.changes;
   const std::error_code error =
       backend_->set_interest(slot.handle, slot.installed, wanted, table_.token(index));
   if (!error) slot.installed = wanted;
@@ -170,8 +193,9 @@ void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.installed == RawInterest::none || !backend_) return;
   // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a
-  // duplicate alive, something that merge() will come upon.
-  static_cast<void>(install(index, RawInterest::none));
+  // duplicate alive, something that merge() will come upon. In the child of a fork the set is the
+  // parent's.
+  if (!forked()) static_cast<void>(install(index, RawInterest::none));
   slot.installed = RawInterest::none;
 }
 
@@ -180,6 +204,7 @@ void ReactorCore::note_change(std::uint32_t index) noexcept {
   if (slot.changed) return;
   slot.changed = true;
   changed_.push_back(index);
+  if (prepared_) reschedule();
 }
 
 void ReactorCore::note_closed(std::uint32_t index) noexcept {
@@ -202,7 +227,10 @@ void ReactorCore::apply_changes() {
 void ReactorCore::apply_change(std::uint32_t index) {
   Slot& slot = table_.slot(index);
   RawInterest now = wanted(slot);
-  if (now == slot.installed) return;
+  if (now == slot.installed) {
+    ++stats_.coalesced;
+    return;
+  }
   std::error_code error = install(index, now);
   if (error == std::errc::operation_not_supported && any(now, RawInterest::edge)) {
     // No edges here: the registration leaves the set, and is looked at again from time to time.
@@ -253,7 +281,13 @@ std::error_code ReactorCore::rebuild() {
     if (slot.used && slot.installed != RawInterest::none && is_gone(install(i, slot.installed)))
       note_closed(i);
   }
+  return reinstall_all();
+}
+
+std::error_code ReactorCore::reinstall_all() {
+  ++stats_.rebuilds;
   if (const std::error_code error = backend_->reset()) return error;
+  if (prepared_) reschedule();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     Slot& slot = table_.slot(i);
     const RawInterest before = std::exchange(slot.installed, RawInterest::none);
@@ -262,6 +296,16 @@ std::error_code ReactorCore::rebuild() {
     if (error) look_later(i);
   }
   return {};
+}
+
+void ReactorCore::after_fork(std::error_code& error) {
+  error.clear();
+  if (!backend_) error = Errc::reactor_closed;
+  if (running_) error = Errc::already_running;
+  if (error || !forked()) return;
+  posts_->after_fork();
+  error = reinstall_all();
+  if (!error) fork_count_ = fork_count();
 }
 
 }  // namespace pollux::detail

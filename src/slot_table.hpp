@@ -52,6 +52,11 @@ class SlotTable {
     T& found = slot(token.slot);
     return found.generation == token.generation ? &found : nullptr;
   }
+  const T* find(Token token) const noexcept {
+    if (token.slot >= size_) return nullptr;
+    const T& found = slot(token.slot);
+    return found.generation == token.generation ? &found : nullptr;
+  }
   T& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
   const T& slot(std::uint32_t index) const noexcept {
     return chunks_[index >> shift][index & mask];

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pollux/backend_support.hpp>
@@ -65,7 +66,8 @@ class EpollBackend final : public Backend {
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     const int room = static_cast<int>(std::min(out.size(), events_.size()));
-    const int count = ::epoll_wait(set_, events_.data(), room, timeout.poll_ms());
+    ++system_calls_;
+    const int count = wait_native(room, timeout);
     WaitResult result;
     if (count < 0) {
       if (errno != EINTR) result.error = last_error();
@@ -85,7 +87,11 @@ class EpollBackend final : public Backend {
 
   void wake() noexcept override { wake_.signal(); }
 
+  NativeHandle native_handle() const noexcept override { return set_; }
+
   std::error_code reset() override {
+    // A child's wake must not be its parent's.
+    if (const auto error = wake_.renew_after_fork()) return error;
     const int set = ::epoll_create1(EPOLL_CLOEXEC);
     if (set < 0) return last_error();
     // Edge-triggered, so that it never has to be read: each write is a new edge.
@@ -100,16 +106,33 @@ class EpollBackend final : public Backend {
   }
 
  private:
-  static std::error_code control(int set, int operation, int handle, std::uint32_t events,
-                                 Token token) {
+  /// To the nanosecond since Linux 5.11 (epoll_wait(2)); before, and where a sandbox does not know
+  /// the call, to the millisecond.
+  int wait_native(int room, Timeout timeout) {
+#if defined(SYS_epoll_pwait2)
+    if (precise_ && !timeout.is_infinite() && !timeout.is_zero()) {
+      const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout.duration());
+      const std::int64_t spec[] = {seconds.count(), (timeout.duration() - seconds).count()};
+      const long count =
+          ::syscall(SYS_epoll_pwait2, set_, events_.data(), room, spec, nullptr, std::size_t{0});
+      if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return static_cast<int>(count);
+      precise_ = false;
+    }
+#endif
+    return ::epoll_wait(set_, events_.data(), room, timeout.poll_ms());
+  }
+
+  std::error_code control(int set, int operation, int handle, std::uint32_t events, Token token) {
     epoll_event event{};
     event.events = events;
     event.data.u64 = std::bit_cast<std::uint64_t>(token);
+    ++system_calls_;
     return ::epoll_ctl(set, operation, handle, &event) == 0 ? std::error_code{} : last_error();
   }
 
   WakeHandle wake_;
   int set_ = -1;
+  bool precise_ = true;
   std::array<epoll_event, 512> events_;
 };
 

@@ -52,7 +52,8 @@ class PollBackend final : public Backend {
       return refusal(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
       std::error_code error;
-      if (identify(handle, error) == entries_[position].identity && !error) return {};
+      if (identify(handle, error, system_calls_) == entries_[position].identity && !error)
+        return {};
       remove(position);
       return refusal(std::errc::no_such_file_or_directory);
     }
@@ -66,12 +67,14 @@ class PollBackend final : public Backend {
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
-    int left = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout.poll_ms());
+    ++system_calls_;
+    int left = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout);
     if (left < 0) {
       if (errno != EINTR) result.error = {errno, std::system_category()};
       return result;
     }
     if (left > 0 && polled_[0].revents != 0) {
+      ++system_calls_;
       wake_.drain();
       result.woken = true;
       --left;
@@ -102,8 +105,9 @@ class PollBackend final : public Backend {
   void wake() noexcept override { wake_.signal(); }
 
   std::error_code reset() override {
-    forget_all();
-    return {};
+    const auto error = wake_.renew_after_fork();  // a child's wake must not be its parent's
+    if (!error) forget_all();
+    return error;
   }
 
  private:
@@ -128,7 +132,7 @@ class PollBackend final : public Backend {
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
     // poll() takes whatever it is given, and says so with each call: refuse what epoll would.
     std::error_code error;
-    const HandleIdentity identity = identify(handle, error);
+    const HandleIdentity identity = identify(handle, error, system_calls_);
     if (error) return error;
     if (const std::size_t position = find(handle); position != 0) {
       if (entries_[position].identity == identity) return refusal(std::errc::file_exists);
@@ -168,6 +172,19 @@ class PollBackend final : public Backend {
 };
 
 }  // namespace
+
+int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
+#if defined(__linux__) || defined(__FreeBSD__)
+  if (!timeout.is_infinite() && !timeout.is_zero()) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout.duration());
+    timespec spec{};
+    spec.tv_sec = static_cast<std::time_t>(seconds.count());
+    spec.tv_nsec = static_cast<long>((timeout.duration() - seconds).count());
+    return ::ppoll(polled, count, &spec, nullptr);
+  }
+#endif
+  return ::poll(polled, count, timeout.poll_ms());
+}
 
 std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error) {
   auto backend = std::make_unique<PollBackend>(system, error);

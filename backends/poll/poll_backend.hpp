@@ -10,9 +10,12 @@
 
 namespace pollux {
 
+/// poll(2), or ppoll(2) and nanoseconds where there is one.
+int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept;
+
 /// A system's poll(2). A seam: the tests bring ones that answer as other systems do.
 struct PollSystem {
-  int (*poll)(pollfd* polled, nfds_t count, int timeout_ms) = &::poll;
+  int (*poll)(pollfd* polled, nfds_t count, Timeout timeout) = &poll_natively;
   /// Whether it reports POLLHUP and POLLERR also where nothing is asked for, and wakes up for them.
 #if defined(__linux__)
   bool hears_failures = true;

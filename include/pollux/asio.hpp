@@ -208,7 +208,10 @@ class AsioBackend final : public Backend {
       : wake_handle_{error}, context_{context} {
     if (!error) error = context != nullptr ? watch_wake_handle(*context, wake_) : reset();
   }
-  ~AsioBackend() override { forget_all(); }
+  ~AsioBackend() override {
+    leave_the_parents();
+    forget_all();
+  }
 
   std::string_view name() const noexcept override { return "asio"; }
   RawReady reports() const noexcept override { return detail::asio_reports; }
@@ -236,10 +239,13 @@ class AsioBackend final : public Backend {
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     // What was reported by the last wait is asked about again now: level-triggered, by re-arming.
     for (const auto& entry : told_) {
-      if (entry->active()) entry->arm_again();
+      if (!entry->active()) continue;
+      ++system_calls_;
+      entry->arm_again();
     }
     told_.clear();
     if (context_->stopped()) context_->restart();
+    ++system_calls_;
     if (reported_.empty() && !timeout.is_zero()) {
       if (timeout.is_infinite()) {
         context_->run_one();
@@ -273,6 +279,8 @@ class AsioBackend final : public Backend {
   void wake() noexcept override { wake_handle_.signal(); }
 
   std::error_code reset() override {
+    leave_the_parents();
+    if (const auto error = wake_handle_.renew_after_fork()) return error;
     std::unique_ptr<::asio::io_context> fresh;
     std::shared_ptr<AsioEntry> wake;
     if (own_ || context_ == nullptr) {
@@ -295,7 +303,7 @@ class AsioBackend final : public Backend {
  private:
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
     std::error_code error;
-    const HandleIdentity identity = identify(handle, error);
+    const HandleIdentity identity = identify(handle, error, system_calls_);
     if (error) return error;
     if (const auto old = entries_.find(handle); old != entries_.end()) {
       if (old->second->identity() == identity) return refusal(std::errc::file_exists);
@@ -314,9 +322,9 @@ class AsioBackend final : public Backend {
     return {};
   }
 
-  static bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
+  bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
     std::error_code error;
-    return identify(handle, error) == entry.identity() && !error;
+    return identify(handle, error, system_calls_) == entry.identity() && !error;
   }
 
   void remove(AsioEntry& entry, bool unchanged) {
@@ -336,6 +344,20 @@ class AsioBackend final : public Backend {
     return error;
   }
 
+  /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would
+  /// be removed there. Asio makes new ones when it is told (an application's context is told by the
+  /// application).
+  void leave_the_parents() noexcept {
+    if (fork_count_ == fork_count()) return;
+    fork_count_ = fork_count();
+    if (!own_) return;
+    try {
+      own_->notify_fork(::asio::io_context::fork_child);
+    } catch (const std::system_error&) {
+      // A descriptor was closed under its watch, and the rest is registered anew by the core.
+    }
+  }
+
   void forget_all() {
     for (const auto& [handle, entry] : entries_) remove(*entry, is_unchanged(handle, *entry));
     entries_.clear();
@@ -345,6 +367,7 @@ class AsioBackend final : public Backend {
     wake_.reset();
   }
 
+  unsigned fork_count_ = fork_count();
   WakeHandle wake_handle_;
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;

@@ -19,6 +19,8 @@ using NativeHandle = std::uintptr_t;
 #else
 using NativeHandle = int;
 #endif
+/// No descriptor.
+inline constexpr NativeHandle no_handle = static_cast<NativeHandle>(-1);
 
 /// Names one registration, for as long as it lasts. The backend keeps it and hands it back with
 /// each event, both halves unchanged. `slot` is small and dense and may serve as an index; it is
@@ -67,6 +69,11 @@ constexpr bool any(RawInterest bits, RawInterest wanted) noexcept {
 }
 constexpr bool any(RawReady bits, RawReady wanted) noexcept {
   return (static_cast<unsigned>(bits) & static_cast<unsigned>(wanted)) != 0;
+}
+
+/// `bits` without those of `lost`.
+constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
+  return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
 }
 
 /// One report: `ready` is what is true now for the registration named by `token`. Two reports for
@@ -119,9 +126,10 @@ struct WaitResult {
   std::error_code error;
 };
 
-/// Six functions. Registrations are level-triggered and persistent: a kernel that reports once is
-/// asked again at the start of the *next* wait. A backend never closes, reads or configures a
-/// handle it was given, never merges or filters reports, and neither logs nor aborts.
+/// Six functions, and one that is optional. Registrations are level-triggered and persistent: a
+/// kernel that reports once is asked again at the start of the *next* wait. A backend never closes,
+/// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
+/// aborts.
 ///
 /// All members but wake() are called by the loop's thread only.
 class Backend {
@@ -169,6 +177,16 @@ class Backend {
   /// Forgets every registration and starts on a new kernel object. On error everything is as
   /// before.
   virtual std::error_code reset() = 0;
+
+  /// What another loop may wait on in this one's place: readable whenever a wait() would report
+  /// something or has been woken. It may be another after reset(). no_handle where there is none.
+  virtual NativeHandle native_handle() const noexcept { return no_handle; }
+
+  /// How many system calls it has made, as far as it counts them: for Stats.
+  std::uint64_t system_calls() const noexcept { return system_calls_; }
+
+ protected:
+  std::uint64_t system_calls_ = 0;
 };
 
 }  // namespace pollux

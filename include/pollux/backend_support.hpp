@@ -30,8 +30,18 @@ struct HandleIdentity {
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what is always ready and so never worth waiting for (regular
 /// files, directories, block devices, and on Linux those character devices that epoll refuses:
-/// /dev/null, /dev/zero, /dev/urandom). Any thread.
-HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept;
+/// /dev/null, /dev/zero, /dev/urandom). The system calls that it takes are added to `calls`. Any
+/// thread.
+HandleIdentity identify(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
+inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
+  std::uint64_t uncounted = 0;
+  return identify(handle, error, uncounted);
+}
+
+/// How often this process is the child of a fork, counted from when this was first called. Equal
+/// counts at two times mean: the same process (or one made by vfork(2) or a bare clone(2), which
+/// tell nobody). Any thread.
+unsigned fork_count() noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd
 /// where there is one, else a pipe. Owned and closed by this object.
@@ -43,6 +53,10 @@ class WakeHandle {
   WakeHandle& operator=(const WakeHandle&) = delete;
   ~WakeHandle();
 
+  /// In the child of a fork: a new one, since the old one is shared with the parent. Otherwise
+  /// nothing. On error the old one stays. For Backend::reset(). Loop thread.
+  std::error_code renew_after_fork() noexcept;
+
   /// What to wait on, for reading.
   NativeHandle handle() const noexcept { return read_; }
   /// Makes handle() readable. Any thread, and signal handlers; keeps errno.
@@ -51,8 +65,11 @@ class WakeHandle {
   void drain() const noexcept;
 
  private:
-  NativeHandle read_;
-  NativeHandle write_;
+  std::error_code open() noexcept;
+
+  NativeHandle read_ = no_handle;
+  NativeHandle write_ = no_handle;
+  unsigned fork_count_;
 };
 
 }  // namespace pollux

@@ -17,6 +17,9 @@ enum class Errc {
                     ///< (resource_deadlock_would_occur)
   watch_closed,     ///< the watch is empty, or its descriptor was closed under it
                     ///< (bad_file_descriptor)
+  timer_closed,     ///< the timer is empty (invalid_argument)
+  forked,           ///< in the child of a fork, before Reactor::after_fork()
+                    ///< (operation_not_permitted)
 };
 
 /// The category of Errc, named "pollux". Any thread.

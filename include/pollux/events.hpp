@@ -17,6 +17,13 @@ enum class Interest : std::uint8_t {
   writable = 2,
   peer_closed =
       4,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
+
+  // How it is told. Without one of these: for as long as it is true (level-triggered).
+  one_shot = 8,  ///< once: when the handler is called, its interest is none, until set_interest().
+                 ///< Failures and hang-up of a stream come in any case, as for any that is paused.
+  edge = 16,  ///< readiness watches only: when it becomes true, and at each change after that, not
+              ///< for as long as it is true. Whoever asks for it reads and writes until that would
+              ///< block. `operation_not_supported` on a backend that cannot.
 };
 
 constexpr Interest operator|(Interest a, Interest b) noexcept {
@@ -26,7 +33,7 @@ constexpr Interest operator&(Interest a, Interest b) noexcept {
   return static_cast<Interest>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
 }
 constexpr Interest operator~(Interest a) noexcept {
-  return static_cast<Interest>(~static_cast<unsigned>(a) & 7u);
+  return static_cast<Interest>(~static_cast<unsigned>(a) & 31u);
 }
 constexpr Interest& operator|=(Interest& a, Interest b) noexcept {
   return a = a | b;

@@ -13,8 +13,8 @@ namespace pollux {
 
 namespace detail {
 
-/// A callable taking one argument whose type has been forgotten. Up to three pointers of captures
-/// live in place; more, or captures that may throw while moving, live on the heap.
+/// A callable taking one argument, or none, whose type has been forgotten. Up to three pointers of
+/// captures live in place; more, or captures that may throw while moving, live on the heap.
 class AnyHandler {
  public:
   AnyHandler() noexcept = default;
@@ -63,21 +63,28 @@ class AnyHandler {
   }
 
   template <class Argument, class F>
-  static constexpr Ops in_place{[](void* self, const void* argument) {
-                                  as<F>(self)(*static_cast<const Argument*>(argument));
-                                },
-                                [](void* from, void* to) noexcept {
-                                  ::new (to) F(std::move(as<F>(from)));
-                                  as<F>(from).~F();
-                                },
-                                [](void* self) noexcept { as<F>(self).~F(); }};
+  static void invoke(F& function, const void* argument) {
+    if constexpr (std::is_void_v<Argument>) {
+      function();
+    } else {
+      function(*static_cast<const Argument*>(argument));
+    }
+  }
 
   template <class Argument, class F>
-  static constexpr Ops on_heap{[](void* self, const void* argument) {
-                                 (*as<F*>(self))(*static_cast<const Argument*>(argument));
-                               },
-                               [](void* from, void* to) noexcept { ::new (to) F*(as<F*>(from)); },
-                               [](void* self) noexcept { delete as<F*>(self); }};
+  static constexpr Ops in_place{
+      [](void* self, const void* argument) { invoke<Argument>(as<F>(self), argument); },
+      [](void* from, void* to) noexcept {
+        ::new (to) F(std::move(as<F>(from)));
+        as<F>(from).~F();
+      },
+      [](void* self) noexcept { as<F>(self).~F(); }};
+
+  template <class Argument, class F>
+  static constexpr Ops on_heap{
+      [](void* self, const void* argument) { invoke<Argument>(*as<F*>(self), argument); },
+      [](void* from, void* to) noexcept { ::new (to) F*(as<F*>(from)); },
+      [](void* self) noexcept { delete as<F*>(self); }};
 
   void take(AnyHandler& other) noexcept {
     if (other.ops_ != nullptr) other.ops_->move(other.storage_, storage_);
@@ -101,6 +108,20 @@ class Handler : public detail::AnyHandler {
            std::invocable<std::decay_t<F>&, const Argument&>)
       Handler(F&& function) {  // NOLINT(google-explicit-constructor): a lambda is a handler
     this->template emplace<Argument>(std::forward<F>(function));
+  }
+};
+
+/// What a timer calls, and what is posted: any callable without arguments.
+template <>
+class Handler<void> : public detail::AnyHandler {
+ public:
+  /// Calls nothing: for what may be left out.
+  Handler() noexcept = default;
+  template <class F>
+  requires(!std::derived_from<std::decay_t<F>, detail::AnyHandler> &&
+           std::invocable<std::decay_t<F>&>)
+      Handler(F&& function) {  // NOLINT(google-explicit-constructor): a lambda is a handler
+    this->template emplace<void>(std::forward<F>(function));
   }
 };
 

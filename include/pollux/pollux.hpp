@@ -6,7 +6,10 @@
 #include <pollux/backends.hpp>
 #include <pollux/error.hpp>
 #include <pollux/events.hpp>
+#include <pollux/poster.hpp>
 #include <pollux/reactor.hpp>
+#include <pollux/stats.hpp>
+#include <pollux/timer.hpp>
 #include <pollux/version.hpp>
 #include <pollux/watch.hpp>
 // IWYU pragma: end_exports

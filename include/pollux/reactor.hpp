@@ -6,12 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
 #include <pollux/backend.hpp>
 #include <pollux/events.hpp>
 #include <pollux/handler.hpp>
+#include <pollux/poster.hpp>
+#include <pollux/stats.hpp>
+#include <pollux/timer.hpp>
 #include <pollux/watch.hpp>
 
 namespace pollux {
@@ -26,18 +30,26 @@ struct ReactorOptions {
   /// while no watch needs it. Zero for both means: at every turn.
   std::chrono::nanoseconds probe_interval_min = std::chrono::milliseconds{1};
   std::chrono::nanoseconds probe_interval_max = std::chrono::milliseconds{100};
+  /// Bits of RawReady that are not to be believed although the backend reports them, on a kernel
+  /// that gets them wrong: rdhup, hup, err. What they say is found by looking, as on backends that
+  /// have none; rdhup is then not asked for. (in and out have no effect here.)
+  RawReady distrusted = RawReady::none;
   /// The clock that deadlines are measured by; for tests.
   std::chrono::steady_clock::time_point (*clock)() = &std::chrono::steady_clock::now;
 };
 
-/// Watches descriptors and calls handlers. One thread at a time uses it: the loop's thread. Only
-/// wake() and stop() may be called from any other, and from signal handlers.
+/// Watches descriptors, keeps timers, and calls handlers. One thread at a time uses it: the loop's
+/// thread. Only post(), wake() and stop() may be called from any other, the latter two also from
+/// signal handlers. The child of a fork() has a reactor of its own after after_fork().
 ///
 /// Handlers run inside run(), run_once(), run_for() and poll(), and may do anything but call those:
 /// change interest, end their own watch or any other, close, open, watch, stop, destroy the
 /// reactor's other users. An exception thrown by a handler leaves run*(); the event counts as
 /// delivered, whatever else had been fetched is reported by the next turn, and the reactor stays
 /// usable.
+///
+/// One turn: changes of interest go to the kernel, the wait, handlers of watches, then those of
+/// timers, then what was posted. What a handler arms or posts comes in the next turn.
 ///
 /// Calls with a `std::error_code&` report through it, those without throw std::system_error.
 class Reactor {
@@ -64,20 +76,43 @@ class Reactor {
   ///
   /// Refused alike on every backend: `bad_file_descriptor` for what is not open,
   /// `operation_not_permitted` for files and directories, `file_exists` for a handle that this
-  /// reactor watches already, `invalid_argument` for Interest::peer_closed. What else the kernel
-  /// says
-  /// (`not_enough_memory`, `no_space_on_device`) is passed on. Refused means: nothing has changed.
+  /// reactor watches already, `invalid_argument` for Interest::peer_closed and for one_shot and
+  /// edge together, `operation_not_supported` for edge on a backend that has none. What else the
+  /// kernel says (`not_enough_memory`, `no_space_on_device`) is passed on. Refused means: nothing
+  /// has changed.
   [[nodiscard]] Watch watch(NativeHandle handle, Interest interest, Handler<Readiness> handler);
   [[nodiscard]] Watch watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
                             std::error_code& error);
 
   /// Watches the byte stream `handle`, with its whole lifecycle. The stream need not be in
-  /// non-blocking mode. Errors as for watch(), and Errc::not_a_stream for what has no byte stream
-  /// in it.
+  /// non-blocking mode. Errors as for watch(), Errc::not_a_stream for what has no byte stream in
+  /// it, and `invalid_argument` for Interest::edge: what comes behind the bytes would be lost.
   [[nodiscard]] StreamWatch watch_stream(NativeHandle handle, Interest interest,
                                          Handler<StreamEvent> handler);
   [[nodiscard]] StreamWatch watch_stream(NativeHandle handle, Interest interest,
                                          Handler<StreamEvent> handler, std::error_code& error);
+
+  /// A timer that fires once, `delay` from now; a negative one is none. Keep the object: the timer
+  /// ends with it.
+  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<void> handler);
+  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<void> handler,
+                            std::error_code& error);
+  /// A timer that fires once, at `deadline`, or at once if that is past.
+  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<void> handler);
+  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<void> handler, std::error_code& error);
+  /// A timer that fires every `period`, first one period from now. If the loop falls behind, it
+  /// fires once for all periods that were missed, and stays in step with those to come.
+  /// `invalid_argument` for a period that is not positive.
+  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<void> handler);
+  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<void> handler,
+                            std::error_code& error);
+
+  /// Has `task` called by the loop's thread, in the next turn. Any thread, as long as the reactor
+  /// is there; see Poster::post() for the promises, and poster() for threads that may live longer.
+  void post(Handler<void> task);
+  void post(Handler<void> task, std::error_code& error);
+  /// A handle to post with, which may outlive the reactor. Loop thread.
+  Poster poster() const noexcept;
 
   /// Runs turns until stop() is called, also if nothing is watched. Returns how often handlers were
   /// called. Errors, here and below: Errc::already_running, Errc::reactor_closed, or what the
@@ -107,6 +142,48 @@ class Reactor {
   /// Makes a run_once() that waits return, or the next one return at once. Any thread, and signal
   /// handlers. Calls may fall together; none is lost.
   void wake() noexcept;
+
+  // Inside another event loop (docs/embedding.md; adapters are in pollux/embed/). A turn is split
+  // in three: prepare(), then the other loop waits on native_handle() and for next_timeout(), then
+  // check() and dispatch(), or poll(), which is all three without a wait. Loop thread, all of them.
+
+  /// What the other loop is to wait on, for reading. It may change in prepare(), check(), watch()
+  /// and after_fork(). `operation_not_supported` on a backend that has none: poll, and asio, whose
+  /// place is on the other loop's own io_context (pollux/asio.hpp).
+  NativeHandle native_handle() const;
+  NativeHandle native_handle(std::error_code& error) const noexcept;
+  /// How long the other loop may wait, rounded to nothing: zero if something is due, nullopt if
+  /// only a descriptor, another thread or a signal can bring something.
+  std::optional<std::chrono::nanoseconds> next_timeout() noexcept;
+  /// Tells the kernel what has changed; from now on other threads make native_handle() readable.
+  /// Returns next_timeout().
+  std::optional<std::chrono::nanoseconds> prepare();
+  /// Fetches what the kernel has to report, without waiting. Whether dispatch() has anything to do.
+  bool check();
+  bool check(std::error_code& error);
+  /// Calls handlers: of what check() has fetched, of timers that are due, of what was posted. How
+  /// many. Errc::already_running from inside a handler.
+  std::size_t dispatch();
+  std::size_t dispatch(std::error_code& error);
+  /// `notify` is called, once after each prepare(), when what was prepared holds no longer: a
+  /// deadline came that is earlier, interest was changed, the native handle is another. The other
+  /// loop then prepares again, which it must not do from inside `notify`. None: an empty handler.
+  void on_reschedule(Handler<void> notify);
+
+  /// In the child of a fork: makes the reactor independent of the parent's, which shares the
+  /// kernel's set, and goes on with the same watches, timers and posted tasks; children that are
+  /// waited for remain the parent's. Before, run*(), poll(), check() and watch() answer
+  /// Errc::forked, and watches and reactors that are destroyed leave the parent's set alone. Fork
+  /// while no other thread is posting. An application's own io_context is told first
+  /// (notify_fork). Where nothing was forked it does nothing.
+  void after_fork();
+  void after_fork(std::error_code& error);
+
+  /// What has been done so far. Loop thread.
+  Stats stats() const noexcept;
+  /// From now on `tracer` hears everything; null: nobody does. It must live until then. Loop
+  /// thread.
+  void set_tracer(Tracer* tracer) noexcept;
 
   /// The backend's name. "" if there is none because the constructor reported an error.
   std::string_view backend_name() const noexcept;

@@ -19,7 +19,9 @@ namespace {
 
 bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   using namespace detail;
-  if (os::stream_kind(handle, error) != StreamKind::socket && !error) error = Errc::not_a_stream;
+  std::uint64_t uncounted = 0;
+  if (os::stream_kind(handle, error, uncounted) != StreamKind::socket && !error)
+    error = Errc::not_a_stream;
   return !error;
 }
 
@@ -27,7 +29,8 @@ bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
 
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   if (!is_stream_socket(stream, error)) return {};
-  const short seen = detail::os::look(stream, POLLRDHUP);
+  std::uint64_t uncounted = 0;
+  const short seen = detail::os::look(stream, POLLRDHUP, uncounted);
   const bool inbound_over = (seen & POLLRDHUP) != 0;
   const bool both_over = (seen & POLLHUP) != 0;
   if (both_over && !inbound_over) {  // hung up without an end: it was never connected
@@ -44,7 +47,8 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   // ERR alone may be a notice in the error queue, which is no failure.
   state.failed = both_over && (seen & POLLERR) != 0;
   const bool ended = inbound_over && !state.failed;
-  state.peer_closed = ended && detail::os::probe_peer_fin(stream) != detail::PeerFin::not_received;
+  state.peer_closed =
+      ended && detail::os::probe_peer_fin(stream, uncounted) != detail::PeerFin::not_received;
   state.end_of_stream = ended && !state.unread;
   state.hangup = state.failed || (both_over && !state.unread);
   return state;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What the core asks of the operating system: the probes behind src/lifecycle.hpp, and who may be
-// watched. The only system calls outside backends/; one file a platform.
+// watched. The only system calls outside backends/; one file a platform. Each adds what it takes to
+// `calls`.
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -20,12 +22,20 @@ auto uninterrupted(Call call) noexcept {
   return result;
 }
 
+template <class Call>
+auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
+  return uninterrupted([&] {
+    ++calls;
+    return call();
+  });
+}
+
 /// What poll() sees on one handle now.
-short look(NativeHandle handle, short events) noexcept;
+short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept;
 
 /// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted`
 /// for files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
-StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept;
+StreamKind stream_kind(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
 
 /// One probe's answer. `gone`: the handle is not open any more, or not what it was.
 template <class Found>
@@ -37,17 +47,17 @@ struct Answer {
 
 /// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no
 /// byte; on Linux a failure that it comes upon is taken out of the kernel.
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept;
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
 
 /// A send of zero bytes: it fails with EPIPE exactly when the outbound side is over, and sends
 /// nothing. Takes a pending failure, as the peek does.
-Answer<Outbound> probe_outbound(NativeHandle handle) noexcept;
+Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// Whether the peer's FIN has arrived, from the TCP state; changes nothing.
-PeerFin probe_peer_fin(NativeHandle handle) noexcept;
+PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// Takes the pending error; 0 if there is none. For a pipe's writing end: EPIPE if it is broken.
-int take_error(NativeHandle handle, StreamKind kind) noexcept;
+int take_error(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
 
 /// Whether the kernel can watch this character device, or calls it always ready.
 bool can_watch_device(NativeHandle handle) noexcept;

@@ -12,24 +12,21 @@
 
 namespace pollux {
 
-WakeHandle::WakeHandle(std::error_code& error) noexcept : read_{-1}, write_{-1} {
+std::error_code WakeHandle::open() noexcept {
   int ends[2];
-  if (::pipe(ends) != 0) {
-    error = detail::os::error_code(errno);
-    return;
-  }
+  if (::pipe(ends) != 0) return detail::os::error_code(errno);
   for (const int end : ends) {
     ::fcntl(end, F_SETFD, FD_CLOEXEC);
     ::fcntl(end, F_SETFL, O_NONBLOCK);
   }
   read_ = ends[0];
   write_ = ends[1];
-  error.clear();
+  return {};
 }
 
 namespace detail::os {
 
-PeerFin probe_peer_fin(NativeHandle) noexcept {
+PeerFin probe_peer_fin(NativeHandle, std::uint64_t&) noexcept {
   return PeerFin::untellable;
 }
 

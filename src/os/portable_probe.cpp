@@ -11,10 +11,12 @@
 namespace pollux {
 
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
+  std::uint64_t uncounted = 0;
   using namespace detail;
-  if (os::stream_kind(stream, error) != StreamKind::socket && !error) error = Errc::not_a_stream;
+  if (os::stream_kind(stream, error, uncounted) != StreamKind::socket && !error)
+    error = Errc::not_a_stream;
   if (error) return {};
-  const auto inbound = os::probe_inbound(stream, StreamKind::socket);
+  const auto inbound = os::probe_inbound(stream, StreamKind::socket, uncounted);
   if (inbound.gone || inbound.error == ENOTCONN) {
     error = os::error_code(inbound.gone ? EBADF : ENOTCONN);
     return {};
@@ -26,12 +28,12 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
       break;
     case Inbound::bytes:
       state.unread = true;
-      state.peer_closed = os::probe_peer_fin(stream) == PeerFin::received;
+      state.peer_closed = os::probe_peer_fin(stream, uncounted) == PeerFin::received;
       break;
     case Inbound::end: {
       state.end_of_stream = true;
-      state.peer_closed = os::probe_peer_fin(stream) != PeerFin::not_received;
-      const Outbound outbound = os::probe_outbound(stream).found;
+      state.peer_closed = os::probe_peer_fin(stream, uncounted) != PeerFin::not_received;
+      const Outbound outbound = os::probe_outbound(stream, uncounted).found;
       state.hangup = outbound != Outbound::open && outbound != Outbound::full;
       break;
     }

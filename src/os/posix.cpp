@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The probes, the identity of a descriptor and the wake handle, as POSIX has them.
+#include <atomic>
 #include <cerrno>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +22,9 @@
 
 namespace pollux {
 
-HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
+HandleIdentity identify(NativeHandle handle, std::error_code& error,
+                        std::uint64_t& calls) noexcept {
+  ++calls;
   struct stat status {};
   if (::fstat(handle, &status) != 0) {
     error = detail::os::error_code(errno);
@@ -35,7 +39,11 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
   }
   error.clear();
   // Both ends of a pipe are one inode; sockets never share one, and need no second call.
-  const int flags = S_ISSOCK(status.st_mode) ? 0 : ::fcntl(handle, F_GETFL);
+  int flags = 0;
+  if (!S_ISSOCK(status.st_mode)) {
+    ++calls;
+    flags = ::fcntl(handle, F_GETFL);
+  }
   return {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
           static_cast<std::uint32_t>(flags & O_ACCMODE)};
 }
@@ -55,39 +63,65 @@ void WakeHandle::drain() const noexcept {
   }
 }
 
+WakeHandle::WakeHandle(std::error_code& error) noexcept : fork_count_{fork_count()} {
+  error = open();
+}
+
 WakeHandle::~WakeHandle() {
   if (write_ != read_ && write_ >= 0) ::close(write_);
   if (read_ >= 0) ::close(read_);
+}
+
+std::error_code WakeHandle::renew_after_fork() noexcept {
+  if (fork_count_ == fork_count()) return {};
+  const NativeHandle read = read_;
+  const NativeHandle write = write_;
+  if (const auto error = open()) return error;
+  if (write != read) ::close(write);
+  ::close(read);
+  fork_count_ = fork_count();
+  return {};
+}
+
+unsigned fork_count() noexcept {
+  static std::atomic<unsigned> forks{0};
+  static const int registered =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  static_cast<void>(registered);
+  return forks.load(std::memory_order_relaxed);
 }
 
 namespace detail::os {
 
 namespace {
 
-int socket_option(NativeHandle handle, int name, int& value) noexcept {
+int socket_option(NativeHandle handle, int name, int& value, std::uint64_t& calls) noexcept {
   socklen_t size = sizeof value;
-  return uninterrupted([&] { return ::getsockopt(handle, SOL_SOCKET, name, &value, &size); });
+  return uninterrupted([&] { return ::getsockopt(handle, SOL_SOCKET, name, &value, &size); },
+                       calls);
 }
 
 }  // namespace
 
-short look(NativeHandle handle, short events) noexcept {
+short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept {
   pollfd look{handle, events, 0};
-  return uninterrupted([&] { return ::poll(&look, 1, 0); }) > 0 ? look.revents : short{0};
+  return uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) > 0 ? look.revents : short{0};
 }
 
-StreamKind stream_kind(NativeHandle handle, std::error_code& error) noexcept {
+StreamKind stream_kind(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept {
   error.clear();
   int value = 0;
-  if (socket_option(handle, SO_TYPE, value) == 0) {
+  if (socket_option(handle, SO_TYPE, value, calls) == 0) {
     // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
     // none.
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
-    if (socket_option(handle, SO_ACCEPTCONN, value) == 0 && value != 0) error = Errc::not_a_stream;
+    if (socket_option(handle, SO_ACCEPTCONN, value, calls) == 0 && value != 0)
+      error = Errc::not_a_stream;
     return StreamKind::socket;
   }
-  identify(handle, error);
+  identify(handle, error, calls);
   if (error) return StreamKind::socket;
+  calls += 2;
   struct stat status {};
   ::fstat(handle, &status);
   if (S_ISFIFO(status.st_mode)) {
@@ -105,10 +139,10 @@ bool is_gone(int error) noexcept {
   return error == EBADF || error == ENOTSOCK;
 }
 
-Answer<Inbound> peek(NativeHandle handle) noexcept {
+Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept {
   char byte;
   const auto count =
-      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
+      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); }, calls);
   if (count > 0) return {Inbound::bytes};
   if (count == 0) return {Inbound::end};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {Inbound::empty};
@@ -117,13 +151,14 @@ Answer<Inbound> peek(NativeHandle handle) noexcept {
   return {Inbound::failed, errno == EINVAL ? ENOTCONN : errno};
 }
 
-Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
+Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
   int unread = 0;
-  const short seen = look(handle, POLLIN);
+  const short seen = look(handle, POLLIN, calls);
   if ((seen & POLLNVAL) != 0) return {Inbound::empty, 0, true};
   // Counted after the look: bytes that a writer left before it hung up are seen. A terminal whose
   // other side is gone fails the count with EIO: it has none.
-  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }) != 0 && errno == EBADF)
+  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }, calls) != 0 &&
+      errno == EBADF)
     return {Inbound::empty, 0, true};
   if (unread > 0) return {Inbound::bytes};
   // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means
@@ -134,28 +169,28 @@ Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind) noexcept {
 
 }  // namespace
 
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind) noexcept {
-  return kind == StreamKind::socket ? peek(handle) : count_bytes(handle, kind);
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
+  return kind == StreamKind::socket ? peek(handle, calls) : count_bytes(handle, kind, calls);
 }
 
-Answer<Outbound> probe_outbound(NativeHandle handle) noexcept {
-  if (uninterrupted([&] { return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT); }) >= 0)
-    return {(look(handle, POLLOUT) & POLLOUT) != 0 ? Outbound::open : Outbound::full};
+Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept {
+  if (uninterrupted([&] { return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT); }, calls) >= 0)
+    return {(look(handle, POLLOUT, calls) & POLLOUT) != 0 ? Outbound::open : Outbound::full};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
   if (errno == EPIPE || errno == ENOTCONN)
-    return {(look(handle, POLLIN) & POLLHUP) != 0 ? Outbound::both : Outbound::over};
+    return {(look(handle, POLLIN, calls) & POLLHUP) != 0 ? Outbound::both : Outbound::over};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {Outbound::full};
   if (is_gone(errno)) return {Outbound::open, 0, true};
   return {Outbound::failed, errno};
 }
 
-int take_error(NativeHandle handle, StreamKind kind) noexcept {
+int take_error(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
   if (kind == StreamKind::pipe_writer) {
-    return (look(handle, POLLOUT) & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0;
+    return (look(handle, POLLOUT, calls) & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0;
   }
   int error = 0;
-  return socket_option(handle, SO_ERROR, error) == 0 ? error : 0;
+  return socket_option(handle, SO_ERROR, error, calls) == 0 ? error : 0;
 }
 
 }  // namespace detail::os

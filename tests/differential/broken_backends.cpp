@@ -19,10 +19,6 @@ using support::ForwardingBackend;
 
 constexpr Token nobody{0xFFFFFFFF, 0};
 
-RawReady without(RawReady bits, RawReady lost) {
-  return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
-}
-
 /// Changes the bits of each report.
 class ChangesBits : public ForwardingBackend {
  public:

@@ -120,7 +120,7 @@ struct Spurious {
 };
 
 template <class System>
-int poll_as(pollfd* polled, nfds_t count, int timeout_ms) {
+int poll_as(pollfd* polled, nfds_t count, Timeout timeout) {
   // The wake handle, first, is the backend's own and polled as it is.
   const int woken = ::poll(polled, 1, 0);
   int ready = woken > 0 ? 1 : 0;
@@ -129,8 +129,7 @@ int poll_as(pollfd* polled, nfds_t count, int timeout_ms) {
     if (polled[i].revents != 0) ++ready;
   }
   // Nobody is ready: sleep on the truth for a moment at most, and come back early, as a wait may.
-  if (ready == 0 && timeout_ms != 0)
-    ::poll(polled, 1, timeout_ms < 0 ? 1 : std::min(timeout_ms, 1));
+  if (ready == 0) ::poll(polled, 1, timeout.is_zero() ? 0 : 1);
   return ready;
 }
 

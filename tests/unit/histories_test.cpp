@@ -491,10 +491,6 @@ class Stream {
     return bits;
   }
 
-  static RawReady without(RawReady bits, RawReady bit) {
-    return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(bit));
-  }
-
   void read_all() { inbound_ = history_.then; }
 
   Event decide(Findings& found) {

@@ -41,13 +41,14 @@ TEST(Interests, AreSets) {
   EXPECT_FALSE(any(set, Interest::writable));
   set &= ~Interest::readable;
   EXPECT_EQ(set, Interest::peer_closed);
-  EXPECT_EQ(~Interest::none, Interest::readable | Interest::writable | Interest::peer_closed);
+  EXPECT_EQ(~Interest::none, Interest::readable | Interest::writable | Interest::peer_closed |
+                                 Interest::one_shot | Interest::edge);
 }
 
 TEST(Interests, PrintTheirNames) {
   EXPECT_EQ(to_string(Interest::none), "none");
   EXPECT_EQ(to_string(Interest::readable), "readable");
-  EXPECT_EQ(to_string(~Interest::none), "readable|writable|peer_closed");
+  EXPECT_EQ(to_string(~Interest::none), "readable|writable|peer_closed|one_shot|edge");
 }
 
 TEST(StreamEvents, PrintInTheOrderOfTheLifecycleWithWritableLast) {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The way into a loop from other threads.
+#pragma once
+
+#include <memory>
+#include <system_error>
+
+#include <pollux/handler.hpp>
+
+namespace pollux {
+
+namespace detail {
+
+class PostQueue;
+
+}  // namespace detail
+
+/// Has functions run by a reactor's thread; made by Reactor::poster(). A copyable handle that may
+/// outlive the reactor, for threads that cannot know whether it is still there. Any thread may use
+/// it, each thread its own copy.
+class Poster {
+ public:
+  /// Refuses whatever is posted.
+  Poster() noexcept = default;
+
+  /// `task` is called once by the loop's thread, in the next turn: after what the same thread has
+  /// posted before, and never from inside this call. A loop that sleeps is woken, by the first of
+  /// many. Posting allocates only where the queue has to grow, or the task is larger than three
+  /// pointers. Errc::reactor_closed when the reactor is gone; a task that is refused, or still
+  /// waits when the reactor goes, is destroyed without being called.
+  void post(Handler<void> task) const;
+  void post(Handler<void> task, std::error_code& error) const;
+
+ private:
+  friend class Reactor;
+  explicit Poster(std::shared_ptr<detail::PostQueue> queue) noexcept;
+
+  std::shared_ptr<detail::PostQueue> queue_;
+};
+
+}  // namespace pollux

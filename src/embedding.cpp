@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// A turn in pieces, for those who wait in another loop.
+#include <utility>
+
+#include <pollux/error.hpp>
+
+#include "reactor_core.hpp"
+
+namespace pollux::detail {
+
+NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
+  const NativeHandle handle = backend_ ? backend_->native_handle() : no_handle;
+  error.clear();
+  if (!backend_) {
+    error = Errc::reactor_closed;
+  } else if (handle == no_handle) {
+    error = refusal(std::errc::operation_not_supported);
+  }
+  return handle;
+}
+
+std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
+  if (batch_size_ != 0 || !changed_.empty() || !posts_->empty()) return std::chrono::nanoseconds{0};
+  const Timeout left = time_left(std::nullopt);
+  if (left.is_infinite()) return std::nullopt;
+  return left.duration();
+}
+
+std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
+  if (refusal_to_run()) return std::nullopt;  // check() and dispatch() say why
+  prepared_.reset();
+  look_again_due();
+  apply_changes();
+  // A task that comes from here on makes the native handle readable; one that came before is seen.
+  static_cast<void>(posts_->about_to_sleep());
+  const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
+  prepared_ = timeout ? later(options_.clock(), *timeout) : time_point::max();
+  return timeout;
+}
+
+bool ReactorCore::check(std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return false;
+  prepared_.reset();
+  ++stats_.turns;
+  apply_changes();
+  fetch(Timeout::zero(), error);
+  if (batch_size_ != 0 || !posts_->empty() || error) return true;
+  return !timers_.empty() && timers_.next() <= options_.clock();
+}
+
+/// What prepare() has told the other loop holds no longer.
+void ReactorCore::reschedule() noexcept {
+  prepared_.reset();
+  if (notify_) notify_.call(nullptr);
+}
+
+}  // namespace pollux::detail
