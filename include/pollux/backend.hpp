@@ -183,7 +183,7 @@ class Backend {
   virtual NativeHandle native_handle() const noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
-  std::uint64_t system_calls() const noexcept { return system_calls_; }
+  virtual std::uint64_t system_calls() const noexcept { return system_calls_; }
 
  protected:
   std::uint64_t system_calls_ = 0;

@@ -24,6 +24,8 @@ class ForwardingBackend : public Backend {
   }
   void wake() noexcept override { inner_->wake(); }
   std::error_code reset() override { return inner_->reset(); }
+  NativeHandle native_handle() const noexcept override { return inner_->native_handle(); }
+  std::uint64_t system_calls() const noexcept override { return inner_->system_calls(); }
 
  private:
   std::unique_ptr<Backend> inner_;

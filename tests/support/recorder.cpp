@@ -94,11 +94,13 @@ std::string story(const std::vector<StreamEvent>& events, Event ignored) {
 Recorder::Recorder(Reactor& reactor, const Handle& handle, Interest interest)
     : watch{reactor.watch_stream(handle.get(), interest,
                                  [this](const StreamEvent& event) { keep(event); })},
-      reactor_{reactor} {}
+      reactor_{reactor},
+      once_{any(interest, Interest::one_shot) ? interest : Interest::none} {}
 
 void Recorder::keep(const StreamEvent& event) {
   events_.push_back(event);
-  if (broken_.empty()) broken_ = broken_by(event, seen_, watch.interest());
+  if (broken_.empty())
+    broken_ = broken_by(event, seen_, once_ == Interest::none ? watch.interest() : once_);
   seen_ |= event.events();
   if (event.error()) error_ = event.error();
   if (reaction_) reaction_(event);

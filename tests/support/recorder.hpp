@@ -78,6 +78,7 @@ class Recorder {
   std::vector<StreamEvent> events_;
   Event seen_ = Event::none;
   Event ignored_ = Event::none;
+  Interest once_ = Interest::none;  ///< what was asked for, if as one_shot
   std::string_view broken_;
   std::size_t heard_ = 0;  ///< of the events, by hear()
   std::error_code error_;

@@ -115,6 +115,33 @@ TEST_P(SteadyState, WithInterestGoingBackAndForthAllocatesNothing) {
   EXPECT_EQ(calls, turns + 10);
 }
 
+TEST_P(SteadyState, WithTimersAllocatesNothing) {
+  std::vector<Timer> timers;
+  for (int i = 0; i < 100; ++i)
+    timers.push_back(reactor.after(std::chrono::hours{i}, [this] { ++calls; }));
+  const Timer repeats = reactor.every(std::chrono::nanoseconds{1}, [] {});
+  const std::uint64_t made = allocations_of([&] {
+    for (std::size_t i = 0; i < timers.size(); ++i) {
+      timers[i].restart();
+      if (i % 3 == 0) timers[i].cancel();
+      if (i % 5 == 0) timers[i].restart(std::chrono::nanoseconds{0});
+    }
+    reactor.run_once();
+  });
+  EXPECT_EQ(made, 0u);
+  EXPECT_GE(calls, 20 * turns);
+}
+
+TEST_P(SteadyState, WithTasksPostedAllocatesNothing) {
+  const Poster poster = reactor.poster();
+  const std::uint64_t made = allocations_of([&] {
+    for (int i = 0; i < 10; ++i) poster.post([this] { ++calls; });
+    reactor.run_once();
+  });
+  EXPECT_EQ(made, 0u);
+  EXPECT_EQ(calls, 10 * (turns + 10));
+}
+
 std::vector<std::string_view> backend_names() {
   std::vector<std::string_view> names;
   for (const BackendInfo& info : backends()) names.push_back(info.name);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// Forks: the child has a reactor of its own after after_fork(), is told so before, and never
+// disturbs its parent. Each test really forks; what the child finds is its exit status.
+#include <functional>
+#include <string>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pollux/error.hpp>
+
+#include "conformance/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Runs `child` in a child process, and waits for it: whether it said true.
+bool in_a_child(const std::function<bool()>& child) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    bool passed = false;
+    try {
+      passed = child();
+    } catch (...) {
+    }
+    ::_exit(passed ? 0 : 1);
+  }
+  int status = 0;
+  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
+}
+
+class AForkedReactor : public OnEachBackend {
+ protected:
+  Pair pair = make_pair(PairKind::unix_stream);
+};
+
+TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
+  const Timer timer = reactor().after(0s, [] {});
+  EXPECT_TRUE(in_a_child([&] {
+    std::error_code error;
+    bool said = reactor().run_once(error) == 0 && error == Errc::forked;
+    said = said && reactor().poll(error) == 0 && error == Errc::forked;
+    said = said && !reactor().check(error) && error == Errc::forked;
+    const Watch watch = reactor().watch(
+        pair.local.get(), Interest::readable, [](Readiness) {}, error);
+    said = said && !watch && error == Errc::forked;
+    reactor().after_fork(error);
+    return said && !error && reactor().run_once() == 1;
+  }));
+  EXPECT_EQ(reactor().run_once(), 1u);
+}
+
+TEST_P(AForkedReactor, GoesOnWithTheSameWatchesTimersAndTasks) {
+  Recorder local{reactor(), pair.local, Interest::readable};
+  std::size_t calls = 0;
+  const Timer timer = reactor().after(0s, [&] { ++calls; });
+  reactor().post([&] { ++calls; });
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    write_bytes(pair.peer, "abc");
+    return local.hear("readable") == "readable" && calls == 2;
+  }));
+  // The child has not read what it wrote; here everything is yet to come, too.
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(calls, 2u);
+}
+
+TEST_P(AForkedReactor, LeavesItsParentsSetAlone) {
+  Recorder local{reactor(), pair.local, Interest::readable};
+  const Pair second = make_pair(PairKind::tcp4);
+  Recorder other{reactor(), second.local, Interest::readable};
+  EXPECT_TRUE(in_a_child([&] {
+    local.watch.reset();  // before it was told
+    reactor().after_fork();
+    other.watch.reset();  // and after
+    Recorder again{reactor(), pair.local, Interest::writable};
+    return again.hear("writable") == "writable";
+  }));
+  write_bytes(pair.peer, "abc");
+  write_bytes(second.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(hears(other, "readable"));
+}
+
+TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
+  auto own = std::make_unique<Reactor>(backend());
+  std::size_t calls = 0;
+  Watch watch = own->watch(pair.local.get(), Interest::readable, [&](Readiness) { ++calls; });
+  EXPECT_TRUE(in_a_child([&] {
+    watch.reset();
+    own.reset();
+    return true;
+  }));
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(own->run_once(5s), 1u);
+  EXPECT_EQ(calls, 1u);
+}
+
+TEST_P(AForkedReactor, IsWokenByItself) {
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    reactor().wake();
+    return reactor().run_once(5s) == 0;
+  }));
+  EXPECT_TRUE(sleeps()) << "the child's wake has woken its parent";
+}
+
+TEST_P(AForkedReactor, DoesNotHearWhatItsParentIsTold) {
+  Recorder local{reactor(), pair.local, Interest::none};
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    local.watch.set_interest(Interest::writable);
+    return local.hear("writable") == "writable";
+  }));
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AForkedReactor, MayForkAgain) {
+  Recorder local{reactor(), pair.local, Interest::readable};
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    const bool grandchild = in_a_child([&] {
+      std::error_code error;
+      reactor().poll(error);
+      const bool said = error == Errc::forked;
+      reactor().after_fork();
+      write_bytes(pair.peer, "abc");
+      return said && local.hear("readable") == "readable";
+    });
+    return grandchild && local.hear("readable") == "readable";
+  }));
+}
+
+TEST_P(AForkedReactor, ThatWasNotForkedIsLeftAsItIs) {
+  const auto rebuilds = reactor().stats().rebuilds;
+  reactor().after_fork();
+  EXPECT_EQ(reactor().stats().rebuilds, rebuilds);
+  std::error_code error;
+  reactor().post([&] { reactor().after_fork(error); });
+  reactor().poll();
+  EXPECT_EQ(error, Errc::already_running);
+}
+
+POLLUX_ON_EACH_BACKEND(AForkedReactor);
+
+}  // namespace
+}  // namespace pollux::conformance

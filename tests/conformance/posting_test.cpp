@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// What other threads want the loop to do: nothing lost, in order, and a loop that sleeps is woken.
+// A wake-up that was lost would hang its test, which ctest's time limit ends.
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <pollux/error.hpp>
+
+#include "conformance/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+using namespace std::chrono_literals;
+
+class APostedTask : public OnEachBackend {};
+
+TEST_P(APostedTask, IsCalledInTheNextTurnAndNotAtOnce) {
+  bool called = false;
+  reactor().post([&] { called = true; });
+  EXPECT_FALSE(called);
+  EXPECT_EQ(reactor().run_once(), 1u);
+  EXPECT_TRUE(called);
+  EXPECT_EQ(reactor().poll(), 0u);
+}
+
+TEST_P(APostedTask, IsCalledAfterThoseThatWerePostedBefore) {
+  std::string order;
+  for (const char letter : {'a', 'b', 'c'}) reactor().post([&, letter] { order += letter; });
+  EXPECT_EQ(reactor().run_once(), 3u);
+  EXPECT_EQ(order, "abc");
+}
+
+TEST_P(APostedTask, ThatPostsComesAgainInTheNextTurnAndStarvesNobody) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  Recorder local{reactor(), pair.local, Interest::readable};
+  std::size_t calls = 0;
+  const Poster poster = reactor().poster();
+  struct Again {
+    const Poster& poster;
+    std::size_t& calls;
+    void operator()() const {
+      ++calls;
+      poster.post(*this);
+    }
+  };
+  poster.post(Again{poster, calls});
+  for (int turns = 0; turns < 10; ++turns) EXPECT_EQ(reactor().poll(), 1u);
+  EXPECT_EQ(calls, 10u);
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+}
+
+TEST_P(APostedTask, ComesAfterTheHandlersOfWatchesAndTimers) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  write_bytes(pair.peer, "abc");
+  std::string order;
+  reactor().post([&] { order += "task"; });
+  const Timer timer = reactor().after(0s, [&] { order += "timer "; });
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.on_event([&](const StreamEvent&) { order += "watch "; });
+  EXPECT_EQ(reactor().poll(), 3u);
+  EXPECT_EQ(order, "watch timer task");
+}
+
+TEST_P(APostedTask, ThatStopsTheLoopLeavesTheOthersForLater) {
+  std::string order;
+  reactor().post([&] {
+    order += 'a';
+    reactor().stop();
+  });
+  reactor().post([&] { order += 'b'; });
+  EXPECT_EQ(reactor().run(), 1u);
+  reactor().post([&] { order += 'c'; });
+  EXPECT_EQ(reactor().run_once(), 1u);
+  EXPECT_EQ(reactor().run_once(), 1u);
+  EXPECT_EQ(order, "abc");
+}
+
+TEST_P(APostedTask, ThatThrowsIsDoneAndTheOthersComeLater) {
+  std::string order;
+  reactor().post([] { throw std::runtime_error{"thrown"}; });
+  reactor().post([&] { order += 'b'; });
+  EXPECT_THROW(reactor().run_once(), std::runtime_error);
+  EXPECT_EQ(reactor().run_once(), 1u);
+  EXPECT_EQ(order, "b");
+}
+
+TEST_P(APostedTask, MayBeMovedOnlyAndIsDestroyedWhenItHasBeenCalled) {
+  auto owned = std::make_unique<std::shared_ptr<int>>(std::make_shared<int>(1));
+  const std::weak_ptr<int> capture = *owned;
+  bool there = false;
+  reactor().post([&there, capture, owned = std::move(owned)] { there = !capture.expired(); });
+  reactor().post([&] { EXPECT_TRUE(capture.expired()) << "the task before is gone by now"; });
+  EXPECT_EQ(reactor().run_once(), 2u);
+  EXPECT_TRUE(there);
+}
+
+TEST_P(APostedTask, IsDestroyedUncalledWithTheReactorAndMayPostOnItsWay) {
+  struct PostsWhenDestroyed {
+    Poster poster;
+    std::shared_ptr<std::error_code> answer;
+    PostsWhenDestroyed(Poster with, std::shared_ptr<std::error_code> to)
+        : poster{std::move(with)}, answer{std::move(to)} {}
+    PostsWhenDestroyed(PostsWhenDestroyed&&) = default;
+    ~PostsWhenDestroyed() {
+      if (answer) poster.post([] {}, *answer);
+    }
+    void operator()() const { ADD_FAILURE() << "called"; }
+  };
+  const auto answer = std::make_shared<std::error_code>();
+  {
+    Reactor other{backend()};
+    other.post(PostsWhenDestroyed{other.poster(), answer});
+  }
+  EXPECT_EQ(*answer, Errc::reactor_closed);
+}
+
+TEST_P(APostedTask, IsRefusedWhenTheReactorIsGone) {
+  Poster poster;
+  std::error_code error;
+  poster.post([] { ADD_FAILURE() << "called"; }, error);
+  EXPECT_EQ(error, Errc::reactor_closed);
+  {
+    Reactor other{backend()};
+    poster = other.poster();
+    poster.post([] {}, error);
+    EXPECT_FALSE(error);
+  }
+  poster.post([] { ADD_FAILURE() << "called"; }, error);
+  EXPECT_EQ(error, Errc::reactor_closed);
+  EXPECT_THROW(poster.post([] {}), std::system_error);
+}
+
+TEST_P(APostedTask, WakesALoopThatSleeps) {
+  for (int i = 0; i < 200; ++i) {
+    std::atomic<bool> called{false};
+    std::jthread other{[&] { reactor().post([&] { called = true; }); }};
+    EXPECT_EQ(reactor().run_once(), 1u);
+    EXPECT_TRUE(called);
+  }
+}
+
+TEST_P(APostedTask, IsNotLostWhateverTheThreadsDo) {
+  // Each producer waits now and then until the loop has caught up, so that the loop falls asleep
+  // again and again while others are about to post.
+  constexpr int producers = 4;
+  constexpr int tasks = 3000;
+  std::vector<std::atomic<int>> last(producers);
+  bool in_order = true;
+  std::size_t called = 0;
+  std::vector<std::jthread> threads;
+  for (std::size_t producer = 0; producer < producers; ++producer) {
+    threads.emplace_back([&, producer, poster = reactor().poster()] {
+      for (int i = 1; i <= tasks; ++i) {
+        poster.post([&, producer, i] {
+          in_order = in_order && last[producer] == i - 1;
+          last[producer] = i;
+        });
+        while (i % 32 == 0 && last[producer] < i) std::this_thread::yield();
+      }
+    });
+  }
+  while (called < producers * tasks) called += reactor().run_once();
+  EXPECT_TRUE(in_order);
+  for (const std::atomic<int>& tasks_called : last) EXPECT_EQ(tasks_called, tasks);
+}
+
+TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
+  constexpr int rounds = 2000;
+  Reactor other{backend()};
+  int count = 0;
+  struct Ball {
+    Reactor& here;
+    Reactor& there;
+    int& count;
+    void operator()() const {
+      if (++count >= rounds) {
+        here.stop();
+        there.stop();
+      } else {
+        there.post(Ball{there, here, count});
+      }
+    }
+  };
+  std::jthread thread{[&] { other.run(); }};
+  reactor().post(Ball{reactor(), other, count});
+  reactor().run();
+  thread.join();
+  EXPECT_EQ(count, rounds);
+}
+
+TEST_P(APostedTask, IsRefusedOrCalledButNeverLostWhileTheReactorGoes) {
+  for (int i = 0; i < 50; ++i) {
+    auto other = std::make_unique<Reactor>(backend());
+    std::latch posting{1};
+    std::jthread thread{[&, poster = other->poster()] {
+      std::error_code error;
+      while (!error) {
+        poster.post([] {}, error);
+        if (posting.try_wait()) continue;
+        posting.count_down();
+      }
+      EXPECT_EQ(error, Errc::reactor_closed);
+    }};
+    posting.wait();
+    other->poll();
+    other.reset();
+  }
+}
+
+TEST_P(APostedTask, WakesTheLoopOnceForMany) {
+  // Posted before the loop sleeps: nobody is woken, and the turn does not wait.
+  for (int i = 0; i < 1000; ++i) reactor().post([] {});
+  EXPECT_EQ(reactor().run_once(), 1000u);
+  EXPECT_TRUE(sleeps());
+}
+
+POLLUX_ON_EACH_BACKEND(APostedTask);
+
+}  // namespace
+}  // namespace pollux::conformance
