@@ -86,7 +86,7 @@ TEST_P(AForkedReactor, LeavesItsParentsSetAlone) {
 }
 
 TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
-  auto own = std::make_unique<Reactor>(backend());
+  auto own = std::make_unique<Reactor>(make_contestant(backend()));
   std::size_t calls = 0;
   Watch watch = own->watch(pair.local.get(), Interest::readable, [&](Readiness) { ++calls; });
   EXPECT_TRUE(in_a_child([&] {

@@ -115,7 +115,7 @@ TEST_P(APostedTask, IsDestroyedUncalledWithTheReactorAndMayPostOnItsWay) {
   };
   const auto answer = std::make_shared<std::error_code>();
   {
-    Reactor other{backend()};
+    Reactor other{make_contestant(backend())};
     other.post(PostsWhenDestroyed{other.poster(), answer});
   }
   EXPECT_EQ(*answer, Errc::reactor_closed);
@@ -127,7 +127,7 @@ TEST_P(APostedTask, IsRefusedWhenTheReactorIsGone) {
   poster.post([] { ADD_FAILURE() << "called"; }, error);
   EXPECT_EQ(error, Errc::reactor_closed);
   {
-    Reactor other{backend()};
+    Reactor other{make_contestant(backend())};
     poster = other.poster();
     poster.post([] {}, error);
     EXPECT_FALSE(error);
@@ -173,7 +173,7 @@ TEST_P(APostedTask, IsNotLostWhateverTheThreadsDo) {
 
 TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
   constexpr int rounds = 2000;
-  Reactor other{backend()};
+  Reactor other{make_contestant(backend())};
   int count = 0;
   struct Ball {
     Reactor& here;
@@ -197,7 +197,7 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
 
 TEST_P(APostedTask, IsRefusedOrCalledButNeverLostWhileTheReactorGoes) {
   for (int i = 0; i < 50; ++i) {
-    auto other = std::make_unique<Reactor>(backend());
+    auto other = std::make_unique<Reactor>(make_contestant(backend()));
     std::latch posting{1};
     std::jthread thread{[&, poster = other->poster()] {
       std::error_code error;

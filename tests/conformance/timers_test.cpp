@@ -265,7 +265,7 @@ TEST_P(ATimer, MayBeMovedAndKeepsItsTime) {
 TEST_P(ATimer, OutlivesItsReactorWithoutHarm) {
   Timer timer;
   {
-    Reactor other{backend()};
+    Reactor other{make_contestant(backend())};
     timer = other.after(0s, noting("never"));
   }
   EXPECT_TRUE(timer);
@@ -281,7 +281,7 @@ TEST_P(ATimer, OutlivesItsReactorWithoutHarm) {
 }
 
 TEST_P(ATimer, WhoseCaptureOwnsItEndsWithTheReactor) {
-  auto other = std::make_unique<Reactor>(backend());
+  auto other = std::make_unique<Reactor>(make_contestant(backend()));
   auto timer = std::make_shared<Timer>();
   const std::weak_ptr<Timer> capture = timer;
   *timer = other->after(1h, [timer] {});
