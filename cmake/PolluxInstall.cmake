@@ -9,6 +9,11 @@ target_sources(pollux PUBLIC
   FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
   FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/asio_lifecycle.hpp)
+# Likewise the adapters for other libraries' loops.
+set(embed_headers asio.hpp glib.hpp guest.hpp libuv.hpp qt.hpp)
+list(TRANSFORM embed_headers PREPEND ${PROJECT_SOURCE_DIR}/include/pollux/embed/)
+target_sources(pollux PUBLIC
+  FILE_SET embed_headers TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${embed_headers})
 set_target_properties(pollux PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 
 install(TARGETS pollux EXPORT pollux-targets
@@ -16,7 +21,8 @@ install(TARGETS pollux EXPORT pollux-targets
   LIBRARY COMPONENT pollux_runtime NAMELINK_COMPONENT pollux_development
   ARCHIVE COMPONENT pollux_development
   FILE_SET HEADERS COMPONENT pollux_development
-  FILE_SET asio_header COMPONENT pollux_development)
+  FILE_SET asio_header COMPONENT pollux_development
+  FILE_SET embed_headers COMPONENT pollux_development)
 if(BUILD_SHARED_LIBS AND TARGET pollux_command)
   set(bin_to_lib ${CMAKE_INSTALL_FULL_LIBDIR})
   cmake_path(RELATIVE_PATH bin_to_lib BASE_DIRECTORY ${CMAKE_INSTALL_FULL_BINDIR})

@@ -35,6 +35,10 @@ bool ReactorCore::dispatch_one(Token token) {
     note_closed(token.slot);
     return false;
   }
+  if (slot->own) {
+    slot->handler.call(nullptr);
+    return false;
+  }
   return slot->stream ? tell_stream(token.slot, *slot, ready)
                       : tell_readiness(token.slot, *slot, ready);
 }

@@ -20,7 +20,8 @@ NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
 }
 
 std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
-  if (batch_size_ != 0 || !changed_.empty() || !posts_->empty()) return std::chrono::nanoseconds{0};
+  if (batch_size_ != 0 || !changed_.empty() || !posts_->empty() || notices_wait())
+    return std::chrono::nanoseconds{0};
   const Timeout left = time_left(std::nullopt);
   if (left.is_infinite()) return std::nullopt;
   return left.duration();
@@ -45,7 +46,7 @@ bool ReactorCore::check(std::error_code& error) {
   ++stats_.turns;
   apply_changes();
   fetch(Timeout::zero(), error);
-  if (batch_size_ != 0 || !posts_->empty() || error) return true;
+  if (batch_size_ != 0 || !posts_->empty() || notices_wait() || error) return true;
   return !timers_.empty() && timers_.next() <= options_.clock();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch: watches,
-// timers, what was posted.
+// signals and children, timers, what was posted.
 #include "reactor_core.hpp"
 
 #include <algorithm>
@@ -79,7 +79,8 @@ std::size_t ReactorCore::turn(std::optional<time_point> deadline, std::error_cod
   ++stats_.turns;
   look_again_due();
   apply_changes();
-  fetch(posts_->about_to_sleep() ? time_left(deadline) : Timeout::zero(), error);
+  const bool may_sleep = posts_->about_to_sleep() && !notices_wait();
+  fetch(may_sleep ? time_left(deadline) : Timeout::zero(), error);
   return dispatch();
 }
 
@@ -89,17 +90,22 @@ void ReactorCore::fetch(Timeout timeout, std::error_code& error) {
   ++stats_.waits;
   const WaitResult result = backend_->wait(batch_, timeout);
   posts_->awake();
+  if (prepared_) reschedule();  // run*() from inside the other loop: it is not told of posts now
   woken_ = result.woken;
   stats_.reports += result.count;
   error = result.error ? result.error : merge(result.count);
   look_ahead();
 }
 
-std::error_code ReactorCore::refusal_to_run() const noexcept {
+std::error_code ReactorCore::refusal_to_register() const noexcept {
   if (!backend_) return Errc::reactor_closed;
-  if (running_) return Errc::already_running;
   if (forked()) return Errc::forked;
   return {};
+}
+
+std::error_code ReactorCore::refusal_to_run() const noexcept {
+  if (backend_ && running_) return Errc::already_running;
+  return refusal_to_register();
 }
 
 /// Until the deadline, the next timer or the next look, whichever is first. The clock is read only
@@ -155,7 +161,9 @@ void ReactorCore::look_ahead() {
 }
 
 std::size_t ReactorCore::dispatch() {
+  collect_notices();
   std::size_t called = tell_batch();
+  if (notices_.any_due() && !stopped()) called += tell_notices();
   if (!timers_.empty() && !stopped()) called += fire_timers();
   if (!posts_->empty() && !stopped()) called += run_posted();
   return called;

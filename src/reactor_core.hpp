@@ -12,6 +12,8 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/reactor.hpp>
 
+#include "notice_table.hpp"
+#include "os/signals.hpp"
 #include "post_queue.hpp"
 #include "timer_queue.hpp"
 #include "watch_table.hpp"
@@ -48,6 +50,11 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   bool is_timer_armed(Token token) const noexcept;
   time_point timer_deadline(Token token) const noexcept;
   void end_timer(Token token) noexcept;
+
+  // Signals and children (notices.cpp).
+  NoticeBase watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
+  NoticeBase watch_child(int pid, AnyHandler&& handler, std::error_code& error);
+  void end_notice(Token token) noexcept;
 
   const std::shared_ptr<PostQueue>& posts() const noexcept { return posts_; }
 
@@ -91,6 +98,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   class Dispatching;
   class Calling;
   class Firing;
+  class Telling;
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
@@ -109,10 +117,25 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code rebuild();
   std::error_code reinstall_all();
 
+  // notices.cpp: what is heard of without a descriptor of the user's.
+  bool is_child_watched(int pid) const noexcept;
+  bool watch_child_handle(std::uint32_t index);
+  std::error_code watch_child_signal(std::uint32_t index) noexcept;
+  void silence(std::uint32_t index) noexcept;
+  void leave_notices_to_parent() noexcept;
+  bool notices_wait() const noexcept {
+    return signals_.any() || notices_.any_due() || look_at_children_;
+  }
+  void collect_notices() noexcept;
+  std::size_t tell_notices();
+  bool tell_notice(std::uint32_t index);
+  void call_notice(std::uint32_t index, const void* argument);
+
   // reactor.cpp: one turn.
   std::size_t turn(std::optional<time_point> deadline, std::error_code& error);
   Timeout time_left(std::optional<time_point> deadline) noexcept;
   void fetch(Timeout timeout, std::error_code& error);
+  std::error_code refusal_to_register() const noexcept;
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
   bool forked() const noexcept { return fork_count_ != fork_count(); }
@@ -141,6 +164,10 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
   Lookout lookout_;                     ///< slots to look at again, later
 
+  NoticeTable notices_;
+  os::SignalInbox signals_;
+  bool look_at_children_ = false;  ///< at those without a handle, although nothing was raised
+
   TimerQueue timers_;
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
 
@@ -155,6 +182,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::uint32_t batch_size_ = 0;
   bool woken_ = false;  ///< this turn's wait was woken
   bool running_ = false;
+  std::uint32_t telling_ = no_slot;  ///< the notice whose handler is running
+  bool telling_ended_ = false;       ///< and which ended meanwhile
   std::uint32_t firing_ = no_slot;   ///< the timer whose handler is running
   bool firing_ended_ = false;        ///< and which ended meanwhile
   std::uint32_t calling_ = no_slot;  ///< the slot whose handler is running

@@ -83,6 +83,23 @@ Timer Reactor::every(std::chrono::nanoseconds period, Handler<void> handler) {
                   [&](std::error_code& error) { return every(period, std::move(handler), error); });
 }
 
+SignalWatch Reactor::on_signal(int signo, Handler<int> handler, std::error_code& error) {
+  return SignalWatch{core_->watch_signal(signo, std::move(handler), error)};
+}
+ChildWatch Reactor::on_child_exit(int pid, Handler<ChildExit> handler, std::error_code& error) {
+  return ChildWatch{core_->watch_child(pid, std::move(handler), error)};
+}
+SignalWatch Reactor::on_signal(int signo, Handler<int> handler) {
+  return throwing("pollux::Reactor::on_signal", [&](std::error_code& error) {
+    return on_signal(signo, std::move(handler), error);
+  });
+}
+ChildWatch Reactor::on_child_exit(int pid, Handler<ChildExit> handler) {
+  return throwing("pollux::Reactor::on_child_exit", [&](std::error_code& error) {
+    return on_child_exit(pid, std::move(handler), error);
+  });
+}
+
 Poster Reactor::poster() const noexcept {
   return Poster{core_->posts()};
 }

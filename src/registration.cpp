@@ -15,6 +15,7 @@ namespace pollux::detail {
 ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : backend_{std::move(backend)},
       options_{options},
+      signals_{backend_.get()},
       posts_{std::make_shared<PostQueue>(backend_.get())} {
   if (!backend_) return;
   const RawReady reports = without(backend_->reports(), options_.distrusted);
@@ -38,9 +39,8 @@ std::error_code refused(Interest interest, bool stream) {
 
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
                              bool stream, std::error_code& error) {
-  error = refused(interest, stream);
-  if (!backend_) error = Errc::reactor_closed;
-  if (backend_ && forked()) error = Errc::forked;
+  error = refusal_to_register();
+  if (!error) error = refused(interest, stream);
   if (error) return {};
   const StreamKind kind =
       stream ? os::stream_kind(handle, error, stats_.system_calls) : StreamKind::socket;
@@ -155,6 +155,7 @@ void ReactorCore::unwatch(Token token) noexcept {
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
   posts_->close();
+  signals_.close(stats_.system_calls);
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   backend_.reset();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -162,6 +163,10 @@ void ReactorCore::close() noexcept {
   }
   for (std::uint32_t i = 0; i < timers_.size(); ++i) {
     if (timers_.slot(i).handler) timers_.release(i);
+  }
+  for (std::uint32_t i = 0; i < notices_.size(); ++i) {
+    silence(i);
+    if (notices_.slot(i).handler) notices_.release(i);
   }
 }
 
@@ -304,8 +309,11 @@ void ReactorCore::after_fork(std::error_code& error) {
   if (running_) error = Errc::already_running;
   if (error || !forked()) return;
   posts_->after_fork();
+  leave_notices_to_parent();
   error = reinstall_all();
-  if (!error) fork_count_ = fork_count();
+  if (error) return;
+  fork_count_ = fork_count();
+  signals_.after_fork();
 }
 
 }  // namespace pollux::detail

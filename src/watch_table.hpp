@@ -24,6 +24,7 @@ struct Slot {
   int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
   bool used : 1 = false;
   bool stream : 1 = false;
+  bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
   bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
   bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
   Interest interest = Interest::none;

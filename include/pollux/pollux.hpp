@@ -7,7 +7,9 @@
 #include <pollux/error.hpp>
 #include <pollux/events.hpp>
 #include <pollux/poster.hpp>
+#include <pollux/process.hpp>
 #include <pollux/reactor.hpp>
+#include <pollux/signal.hpp>
 #include <pollux/stats.hpp>
 #include <pollux/timer.hpp>
 #include <pollux/version.hpp>

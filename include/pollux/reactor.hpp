@@ -14,6 +14,8 @@
 #include <pollux/events.hpp>
 #include <pollux/handler.hpp>
 #include <pollux/poster.hpp>
+#include <pollux/process.hpp>
+#include <pollux/signal.hpp>
 #include <pollux/stats.hpp>
 #include <pollux/timer.hpp>
 #include <pollux/watch.hpp>
@@ -49,7 +51,8 @@ struct ReactorOptions {
 /// usable.
 ///
 /// One turn: changes of interest go to the kernel, the wait, handlers of watches, then those of
-/// timers, then what was posted. What a handler arms or posts comes in the next turn.
+/// signals and children, those of timers, then what was posted. What a handler arms, raises or
+/// posts comes in the next turn.
 ///
 /// Calls with a `std::error_code&` report through it, those without throw std::system_error.
 class Reactor {
@@ -107,6 +110,21 @@ class Reactor {
   [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<void> handler,
                             std::error_code& error);
 
+  /// Has `handler` called whenever this process gets the signal, from now on. See SignalWatch for
+  /// what that takes. Keep the object: the watch ends with it. `invalid_argument` for what is no
+  /// signal, for SIGKILL and SIGSTOP, and for those that a thread's own fault raises (SIGSEGV,
+  /// SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS), Errc::reactor_closed, Errc::forked.
+  [[nodiscard]] SignalWatch on_signal(int signo, Handler<int> handler);
+  [[nodiscard]] SignalWatch on_signal(int signo, Handler<int> handler, std::error_code& error);
+
+  /// Waits for the child process `pid` and has `handler` called with what has become of it; in the
+  /// next turn, if it has ended already. See ChildWatch. Keep the object. `no_child_process` for
+  /// what is no child of this process, or was waited for already, `file_exists` for one that this
+  /// reactor watches, Errc::reactor_closed, Errc::forked.
+  [[nodiscard]] ChildWatch on_child_exit(int pid, Handler<ChildExit> handler);
+  [[nodiscard]] ChildWatch on_child_exit(int pid, Handler<ChildExit> handler,
+                                         std::error_code& error);
+
   /// Has `task` called by the loop's thread, in the next turn. Any thread, as long as the reactor
   /// is there; see Poster::post() for the promises, and poster() for threads that may live longer.
   void post(Handler<void> task);
@@ -161,8 +179,8 @@ class Reactor {
   /// Fetches what the kernel has to report, without waiting. Whether dispatch() has anything to do.
   bool check();
   bool check(std::error_code& error);
-  /// Calls handlers: of what check() has fetched, of timers that are due, of what was posted. How
-  /// many. Errc::already_running from inside a handler.
+  /// Calls handlers: of what check() has fetched, of signals and children, of timers that are due,
+  /// of what was posted. How many. Errc::already_running from inside a handler.
   std::size_t dispatch();
   std::size_t dispatch(std::error_code& error);
   /// `notify` is called, once after each prepare(), when what was prepared holds no longer: a
@@ -171,11 +189,12 @@ class Reactor {
   void on_reschedule(Handler<void> notify);
 
   /// In the child of a fork: makes the reactor independent of the parent's, which shares the
-  /// kernel's set, and goes on with the same watches, timers and posted tasks; children that are
-  /// waited for remain the parent's. Before, run*(), poll(), check() and watch() answer
+  /// kernel's set, and goes on with the same watches, timers, signals and posted tasks. Children
+  /// that are watched remain the parent's, and so do signals that were raised before the fork.
+  /// Before this call run*(), poll(), check(), watch(), on_signal() and on_child_exit() answer
   /// Errc::forked, and watches and reactors that are destroyed leave the parent's set alone. Fork
-  /// while no other thread is posting. An application's own io_context is told first
-  /// (notify_fork). Where nothing was forked it does nothing.
+  /// while no other thread is posting. An application's own io_context is told first (notify_fork).
+  /// Where nothing was forked it does nothing.
   void after_fork();
   void after_fork(std::error_code& error);
 

@@ -19,7 +19,7 @@ struct Stats {
   std::uint64_t events = 0;         ///< calls of watches' handlers
   std::uint64_t timers = 0;         ///< calls of timers' handlers
   std::uint64_t posts = 0;          ///< tasks called that were posted
-  std::uint64_t signals = 0;        ///< calls of signals' and children's handlers
+  std::uint64_t notices = 0;        ///< calls of signals' and children's handlers
   std::uint64_t changes = 0;        ///< requests to the backend: add, change, remove, still there?
   std::uint64_t coalesced = 0;      ///< changes of interest that needed none
   std::uint64_t probes = 0;         ///< looks at a descriptor: lifecycle.hpp says when

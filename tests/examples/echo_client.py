@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Starts an echo server, sends it more than any buffer holds, half-closes, and wants all of it back,
-and the server's FIN after it. Then a client that resets, and one that half-closes without a word."""
+and the server's FIN after it. Then a client that resets, and one that half-closes without a word.
+With --ends the server has to end well when it is asked to by SIGTERM."""
 import re
 import socket
 import struct
@@ -46,6 +47,12 @@ def main():
         silent.shutdown(socket.SHUT_WR)
         assert read_all(silent) == b""
         assert server.poll() is None, "the server has ended"
+
+        if "--ends" in sys.argv:
+            left_over = connect()
+            server.terminate()
+            assert server.wait(30) == 0, f"the server ended with {server.returncode}"
+            assert read_all(left_over) == b""
     finally:
         server.kill()
         server.wait()

@@ -32,7 +32,7 @@ if(count LESS 5)
 endif()
 foreach(text IN LISTS texts)
   file(READ ${text} content)
-  string(REGEX REPLACE "pollux/asio[a-z_]*\\.hpp" "" content "${content}")
+  string(REGEX REPLACE "pollux/(embed/)?asio[a-z_]*\\.hpp" "" content "${content}")
   string(REPLACE "asio_header" "" content "${content}")
   if(text MATCHES "/pollux-(config|conformance-targets)\\.cmake$")
     string(REGEX REPLACE "GTest|::gtest" "" content "${content}")  # for that component only

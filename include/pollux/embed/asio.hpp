@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// A reactor inside standalone Asio: whoever runs the io_context runs its handlers, too.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/error.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <pollux/embed/guest.hpp>
+
+namespace pollux::embed {
+
+/// As long as it lives, an Asio executor runs the handlers of a reactor. (The other way round, a
+/// reactor whose waits run an io_context, is pollux/asio.hpp.) Whatever uses the reactor or this
+/// object must run there, too, and must not run at the same time: an io_context that one thread
+/// runs, or a strand. Reactor and execution context outlive it; a handler may destroy it.
+///
+/// As long as it lives the io_context has work to do. What a handler throws leaves io_context::run,
+/// which may be called again. Reactor::stop() ends a turn, not the io_context.
+class AsioSource {
+ public:
+  /// std::system_error: `operation_not_supported` on a backend without native handle (see
+  /// docs/embedding.md for what to do), or what the system says when it is out of descriptors.
+  AsioSource(Reactor& reactor, ::asio::any_io_executor executor)
+      : state_{std::make_shared<State>(reactor, std::move(executor))} {
+    state_->start();
+  }
+  AsioSource(Reactor& reactor, ::asio::io_context& context)
+      : AsioSource{reactor, context.get_executor()} {}
+  AsioSource(const AsioSource&) = delete;
+  AsioSource& operator=(const AsioSource&) = delete;
+  ~AsioSource() { state_->leave(); }
+
+ private:
+  /// Asio's completions hold a share: they may come when the adapter has gone.
+  class State : public std::enable_shared_from_this<State> {
+   public:
+    State(Reactor& reactor, ::asio::any_io_executor executor)
+        : guest_{reactor}, descriptor_{executor}, timer_{executor} {}
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() {
+      if (descriptor_.is_open()) descriptor_.release();  // not closed: it is the guest's
+    }
+
+    void start() {
+      descriptor_.assign(guest_.handle());
+      guest_.on_reschedule([this] { arm_later(); });
+      arm();
+    }
+
+    void leave() {
+      descriptor_.release();
+      timer_.cancel();
+      guest_.leave();
+    }
+
+   private:
+    void turn() {
+      try {
+        guest_.turn();
+      } catch (...) {
+        arm();
+        throw;
+      }
+      arm();
+    }
+
+    /// Asio has no step before its wait: what changes from here on is told by arm_later().
+    void arm() {
+      if (guest_.has_left() || guest_.is_turning()) return;
+      const Timeout timeout = guest_.prepare();
+      if (guest_.is_outdated()) renew();
+      if (!std::exchange(waiting_, true)) wait();
+      if (alarm_.is_to_be_set(timeout)) set_timer(timeout);
+    }
+
+    void arm_later() noexcept {
+      try {
+        ::asio::post(descriptor_.get_executor(), [self = shared_from_this()] { self->arm(); });
+      } catch (const std::bad_alloc&) {
+        guest_.wake();  // the long way round
+      }
+    }
+
+    void renew() {
+      const detail::OwnedHandle old = guest_.renew();
+      descriptor_.release();
+      ++generation_;
+      waiting_ = false;
+      descriptor_.assign(guest_.handle());
+    }
+
+    void wait() {
+      descriptor_.async_wait(
+          ::asio::posix::stream_descriptor::wait_read,
+          [self = shared_from_this(), generation = generation_](const std::error_code& error) {
+            if (error == ::asio::error::operation_aborted || generation != self->generation_)
+              return;
+            self->waiting_ = false;
+            if (error) throw std::system_error{error, "pollux::embed::AsioSource"};
+            self->turn();
+          });
+    }
+
+    void set_timer(Timeout timeout) {
+      // Asio adds it to the clock, which has an end.
+      const std::chrono::nanoseconds longest = std::chrono::hours{24};
+      timer_.expires_after(std::min(timeout.duration(), longest));
+      timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
+        if (error) return;
+        self->alarm_.has_rung();
+        self->turn();
+      });
+    }
+
+    detail::Guest guest_;
+    detail::Alarm alarm_;
+    ::asio::posix::stream_descriptor descriptor_;  ///< the guest's handle, not owned
+    ::asio::steady_timer timer_;
+    std::uint64_t generation_ = 0;  ///< of the handle: an older one's wait may still complete
+    bool waiting_ = false;
+  };
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace pollux::embed

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The end of a child process.
+#pragma once
+
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include <pollux/signal.hpp>
+
+namespace pollux {
+
+/// What has become of a child: it exited, or a signal ended it, or nobody can tell (error()).
+class ChildExit {
+ public:
+  enum class How : std::uint8_t { exited, signaled, dumped_core };
+
+  /// `value` is the exit code or the signal.
+  ChildExit(int pid, How how, int value) noexcept : pid_{pid}, how_{how}, value_{value} {}
+  ChildExit(int pid, std::error_code error) noexcept : pid_{pid}, error_{error} {}
+
+  int pid() const noexcept { return pid_; }
+
+  /// It called exit(), or returned from main().
+  bool exited() const noexcept { return !error_ && how_ == How::exited; }
+  /// What it said then; 0 if it didn't exit.
+  int exit_code() const noexcept { return exited() ? value_ : 0; }
+
+  /// A signal ended it.
+  bool signaled() const noexcept { return !error_ && how_ != How::exited; }
+  /// Which; 0 if none did.
+  int term_signal() const noexcept { return signaled() ? value_ : 0; }
+  bool core_dumped() const noexcept { return !error_ && how_ == How::dumped_core; }
+
+  /// Why its status is not known: `no_child_process` if somebody else has waited for it, or the
+  /// process ignores SIGCHLD, so that the kernel keeps none.
+  std::error_code error() const noexcept { return error_; }
+
+ private:
+  int pid_;
+  How how_ = How::exited;
+  int value_ = 0;
+  std::error_code error_;
+};
+
+/// The watch of a child process, made by Reactor::on_child_exit(). Its handler runs in the loop's
+/// thread, once. The child has just been waited for then, by pollux: do not wait for it yourself.
+/// If the watch ends before, with the reactor or without it, the child, dead or alive, is left for
+/// you to wait for.
+///
+/// Linux tells of a child's end through a descriptor of the child (pidfd_open(2), since 5.3). Where
+/// there is none, or none can be had, pollux watches SIGCHLD as long as it has to, with what
+/// SignalWatch says about that, and looks after each of its own children: another's is never waited
+/// for.
+class ChildWatch : public detail::NoticeBase {
+ public:
+  ChildWatch() noexcept = default;
+
+ private:
+  friend class Reactor;
+  explicit ChildWatch(detail::NoticeBase&& base) noexcept : NoticeBase{std::move(base)} {}
+};
+
+}  // namespace pollux

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// What a reactor hears of that is no descriptor of its user's: signals and children.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <pollux/backend.hpp>
+#include <pollux/handler.hpp>
+#include <pollux/watch.hpp>
+
+#include "slot_table.hpp"
+
+namespace pollux::detail {
+
+/// One signal that is watched, or one child. `generation` and `next` as SlotTable wants them.
+struct Notice {
+  enum class Kind : std::uint8_t { silent, signal, child };
+
+  AnyHandler handler;
+  WatchBase watch;                  ///< of `handle`
+  NativeHandle handle = no_handle;  ///< a child's; without one, the signal of children is watched
+  int number = 0;                   ///< of the signal, or of the child
+  std::uint32_t generation = 0;
+  std::uint32_t next = no_slot;
+  Kind kind = Kind::silent;
+  bool due = false;  ///< the signal was raised; the child is to be looked at
+};
+
+class NoticeTable : public SlotTable<Notice> {
+ public:
+  /// Whether any is due.
+  bool any_due() const noexcept { return due_ != 0; }
+  void set_due(std::uint32_t index, bool due) noexcept {
+    if (std::exchange(slot(index).due, due) != due) due_ += due ? 1u : ~0u;
+  }
+
+  /// Forgets one that is silent. Its handler is destroyed last, when the slot is free already.
+  void release(std::uint32_t index) noexcept {
+    const AnyHandler handler = std::move(slot(index).handler);
+    SlotTable::release(index);
+  }
+
+ private:
+  std::uint32_t due_ = 0;
+};
+
+}  // namespace pollux::detail

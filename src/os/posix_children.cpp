@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Child processes as POSIX has them, and the descriptor that Linux has of one.
+#include "os/children.hpp"
+
+#include <cerrno>
+
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/os.hpp"
+
+namespace pollux::detail::os {
+
+static_assert(sizeof(pid_t) == sizeof(int));
+
+namespace {
+
+int look_by_pid(int pid, siginfo_t& info, int how) noexcept {
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | how);
+}
+
+int look_by_handle([[maybe_unused]] NativeHandle handle,
+                   [[maybe_unused]] siginfo_t& info) noexcept {
+#if defined(SYS_pidfd_open)
+  constexpr auto by_handle = static_cast<idtype_t>(3);  // P_PIDFD, which not every header has
+  return ::waitid(by_handle, static_cast<id_t>(handle), &info, WEXITED | WNOHANG);
+#else
+  errno = EINVAL;
+  return -1;
+#endif
+}
+
+ChildExit::How how(const siginfo_t& info) noexcept {
+  if (info.si_code == CLD_EXITED) return ChildExit::How::exited;
+  return info.si_code == CLD_DUMPED ? ChildExit::How::dumped_core : ChildExit::How::signaled;
+}
+
+}  // namespace
+
+std::error_code check_child(int pid, std::uint64_t& calls) noexcept {
+  if (pid <= 0) return error_code(ECHILD);
+  ++calls;
+  siginfo_t info{};
+  return look_by_pid(pid, info, WNOWAIT) == 0 ? std::error_code{} : error_code(errno);
+}
+
+NativeHandle open_child([[maybe_unused]] int pid, [[maybe_unused]] std::uint64_t& calls) noexcept {
+#if defined(SYS_pidfd_open)
+  ++calls;
+  return static_cast<NativeHandle>(::syscall(SYS_pidfd_open, pid, 0u));  // close-on-exec by itself
+#else
+  return no_handle;
+#endif
+}
+
+void close_child(NativeHandle handle, std::uint64_t& calls) noexcept {
+  ++calls;
+  ::close(handle);
+}
+
+std::optional<ChildExit> reap(int pid, NativeHandle handle, std::uint64_t& calls) noexcept {
+  siginfo_t info{};
+  ++calls;
+  int result = handle != no_handle ? look_by_handle(handle, info) : look_by_pid(pid, info, 0);
+  if (result != 0 && handle != no_handle && errno == EINVAL) {
+    // Linux 5.3 has the descriptor, and 5.4 the call that takes it.
+    ++calls;
+    result = look_by_pid(pid, info, 0);
+  }
+  if (result != 0) return ChildExit{pid, error_code(errno)};
+  if (info.si_pid == 0) return std::nullopt;
+  return ChildExit{pid, how(info), info.si_status};
+}
+
+}  // namespace pollux::detail::os

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Signals on their way to the loops of this process.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+
+#include <pollux/backend.hpp>
+
+namespace pollux::detail::os {
+
+/// No system has a signal beyond 127 (FreeBSD and Linux on MIPS come close).
+inline constexpr std::size_t signal_numbers = 128;
+using SignalSet = std::bitset<signal_numbers>;
+
+/// The one that is raised when a child ends.
+extern const int child_signal;
+
+/// Where signal handlers leave word for one reactor. There are as many as there have been reactors
+/// with signals at one time, and none is ever freed: a signal handler that runs in another thread
+/// may be looking at any of them.
+struct SignalTarget {
+  std::array<std::atomic<unsigned>, signal_numbers> watches{};  ///< the owner's, by signal
+  std::array<std::atomic<bool>, signal_numbers> raised{};
+  std::atomic<bool> any_raised{false};
+  std::atomic<bool> wakes{false};   ///< whether `backend` may be woken
+  std::atomic<unsigned> inside{0};  ///< signal handlers that are using `backend` just now
+  Backend* backend = nullptr;       ///< null: free to be taken by the next reactor
+  SignalTarget* next = nullptr;
+};
+
+/// What one reactor has to do with signals. Until it subscribes to one, nothing. Loop thread;
+/// `calls` is added the system calls that it takes.
+class SignalInbox {
+ public:
+  /// `backend` is woken; it must live until close().
+  explicit SignalInbox(Backend* backend) noexcept : backend_{backend} {}
+
+  /// Once more. From now on the signal wakes the backend and is in what take() returns.
+  /// `invalid_argument` for what is no signal, or none that can be watched.
+  std::error_code subscribe(int signo, std::uint64_t& calls) noexcept;
+  /// Once less; with the last in the process the signal is again what it was.
+  void unsubscribe(int signo, std::uint64_t& calls) noexcept;
+
+  /// Whether take() would return any: do not sleep.
+  bool any() const noexcept {
+    return target_ != nullptr && target_->any_raised.load(std::memory_order_relaxed);
+  }
+  /// What was raised since the last call.
+  SignalSet take() noexcept;
+
+  /// In the child of a fork, when the backend is its own again. What was raised before the fork was
+  /// the parent's.
+  void after_fork() noexcept;
+
+  /// Unsubscribes from everything, and comes back when no signal handler uses the backend any more.
+  void close(std::uint64_t& calls) noexcept;
+
+ private:
+  Backend* backend_;
+  SignalTarget* target_ = nullptr;
+};
+
+}  // namespace pollux::detail::os
