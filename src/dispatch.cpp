@@ -7,21 +7,6 @@
 
 namespace pollux::detail {
 
-/// While one handler runs: its slot may end, but lives until the handler has returned.
-class ReactorCore::Calling {
- public:
-  Calling(ReactorCore& core, std::uint32_t index) : core_{core} { core_.calling_ = index; }
-  Calling(const Calling&) = delete;
-  Calling& operator=(const Calling&) = delete;
-  ~Calling() {
-    const std::uint32_t index = std::exchange(core_.calling_, no_slot);
-    if (std::exchange(core_.calling_ended_, false)) core_.table_.release(index);
-  }
-
- private:
-  ReactorCore& core_;
-};
-
 bool ReactorCore::dispatch_one(Token token) {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return false;  // unwatched by a handler of this turn
@@ -149,7 +134,7 @@ void ReactorCore::call(std::uint32_t index, Slot& slot, const void* event) {
     note_change(index);
     cancel_look(index);
   }
-  const Calling calling{*this, index};
+  const WhileCalled called{table_, calling_, index};
   ++stats_.events;
   slot.handler.call(event);
 }

@@ -11,21 +11,6 @@
 
 namespace pollux::detail {
 
-/// While a notice's handler runs: the notice may end, but lives until the handler has returned.
-class ReactorCore::Telling {
- public:
-  Telling(ReactorCore& core, std::uint32_t index) : core_{core} { core_.telling_ = index; }
-  Telling(const Telling&) = delete;
-  Telling& operator=(const Telling&) = delete;
-  ~Telling() {
-    const std::uint32_t index = std::exchange(core_.telling_, no_slot);
-    if (std::exchange(core_.telling_ended_, false)) core_.notices_.release(index);
-  }
-
- private:
-  ReactorCore& core_;
-};
-
 NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) {
   error = refusal_to_register();
   if (error) return {};
@@ -110,10 +95,10 @@ void ReactorCore::silence(std::uint32_t index) noexcept {
 void ReactorCore::end_notice(Token token) noexcept {
   if (notices_.find(token) == nullptr) return;
   silence(token.slot);
-  if (telling_ == token.slot) {
+  if (telling_.index == token.slot) {
     // Its handler is running, and must live until it returns.
     notices_.disown(token.slot);
-    telling_ended_ = true;
+    telling_.ended = true;
   } else {
     notices_.release(token.slot);
   }
@@ -175,7 +160,7 @@ bool ReactorCore::tell_notice(std::uint32_t index) {
 }
 
 void ReactorCore::call_notice(std::uint32_t index, const void* argument) {
-  const Telling telling{*this, index};
+  const WhileCalled called{notices_, telling_, index};
   ++stats_.notices;
   notices_.slot(index).handler.call(argument);
 }

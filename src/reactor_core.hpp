@@ -96,9 +96,6 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
  private:
   class Running;
   class Dispatching;
-  class Calling;
-  class Firing;
-  class Telling;
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
@@ -182,12 +179,9 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::uint32_t batch_size_ = 0;
   bool woken_ = false;  ///< this turn's wait was woken
   bool running_ = false;
-  std::uint32_t telling_ = no_slot;  ///< the notice whose handler is running
-  bool telling_ended_ = false;       ///< and which ended meanwhile
-  std::uint32_t firing_ = no_slot;   ///< the timer whose handler is running
-  bool firing_ended_ = false;        ///< and which ended meanwhile
-  std::uint32_t calling_ = no_slot;  ///< the slot whose handler is running
-  bool calling_ended_ = false;       ///< and which ended meanwhile
+  CalledSlot telling_;  ///< the notice whose handler is running
+  CalledSlot firing_;   ///< the timer whose handler is running
+  CalledSlot calling_;  ///< the slot whose handler is running
 
   std::atomic<bool> stop_{false};
   std::atomic<bool> wake_{false};

@@ -142,11 +142,11 @@ void ReactorCore::unwatch(Token token) noexcept {
   if (slot == nullptr) return;
   take_from_kernel(token.slot);
   cancel_look(token.slot);
-  if (calling_ == token.slot) {
+  if (calling_.index == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
     table_.drop_handle(slot->handle, token.slot);
     table_.disown(token.slot);
-    calling_ended_ = true;
+    calling_.ended = true;
   } else {
     table_.release(token.slot);
   }

@@ -85,4 +85,30 @@ class SlotTable {
   std::uint32_t free_ = no_slot;
 };
 
+/// The slot whose handler is running, if any.
+struct CalledSlot {
+  std::uint32_t index = no_slot;
+  bool ended = false;  ///< it has ended meanwhile, and is to be released
+};
+
+/// While a slot's handler runs: the slot may end, but lives until the handler has returned.
+template <class Table>
+class WhileCalled {
+ public:
+  WhileCalled(Table& table, CalledSlot& called, std::uint32_t index)
+      : table_{table}, called_{called} {
+    called_.index = index;
+  }
+  WhileCalled(const WhileCalled&) = delete;
+  WhileCalled& operator=(const WhileCalled&) = delete;
+  ~WhileCalled() {
+    const CalledSlot called = std::exchange(called_, {});
+    if (called.ended) table_.release(called.index);
+  }
+
+ private:
+  Table& table_;
+  CalledSlot& called_;
+};
+
 }  // namespace pollux::detail

@@ -9,21 +9,6 @@
 
 namespace pollux::detail {
 
-/// While a timer's handler runs: the timer may end, but lives until the handler has returned.
-class ReactorCore::Firing {
- public:
-  Firing(ReactorCore& core, std::uint32_t index) : core_{core} { core_.firing_ = index; }
-  Firing(const Firing&) = delete;
-  Firing& operator=(const Firing&) = delete;
-  ~Firing() {
-    const std::uint32_t index = std::exchange(core_.firing_, no_slot);
-    if (std::exchange(core_.firing_ended_, false)) core_.timers_.release(index);
-  }
-
- private:
-  ReactorCore& core_;
-};
-
 Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
                              AnyHandler&& handler, std::error_code& error) {
   error.clear();
@@ -81,11 +66,11 @@ ReactorCore::time_point ReactorCore::timer_deadline(Token token) const noexcept 
 
 void ReactorCore::end_timer(Token token) noexcept {
   if (timers_.find(token) == nullptr) return;
-  if (firing_ == token.slot) {
+  if (firing_.index == token.slot) {
     // Its handler is running, and must live until it returns.
     timers_.disarm(token.slot);
     timers_.disown(token.slot);
-    firing_ended_ = true;
+    firing_.ended = true;
   } else {
     timers_.release(token.slot);
   }
@@ -101,7 +86,7 @@ std::size_t ReactorCore::fire_timers() {
       const auto missed = (now - timer.deadline) / timer.interval;
       timers_.arm(*index, later(timer.deadline + missed * timer.interval, timer.interval));
     }
-    const Firing firing{*this, *index};
+    const WhileCalled running{timers_, firing_, *index};
     ++called;
     ++stats_.timers;
     timer.handler.call(nullptr);

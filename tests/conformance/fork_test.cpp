@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Forks: the child has a reactor of its own after after_fork(), is told so before, and never
 // disturbs its parent. Each test really forks; what the child finds is its exit status.
-#include <functional>
+#include <memory>
 #include <string>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <pollux/error.hpp>
 
 #include "conformance/kit.hpp"
+#include "support/processes.hpp"
 
 namespace pollux::conformance {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Runs `child` in a child process, and waits for it: whether it said true.
-bool in_a_child(const std::function<bool()>& child) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    bool passed = false;
-    try {
-      passed = child();
-    } catch (...) {
-    }
-    ::_exit(passed ? 0 : 1);
-  }
-  int status = 0;
-  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 0;
-}
 
 class AForkedReactor : public OnEachBackend {
  protected:

@@ -91,7 +91,7 @@ TEST_P(AOneShotSocket, AskedAnewByItsOwnHandlerCostsTheKernelNothing) {
 
 POLLUX_ON_EACH_KIND(AOneShotSocket, sockets);
 
-class AReadinessWatch : public OnEachBackend {
+class AWatchThatIsNotLevelTriggered : public OnEachBackend {
  protected:
   Handler<Readiness> counting() {
     return [this](Readiness readiness) {
@@ -103,7 +103,7 @@ class AReadinessWatch : public OnEachBackend {
   std::size_t calls = 0;
 };
 
-TEST_P(AReadinessWatch, ThatIsOneShotIsToldOnce) {
+TEST_P(AWatchThatIsNotLevelTriggered, IsToldOnceIfItIsOneShot) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Watch watch = reactor().watch(pair.local.get(), readable_once, counting());
   write_bytes(pair.peer, "abc");
@@ -118,7 +118,7 @@ TEST_P(AReadinessWatch, ThatIsOneShotIsToldOnce) {
   EXPECT_EQ(reactor().run_once(), 1u);
 }
 
-TEST_P(AReadinessWatch, ThatIsOneShotMayEndItself) {
+TEST_P(AWatchThatIsNotLevelTriggered, MayEndItself) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Watch watch;
   watch = reactor().watch(pair.local.get(), readable_once, [&](Readiness) { watch.reset(); });
@@ -127,7 +127,7 @@ TEST_P(AReadinessWatch, ThatIsOneShotMayEndItself) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AReadinessWatch, WithEdgesIsToldOncePerChangeOrRefused) {
+TEST_P(AWatchThatIsNotLevelTriggered, IsToldOncePerChangeIfItHasEdgesOrRefused) {
   const Pair pair = make_pair(PairKind::unix_stream);
   std::error_code error;
   Watch watch =
@@ -153,7 +153,7 @@ TEST_P(AReadinessWatch, WithEdgesIsToldOncePerChangeOrRefused) {
   EXPECT_EQ(calls, 2u);
 }
 
-TEST_P(AReadinessWatch, WithEdgesLosesNoneWhenTheLoopIsStoppedBeforeIt) {
+TEST_P(AWatchThatIsNotLevelTriggered, LosesNoEdgeWhenTheLoopIsStoppedBeforeIt) {
   const Pair one = make_pair(PairKind::unix_stream);
   const Pair other = make_pair(PairKind::unix_stream);
   std::error_code error;
@@ -174,7 +174,7 @@ TEST_P(AReadinessWatch, WithEdgesLosesNoneWhenTheLoopIsStoppedBeforeIt) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AReadinessWatch, IsNotAskedForWhatMakesNoSense) {
+TEST_P(AWatchThatIsNotLevelTriggered, IsNotAskedForWhatMakesNoSense) {
   const Pair pair = make_pair(PairKind::unix_stream);
   std::error_code error;
   const Watch both =
@@ -190,7 +190,7 @@ TEST_P(AReadinessWatch, IsNotAskedForWhatMakesNoSense) {
   EXPECT_EQ(stream.interest(), Interest::readable);
 }
 
-POLLUX_ON_EACH_BACKEND(AReadinessWatch);
+POLLUX_ON_EACH_BACKEND(AWatchThatIsNotLevelTriggered);
 
 }  // namespace
 }  // namespace pollux::conformance
