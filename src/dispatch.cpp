@@ -37,7 +37,7 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
   bits &= slot.interest;
   if (bits == Interest::none) return false;
   const Readiness readiness{bits};
-  if (tracer_ != nullptr) tracer_->told(options_.clock(), slot.handle, readiness);
+  if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);
   call(index, slot, &readiness);
   return true;
 }
@@ -71,7 +71,7 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (verdict.events == Event::none) return false;
   slot.backoff = 0;
   const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
-  if (tracer_ != nullptr) tracer_->told(options_.clock(), slot.handle, event);
+  if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
   call(index, slot, &event);
   return true;
 }

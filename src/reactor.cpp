@@ -123,6 +123,7 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
   bool stale = false;
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent event = batch_[i];
+    if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
     Slot* slot = table_.find(event.token);
     // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
     // or for a slot outside the set, is a registration that could not be removed (its descriptor
@@ -132,7 +133,6 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
       ++stats_.stale_reports;
       continue;
     }
-    if (tracer_ != nullptr) tracer_->reported(options_.clock(), slot->handle, event.ready);
     if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
     slot->ready |= event.ready;
   }

@@ -85,6 +85,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     throw;
   }
   slot.handler = std::move(handler);
+  if (tracer_ != nullptr) tracer_->watched(options_.clock(), handle, token);
   return {shared_from_this(), token};
 }
 

@@ -75,7 +75,8 @@ class EpollBackend final : public Backend {
     }
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events_[static_cast<std::size_t>(i)];
-      const auto token = std::bit_cast<Token>(event.data.u64);
+      const std::uint64_t data = event.data.u64;  // a copy: the struct is packed
+      const auto token = std::bit_cast<Token>(data);
       if (token == wake_token) {
         result.woken = true;
       } else {

@@ -38,12 +38,14 @@ class Tracer {
 
   virtual ~Tracer() = default;
 
-  /// A wait has brought this, before anything is decided about it.
-  virtual void reported(time_point when, NativeHandle handle, RawReady ready) noexcept = 0;
+  /// From now on `token` stands for a watch of `handle`.
+  virtual void watched(time_point when, NativeHandle handle, Token token) noexcept = 0;
+  /// A wait has brought this, before anything is decided about it. The watch may have ended.
+  virtual void reported(time_point when, Token token, RawReady ready) noexcept = 0;
   /// A stream watch's handler is about to be told this.
-  virtual void told(time_point when, NativeHandle handle, const StreamEvent& event) noexcept = 0;
+  virtual void told(time_point when, Token token, const StreamEvent& event) noexcept = 0;
   /// A readiness watch's handler is about to be told this.
-  virtual void told(time_point when, NativeHandle handle, Readiness readiness) noexcept = 0;
+  virtual void told(time_point when, Token token, Readiness readiness) noexcept = 0;
 };
 
 }  // namespace pollux

@@ -35,13 +35,13 @@ void KitTest::SetUp() {
 }
 
 void KitTest::TearDown() {
-  traced_.reset();
+  reactor_.reset();
   EXPECT_EQ(open_descriptors(), descriptors_before_) << "descriptors were leaked, or closed";
 }
 
 testing::AssertionResult KitTest::sleeps(std::chrono::milliseconds duration) {
   settle(reactor());
-  const auto waits = waits_in(duration, traced());
+  const auto waits = waits_in(duration, reactor());
   // Looks are made after 1, 2, 4 … 64 ms: seven or eight, of a few waits each.
   const bool looks = !any(reactor().backend_reports(), RawReady::err);
   if (waits <= (looks ? 32u : 1u)) return testing::AssertionSuccess();

@@ -62,10 +62,9 @@ class KitTest : public testing::Test {
 
   virtual std::string_view backend() const = 0;
 
-  TracedReactor& traced() { return *traced_; }
-  Reactor& reactor() { return traced_->reactor; }
+  Reactor& reactor() { return *reactor_; }
   /// A fresh reactor with these options, instead of the one there was.
-  void use(const ReactorOptions& options) { traced_.emplace(backend(), options); }
+  void use(const ReactorOptions& options) { reactor_.emplace(make_contestant(backend()), options); }
 
   /// Nothing is left to do, and no handler is called: the backend is asked for exactly one wait,
   /// the one that runs into the deadline. (Where it cannot hear of a failure without being asked
@@ -76,7 +75,7 @@ class KitTest : public testing::Test {
 
  private:
   std::size_t descriptors_before_ = 0;
-  std::optional<TracedReactor> traced_;
+  std::optional<Reactor> reactor_;
 };
 
 class OnEachBackend : public KitTest, public testing::WithParamInterface<std::string_view> {

@@ -89,9 +89,9 @@ TEST_P(AnotherThread, MayWriteToWhatIsWatched) {
 
 TEST_P(AnotherThread, RunsALoopOfItsOwn) {
   const auto serve = [this] {
-    TracedReactor own{backend()};
+    Reactor own{make_contestant(backend())};
     Pair pair = make_pair(PairKind::tcp4);
-    Recorder local{own.reactor, pair.local, Interest::readable};
+    Recorder local{own, pair.local, Interest::readable};
     for (int i = 0; i < 20; ++i) {
       write_bytes(pair.peer, "abc");
       EXPECT_TRUE(hears(local, "readable"));

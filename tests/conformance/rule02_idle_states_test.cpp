@@ -228,7 +228,7 @@ class ALoopThatLooksForAFin : public OnEachKind {
     use({});
     Recorder local{reactor(), pair.local, Interest::peer_closed};
     settle(reactor());
-    EXPECT_LE(waits_in(100ms, traced()), 16u);
+    EXPECT_LE(waits_in(100ms, reactor()), 16u);
     EXPECT_TRUE(hears_nothing(local));
   }
 };

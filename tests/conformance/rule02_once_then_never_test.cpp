@@ -48,9 +48,9 @@ TEST_P(OnceThenNever, AfterHangupTheKernelReportsNothingMore) {
   pair.peer.close();
   if (is_tcp(kind())) shutdown_write(pair.local);
   EXPECT_TRUE(hears(local, "end_of_stream hangup"));
-  const auto reports = traced().log.reports.size();
+  const auto reports = reactor().stats().reports;
   EXPECT_TRUE(hears_nothing(local));
-  EXPECT_EQ(traced().log.reports.size(), reports);
+  EXPECT_EQ(reactor().stats().reports, reports);
 }
 
 TEST_P(OnceThenNever, AfterHangupAChangeOfInterestHasNoEffect) {

@@ -325,9 +325,9 @@ TEST_P(AReactor, OnNoBackendAtAllIsRefused) {
 
 TEST_P(AReactor, MadeAndDestroyedLeaksNoDescriptor) {
   for (int i = 0; i < 50; ++i) {
-    TracedReactor short_lived{backend()};
+    Reactor short_lived{make_contestant(backend())};
     Pair pair = make_pair(PairKind::tcp4);
-    Recorder local{short_lived.reactor, pair.local, Interest::readable};
+    Recorder local{short_lived, pair.local, Interest::readable};
     pair.peer.close();
     EXPECT_TRUE(hears(local, "end_of_stream"));
   }

@@ -108,7 +108,7 @@ TEST_P(ErrWithoutAnError, IsLookedAtNowAndThenAtMost) {
   Recorder local{reactor(), pair.local, Interest::readable};
   time_stamp_notice(pair);
   EXPECT_TRUE(hears_nothing(local));
-  EXPECT_LE(waits_in(100ms, traced()), 16u);
+  EXPECT_LE(waits_in(100ms, reactor()), 16u);
 }
 
 TEST_P(ErrWithoutAnError, DoesNotKeepBytesFromBeingTold) {

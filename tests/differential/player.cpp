@@ -107,14 +107,14 @@ class Player::Play {
     bool looked = false;
     for (int turns = 0; turns < most_turns; ++turns) {
       const std::size_t items = trace_.size();
-      const std::size_t reports = player_.log_.reports.size();
+      const std::uint64_t reports = player_.reactor_.stats().reports;
       const Event standing = turn();
       const bool quiet = trace_.size() == items && standing == before;
       before = standing;
       if (!quiet) continue;
       if (looked) {
         // Two turns alike. If nothing stands, nothing may have woken the loop either.
-        const bool idle = player_.log_.reports.size() == reports;
+        const bool idle = player_.reactor_.stats().reports == reports;
         if (standing == Event::none && !idle) continue;
         return close_settle(from, standing);
       }
@@ -216,12 +216,11 @@ class Player::Play {
 };
 
 Player::Player(std::unique_ptr<Backend> backend)
-    : reactor_{support::trace_backend(std::move(backend), log_), options()},
+    : reactor_{std::move(backend), options()},
       listener4_{support::make_listener(PairKind::tcp4)},
       listener6_{support::make_listener(PairKind::tcp6)} {}
 
 Trace Player::play(const History& history) {
-  log_.reports.clear();
   return Play{*this, history}.run();
 }
 

@@ -10,7 +10,6 @@
 #include "differential/model.hpp"
 #include "differential/trace.hpp"
 #include "support/pairs.hpp"
-#include "support/trace_backend.hpp"
 
 namespace pollux::differential {
 
@@ -27,7 +26,6 @@ class Player {
  private:
   class Play;
 
-  support::BackendLog log_;
   Reactor reactor_;
   support::Handle listener4_;
   support::Handle listener6_;

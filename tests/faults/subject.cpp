@@ -74,9 +74,9 @@ class Stage {
   }
   /// It ends: with nothing left to do the loop must not turn, whatever has failed before.
   void end() {
-    const std::uint64_t before = on_->log.waits;
+    const std::uint64_t before = on_->stats().waits;
     insist("run", [&] { reactor().run_for(2ms); });
-    say(on_->log.waits - before < 50 ? "    and rests" : "    and spins");
+    say(on_->stats().waits - before < 50 ? "    and rests" : "    and spins");
     on_.reset();
   }
 
@@ -103,7 +103,7 @@ class Stage {
     say("    " + (heard.empty() ? "nothing" : heard));
   }
 
-  Reactor& reactor() { return on_->reactor; }
+  Reactor& reactor() { return *on_; }
 
   void print() {
     outside([this] { std::fputs(told_.c_str(), stdout), std::fflush(stdout); });
@@ -113,7 +113,7 @@ class Stage {
   std::string_view backend_;
   std::string told_;
   Outside outside_;
-  std::optional<TracedReactor> on_;
+  std::optional<Reactor> on_;
 };
 
 /// A pair of which one side is watched.

@@ -56,7 +56,8 @@ std::string outcome(long result) {
 }
 
 Stage::Stage(const support::Contestant& contestant, PairKind kind)
-    : kind_{kind}, reactor_{support::trace_backend(contestant.make(), log_)} {
+    : kind_{kind}, reactor_{contestant.make()} {
+  reactor_.set_tracer(&log_);
   support::Pair pair = support::make_pair(kind);
   number_of_local_ = pair.local.get();
   handle(local) = std::move(pair.local);
@@ -68,7 +69,7 @@ void Stage::watch(Name name, Interest interest, bool reads) {
   part.reads = reads;
   part.watch = reactor_.watch_stream(handle(name).get(), interest,
                                      [this, &part](const StreamEvent& e) { hear(part, e); });
-  part.tokens.push_back(log_.last_added);
+  part.tokens.push_back(log_.last_watched);
 }
 
 void Stage::reuse_number() {

@@ -14,9 +14,22 @@
 
 #include "scenarios/script.hpp"
 #include "support/contestants.hpp"
-#include "support/trace_backend.hpp"
 
 namespace pollux::scenarios {
+
+/// What the backend has reported, by registration.
+class RawLog final : public Tracer {
+ public:
+  void watched(time_point, NativeHandle, Token token) noexcept override { last_watched = token; }
+  void reported(time_point, Token token, RawReady ready) noexcept override {
+    reports.push_back({token, ready});
+  }
+  void told(time_point, Token, const StreamEvent&) noexcept override {}
+  void told(time_point, Token, Readiness) noexcept override {}
+
+  Token last_watched;
+  std::vector<RawEvent> reports;
+};
 
 class Stage {
  public:
@@ -59,7 +72,7 @@ class Stage {
   PairKind kind_;
   std::map<std::string, support::Handle, std::less<>> handles_;
   NativeHandle number_of_local_;
-  support::BackendLog log_;
+  RawLog log_;
   Reactor reactor_;
   std::list<Part> parts_;
   bool news_ = false;  ///< this turn brought something that had not been seen or told before

@@ -38,9 +38,6 @@ std::string_view broken_by(const StreamEvent& event, Event seen, Interest intere
 
 }  // namespace
 
-TracedReactor::TracedReactor(std::string_view backend, const ReactorOptions& options)
-    : reactor{trace_backend(make_contestant(backend), log), options} {}
-
 bool run_until(Reactor& reactor, const std::function<bool()>& done) {
   const auto deadline = std::chrono::steady_clock::now() + 5s;
   while (!done()) {
@@ -55,10 +52,10 @@ void settle(Reactor& reactor) {
   for (int i = 0; i < 4; ++i) reactor.poll();
 }
 
-std::uint64_t waits_in(std::chrono::milliseconds duration, TracedReactor& traced) {
-  const std::uint64_t before = traced.log.waits;
-  traced.reactor.run_for(duration);
-  return traced.log.waits - before;
+std::uint64_t waits_in(std::chrono::milliseconds duration, Reactor& reactor) {
+  const std::uint64_t before = reactor.stats().waits;
+  reactor.run_for(duration);
+  return reactor.stats().waits - before;
 }
 
 std::string story(const std::vector<StreamEvent>& events, Event ignored) {

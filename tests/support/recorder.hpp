@@ -13,17 +13,8 @@
 #include <pollux/reactor.hpp>
 
 #include "support/pairs.hpp"
-#include "support/trace_backend.hpp"
 
 namespace pollux::support {
-
-/// A reactor on the contestant of that name, and a log of what that backend saw.
-struct TracedReactor {
-  explicit TracedReactor(std::string_view backend, const ReactorOptions& options = {});
-
-  BackendLog log;
-  Reactor reactor;
-};
 
 /// Runs turns until `done`, for at most five seconds; what `done` says then.
 bool run_until(Reactor& reactor, const std::function<bool()>& done);
@@ -33,7 +24,7 @@ void settle(Reactor& reactor);
 
 /// How many waits the backend is asked for while the loop runs for that long: one, which runs into
 /// the deadline, if there is nothing to do.
-std::uint64_t waits_in(std::chrono::milliseconds duration, TracedReactor& traced);
+std::uint64_t waits_in(std::chrono::milliseconds duration, Reactor& reactor);
 
 /// The names of the events in order, whether they came in one call of the handler or in several.
 /// What is told for as long as it is true, `readable` and `writable`, stands once between two of
