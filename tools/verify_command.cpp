@@ -154,9 +154,10 @@ void print(const Report& report, const Plan& plan) {
                      fmt::format("{:>14}", kind.divergent)),
                kind.unsteady);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
-  fmt::print("\n{} histories to depth {} (seed {}), on {}, against {}, in {:.1f} s:\n{}\n{}\n",
+  fmt::print("\n{} histories to depth {} (seed {}), on {} {}, in {:.1f} s:\n{}\n{}\n",
              report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),
-             witness_name(plan.against), std::chrono::duration<double>(report.took).count(),
+             plan.against ? "against " + plan.against->name : std::string{"and the model"},
+             std::chrono::duration<double>(report.took).count(),
              report.divergent() == 0
                  ? paint(Style::good, plan.against ? "all told alike"
                                                    : "all told alike, and as the contract has it")

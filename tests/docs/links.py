@@ -7,7 +7,8 @@ import sys
 
 broken = []
 for page in map(pathlib.Path, sys.argv[1:]):
-    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", prose):
         if not (page.parent / target).exists():
             broken.append(f"{page}: {target}")
 print("\n".join(broken) or "all links lead somewhere")
