@@ -43,6 +43,12 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
 }
 
 bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
+  if (is_plain_bytes(traits(slot), slot.interest, slot.state, ready)) {
+    slot.inbound = Inbound::unknown;
+    slot.backoff = 0;
+    tell(index, slot, StreamEvent{Event::readable});
+    return true;
+  }
   Findings found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
   const State before = slot.state;
@@ -70,10 +76,14 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (found.error != 0 && !failed) slot.pending_error = found.error;
   if (verdict.events == Event::none) return false;
   slot.backoff = 0;
-  const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
+  tell(index, slot,
+       StreamEvent{verdict.events, failed ? os::error_code(found.error) : std::error_code{}});
+  return true;
+}
+
+void ReactorCore::tell(std::uint32_t index, Slot& slot, const StreamEvent& event) {
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
   call(index, slot, &event);
-  return true;
 }
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns

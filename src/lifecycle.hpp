@@ -108,6 +108,15 @@ struct Verdict {
   State state;
 };
 
+/// The common case, decided without a closer look: bytes in the middle of a stream's life, nothing
+/// else asked for, nothing else reported. Lifecycle says the same, by the longer way.
+constexpr bool is_plain_bytes(const Traits& traits, Interest interest, const State& state,
+                              RawReady ready) {
+  return ready == RawReady::in && interest == Interest::readable && traits.knows_fin &&
+         (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader) &&
+         state == State{};
+}
+
 /// The decision for one turn. Every function below answers for one phase of the life.
 class Lifecycle {
  public:

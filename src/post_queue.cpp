@@ -24,11 +24,6 @@ std::error_code PostQueue::push(AnyHandler&& task) {
   return {};
 }
 
-bool PostQueue::about_to_sleep() noexcept {
-  asleep_.store(true, std::memory_order_seq_cst);
-  return taken_ == batch_.size() && !waiting_.load(std::memory_order_seq_cst);
-}
-
 void PostQueue::collect() {
   if (taken_ != batch_.size() || !waiting_.load(std::memory_order_relaxed)) return;
   batch_.clear();

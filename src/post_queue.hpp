@@ -26,7 +26,10 @@ class PostQueue {
   // All below: loop thread.
 
   /// From now on tasks wake the backend. False if one is waiting already: do not sleep.
-  bool about_to_sleep() noexcept;
+  bool about_to_sleep() noexcept {
+    asleep_.store(true, std::memory_order_seq_cst);
+    return taken_ == batch_.size() && !waiting_.load(std::memory_order_seq_cst);
+  }
   void awake() noexcept { asleep_.store(false, std::memory_order_relaxed); }
   bool empty() const noexcept {
     return taken_ == batch_.size() && !waiting_.load(std::memory_order_relaxed);

@@ -8,6 +8,8 @@
 
 #include <pollux/error.hpp>
 
+#include "os/os.hpp"
+
 namespace pollux::detail {
 
 /// While turns are run: a second run from inside a handler is refused, and a stop() is used up.
@@ -77,15 +79,15 @@ std::size_t ReactorCore::run(std::optional<time_point> deadline, bool once,
 
 std::size_t ReactorCore::turn(std::optional<time_point> deadline, std::error_code& error) {
   ++stats_.turns;
-  look_again_due();
-  apply_changes();
+  if (!lookout_.empty()) look_again_due();
+  if (!changed_.empty()) apply_changes();
   const bool may_sleep = posts_->about_to_sleep() && !notices_wait();
   fetch(may_sleep ? time_left(deadline) : Timeout::zero(), error);
   return dispatch();
 }
 
+/// `error` is set if there is one, and else left as it is.
 void ReactorCore::fetch(Timeout timeout, std::error_code& error) {
-  error.clear();
   if (batch_size_ != 0) return;  // fetched by check(), and not dispatched yet
   ++stats_.waits;
   const WaitResult result = backend_->wait(batch_, timeout);
@@ -93,8 +95,12 @@ void ReactorCore::fetch(Timeout timeout, std::error_code& error) {
   if (prepared_) reschedule();  // run*() from inside the other loop: it is not told of posts now
   woken_ = result.woken;
   stats_.reports += result.count;
-  error = result.error ? result.error : merge(result.count);
-  look_ahead();
+  if (result.error != 0) {
+    error = os::error_code(result.error);
+    return;
+  }
+  if (!merge(result.count)) error = rebuild();
+  if (batch_size_ > 1) look_ahead();
 }
 
 std::error_code ReactorCore::refusal_to_register() const noexcept {
@@ -119,8 +125,9 @@ Timeout ReactorCore::time_left(std::optional<time_point> deadline) noexcept {
   return Timeout{until - options_.clock()};
 }
 
-std::error_code ReactorCore::merge(std::uint32_t count) {
-  bool stale = false;
+/// False if something was reported that the kernel's set should have forgotten.
+bool ReactorCore::merge(std::uint32_t count) {
+  const std::uint64_t stale_before = stats_.stale_reports;
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent event = batch_[i];
     if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
@@ -129,23 +136,22 @@ std::error_code ReactorCore::merge(std::uint32_t count) {
     // or for a slot outside the set, is a registration that could not be removed (its descriptor
     // was closed first, and a duplicate keeps it alive).
     if (slot == nullptr || slot->installed == RawInterest::none) {
-      stale = true;
       ++stats_.stale_reports;
       continue;
     }
     if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
     slot->ready |= event.ready;
   }
-  return stale ? rebuild() : std::error_code{};
+  return stats_.stale_reports == stale_before;
 }
 
-/// Looks at all streams of the batch before the first handler runs, so that what a handler does to
-/// another watch's stream has the same effect whether the backend looks or is told by the kernel.
-/// Where a hang-up or error shows, the look takes the code out of the kernel, and is left to
-/// dispatch.
+/// Of several reports: looks at all streams before the first handler runs, so that what a handler
+/// does to another watch's stream has the same effect whether the backend looks or is told by the
+/// kernel. Where a hang-up or error shows, the look takes the code out of the kernel, and is left
+/// to dispatch.
 void ReactorCore::look_ahead() {
   const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
-  for (std::uint32_t i = 0; i < batch_size_ && batch_size_ > 1; ++i) {
+  for (std::uint32_t i = 0; i < batch_size_; ++i) {
     const std::uint32_t index = batch_[i].token.slot;
     Slot& slot = table_.slot(index);
     if (!slot.stream || !any(slot.ready, worth_a_look) ||

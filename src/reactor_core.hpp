@@ -136,7 +136,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
   bool forked() const noexcept { return fork_count_ != fork_count(); }
-  std::error_code merge(std::uint32_t count);
+  bool merge(std::uint32_t count);
   void look_ahead();
   std::size_t dispatch();
   std::size_t tell_batch();
@@ -146,6 +146,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   bool dispatch_one(Token token);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
+  void tell(std::uint32_t index, Slot& slot, const StreamEvent& event);
   bool decide(std::uint32_t index, Findings& found, Verdict& verdict);
   bool probe(std::uint32_t index, Probe wanted, Findings& found);
   void call(std::uint32_t index, Slot& slot, const void* event);

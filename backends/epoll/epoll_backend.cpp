@@ -30,7 +30,7 @@ std::uint32_t to_native(RawInterest interest) {
   return events;
 }
 
-RawReady to_raw(std::uint32_t events) {
+constexpr RawReady spell_out(std::uint32_t events) {
   RawReady ready = RawReady::none;
   if ((events & EPOLLIN) != 0) ready |= RawReady::in;
   if ((events & EPOLLOUT) != 0) ready |= RawReady::out;
@@ -38,6 +38,18 @@ RawReady to_raw(std::uint32_t events) {
   if ((events & EPOLLHUP) != 0) ready |= RawReady::hup;
   if ((events & EPOLLERR) != 0) ready |= RawReady::err;
   return ready;
+}
+
+/// By the five low bits, and RDHUP moved down beside them.
+constexpr std::array<RawReady, 64> spelt_out = [] {
+  static_assert((EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP) < 32 && EPOLLRDHUP == 32 << 8);
+  std::array<RawReady, 64> all{};
+  for (std::uint32_t i = 0; i < 64; ++i) all[i] = spell_out((i & 31) | (i & 32) << 8);
+  return all;
+}();
+
+RawReady to_raw(std::uint32_t events) {
+  return spelt_out[(events & 31) | (events >> 8 & 32)];
 }
 
 constexpr Token wake_token{0xFFFFFFFF, 0};
@@ -70,7 +82,7 @@ class EpollBackend final : public Backend {
     const int count = wait_native(room, timeout);
     WaitResult result;
     if (count < 0) {
-      if (errno != EINTR) result.error = last_error();
+      if (errno != EINTR) result.error = errno;
       return result;
     }
     for (int i = 0; i < count; ++i) {

@@ -70,7 +70,7 @@ class PollBackend final : public Backend {
     ++system_calls_;
     int left = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout);
     if (left < 0) {
-      if (errno != EINTR) result.error = {errno, std::system_category()};
+      if (errno != EINTR) result.error = errno;
       return result;
     }
     if (left > 0 && polled_[0].revents != 0) {

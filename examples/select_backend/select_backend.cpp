@@ -70,7 +70,7 @@ class SelectBackend final : public Backend {
       if (errno == EBADF) {
         forget_closed();
       } else if (errno != EINTR) {
-        result.error = {errno, std::system_category()};
+        result.error = errno;
       }
       return result;
     }

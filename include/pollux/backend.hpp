@@ -119,11 +119,11 @@ static_assert(Timeout{std::chrono::nanoseconds{1}}.poll_ms() == 1);
 static_assert(Timeout{std::chrono::hours{24 * 365}}.poll_ms() == INT_MAX);
 
 /// What a wait came back with: `count` reports at the front of the span, and whether wake() had
-/// been called. An error is the kernel's; nothing was reported then.
+/// been called. An error is the system's number (errno), 0 for none; nothing was reported then.
 struct WaitResult {
   std::uint32_t count = 0;
   bool woken = false;
-  std::error_code error;
+  int error = 0;
 };
 
 /// Six functions, and one that is optional. Registrations are level-triggered and persistent: a

@@ -191,7 +191,7 @@ TEST_P(AChild, WhoseWatchHasEndedIsLeftToItsOwner) {
   EXPECT_EQ(reactor().poll(), 0u);
   EXPECT_TRUE(child.is_there());
   {
-    Reactor gone{backend()};
+    Reactor gone{make_contestant(backend())};
     own = watch(gone, child);
   }
   EXPECT_TRUE(child.is_there());
@@ -359,7 +359,7 @@ TEST_P(AChild, ThatADebuggerHoldsTurnsNoLoopAndIsToldWhenItIsLetGo) {
 #endif
 
 TEST_P(AChild, WatchedByTwoReactorsIsToldToOneAndAnErrorToTheOther) {
-  Reactor other{backend()};
+  Reactor other{make_contestant(backend())};
   const ChildProcess child{7};
   const ChildWatch own = watch(child);
   const ChildWatch elsewhere = watch(other, child);
@@ -441,7 +441,7 @@ TEST_P(AChild, IsItsParentsAfterAForkToo) {
 }
 
 TEST_P(AChild, IsItsParentsAlsoIfAForkedReactorIsDestroyedUntold) {
-  auto forked = std::make_unique<Reactor>(backend());
+  auto forked = std::make_unique<Reactor>(make_contestant(backend()));
   const ChildProcess child{7};
   ChildWatch own = watch(*forked, child);
   EXPECT_TRUE(in_a_child([&] {

@@ -107,7 +107,7 @@ TEST_P(ASignal, IsToldOnceForAllThatCameSinceTheLastCall) {
 }
 
 TEST_P(ASignal, IsHeardByAllWhoWatchItAndByNobodyElse) {
-  Reactor other{backend()};
+  Reactor other{make_contestant(backend())};
   const SignalWatch one = watch(SIGUSR1, 'a');
   const SignalWatch two = watch(SIGUSR1, 'a');
   const SignalWatch elsewhere = watch(other, SIGUSR1, 'b');
@@ -320,7 +320,7 @@ TEST_P(ASignal, IsForWhoeverHadItBeforeWhenNobodyWatchesItAnyMore) {
     const SignalWatch own = watch(SIGUSR1, 'a');
     SignalWatch elsewhere;
     {
-      Reactor other{backend()};
+      Reactor other{make_contestant(backend())};
       elsewhere = watch(other, SIGUSR1, 'b');
       SignalWatch second = watch(SIGUSR1, 'c');
       second.reset();
@@ -366,7 +366,7 @@ TEST_P(ASignal, IsNoLongerHeardWhenTheReactorIsGone) {
   const Disposition native{SIGUSR1, SIG_IGN};
   SignalWatch own;
   {
-    Reactor gone{backend()};
+    Reactor gone{make_contestant(backend())};
     own = watch(gone, SIGUSR1, 'a');
     ::raise(SIGUSR1);
   }
@@ -420,7 +420,7 @@ TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
 }
 
 TEST_P(ASignal, LeavesAForkedReactorThatNobodyToldAlone) {
-  auto own = std::make_unique<Reactor>(backend());
+  auto own = std::make_unique<Reactor>(make_contestant(backend()));
   const Disposition native{SIGUSR1, &count_natively};
   native_calls = 0;
   SignalWatch forked = watch(*own, SIGUSR1, 'a');
@@ -461,7 +461,7 @@ TEST_P(ASignal, FindsLoopsInManyThreads) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < loops; ++i) {
     threads.emplace_back([&] {
-      Reactor own{backend()};
+      Reactor own{make_contestant(backend())};
       const SignalWatch stops = own.on_signal(SIGUSR1, [&](int) { own.stop(); });
       watching.count_down();
       EXPECT_EQ(own.run(), 1u);
@@ -476,25 +476,23 @@ TEST_P(ASignal, FindsLoopsInManyThreads) {
 
 TEST_P(ASignal, MayBeRaisedWhileReactorsComeAndGo) {
   const Disposition native{SIGUSR1, SIG_IGN};
-  std::atomic<bool> done{false};
   std::vector<std::jthread> raisers;
   for (int i = 0; i < 2; ++i) {
-    raisers.emplace_back([&] {
-      while (!done) {
+    raisers.emplace_back([](const std::stop_token& done) {
+      while (!done.stop_requested()) {
         ::raise(SIGUSR1);
         std::this_thread::yield();
       }
     });
   }
   for (int i = 0; i < 200; ++i) {
-    Reactor one{backend()};
+    Reactor one{make_contestant(backend())};
     const SignalWatch first = watch(one, SIGUSR1, 'a');
-    Reactor other{backend()};
+    Reactor other{make_contestant(backend())};
     SignalWatch second = watch(other, SIGUSR1, 'b');
     EXPECT_EQ(one.run_once(), 1u);
     if (i % 2 == 0) second.reset();
   }
-  done = true;
 }
 
 POLLUX_ON_EACH_BACKEND(ASignal);

@@ -2,6 +2,7 @@
 #include "support/fake_backend.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace pollux::support {
@@ -166,7 +167,7 @@ void FakeBackend::act_until(FakeClock::time_point now) {
 
 WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
   waits_.push_back(timeout);
-  if (const std::error_code error = failure_of(Operation::wait)) return {.error = error};
+  if (const std::error_code error = failure_of(Operation::wait)) return {.error = error.value()};
   const auto deadline =
       timeout.is_infinite() ? FakeClock::time_point::max() : FakeClock::now() + timeout.duration();
   while (true) {
@@ -178,8 +179,7 @@ WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
     const WaitResult result{collect(out), woken_.exchange(false), {}};
     if (result.count > 0 || result.woken || FakeClock::now() >= deadline) return result;
     const auto next = std::min(deadline, next_action());
-    if (next == FakeClock::time_point::max())
-      return {.error = std::make_error_code(std::errc::resource_deadlock_would_occur)};
+    if (next == FakeClock::time_point::max()) return {.error = EDEADLK};
     FakeClock::advance(next - FakeClock::now());
   }
 }

@@ -518,6 +518,19 @@ struct Unchanging {
   }
 };
 
+TEST(Lifecycle, SaysTheSameOfPlainBytesByTheShorterWay) {
+  std::uint64_t plain = 0;
+  for_each_question([&](const Question& q) {
+    if (!is_plain_bytes(q.traits, q.interest, q.state, q.found.ready)) return;
+    ++plain;
+    const Verdict verdict = Lifecycle{q.traits, q.interest, q.state, q.found}.step();
+    EXPECT_EQ(verdict.probe, Probe::none) << q;
+    EXPECT_EQ(verdict.events, Event::readable) << q;
+    EXPECT_EQ(verdict.state, q.state) << q;
+  });
+  EXPECT_EQ(plain, 8u);
+}
+
 TEST(Lifecycle, LetsTheLoopComeToRestWhereNothingHappensAnyMore) {
   std::uint64_t streams = 0;
   Complaints complaints;
