@@ -41,7 +41,7 @@ TEST_P(LookingInside, CountsTheChangesThatNeedNoCall) {
       reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
   const auto changes = reactor().stats().changes;
   for (int i = 0; i < 100; ++i) {
-    watch.set_interest(Interest::readable);
+    watch.set_interest(Interest::writable);
     watch.set_interest(Interest::none);
   }
   reactor().poll();
