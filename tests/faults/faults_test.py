@@ -99,8 +99,8 @@ def refused(undisturbed, backend):
             continue
         number += 1
         if backend not in ONLY_ADDITIONS or "EPOLL_CTL_ADD" in call:
-            for error in (errno.ENOMEM, errno.ENOSPC):
-                yield f"epoll_ctl:error={errno.errorcode[error]}:when={number}", error
+            error = (errno.ENOMEM, errno.ENOSPC)[number % 2]
+            yield f"epoll_ctl:error={errno.errorcode[error]}:when={number}", error
     for name in (*WAITS, "poll", "ppoll"):
         if undisturbed.count(name):
             for when in phases(name, undisturbed, 17):
@@ -112,8 +112,8 @@ def no_descriptors(undisturbed, _):
     for name in DESCRIPTORS:
         first = undisturbed.before[name] + 1
         for number in range(undisturbed.count(name)):
-            for error in (errno.EMFILE, errno.ENFILE):
-                yield f"{name}:error={errno.errorcode[error]}:when={first + number}", error
+            error = (errno.EMFILE, errno.ENFILE)[number % 2]
+            yield f"{name}:error={errno.errorcode[error]}:when={first + number}", error
 
 
 FAULTS = {test.__name__: test for test in (interrupted, refused, no_descriptors)}
