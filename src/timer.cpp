@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/timer.hpp>
 
-#include <utility>
-
 #include <pollux/error.hpp>
 
 #include "reactor_core.hpp"
@@ -20,23 +18,6 @@ void throwing(Restart restart) {
 }
 
 }  // namespace
-
-Timer::Timer(std::shared_ptr<detail::ReactorCore> core, Token token) noexcept
-    : core_{std::move(core)}, token_{token} {}
-Timer::Timer(Timer&& other) noexcept : core_{std::move(other.core_)}, token_{other.token_} {}
-
-Timer& Timer::operator=(Timer&& other) noexcept {
-  if (this != &other) {
-    reset();
-    core_ = std::move(other.core_);
-    token_ = other.token_;
-  }
-  return *this;
-}
-
-Timer::~Timer() {
-  reset();
-}
 
 void Timer::restart(std::error_code& error) noexcept {
   error = Errc::timer_closed;
@@ -69,12 +50,6 @@ bool Timer::armed() const noexcept {
 }
 Timer::time_point Timer::deadline() const noexcept {
   return core_ ? core_->timer_deadline(token_) : time_point::max();
-}
-
-void Timer::reset() noexcept {
-  // Emptied first: the handler that is destroyed with the timer may own this very object.
-  if (const std::shared_ptr<detail::ReactorCore> core = std::exchange(core_, nullptr))
-    core->end_timer(token_);
 }
 
 }  // namespace pollux

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/watch.hpp>
 
-#include <utility>
-
 #include <pollux/error.hpp>
 
 #include "reactor_core.hpp"
@@ -11,22 +9,15 @@ namespace pollux {
 
 namespace detail {
 
-WatchBase::WatchBase(std::shared_ptr<ReactorCore> core, Token token) noexcept
-    : core_{std::move(core)}, token_{token} {}
-WatchBase::WatchBase(WatchBase&& other) noexcept
-    : core_{std::move(other.core_)}, token_{other.token_} {}
-
-WatchBase& WatchBase::operator=(WatchBase&& other) noexcept {
-  if (this != &other) {
-    reset();
-    core_ = std::move(other.core_);
-    token_ = other.token_;
+void end_registration(Registered what, ReactorCore& core, Token token) noexcept {
+  switch (what) {
+    case Registered::watch:
+      return core.unwatch(token);
+    case Registered::timer:
+      return core.end_timer(token);
+    case Registered::notice:
+      return core.end_notice(token);
   }
-  return *this;
-}
-
-WatchBase::~WatchBase() {
-  reset();
 }
 
 void WatchBase::set_interest(Interest interest) {
@@ -45,12 +36,6 @@ void WatchBase::set_interest(Interest interest, std::error_code& error) noexcept
 
 Interest WatchBase::interest() const noexcept {
   return core_ ? core_->interest(token_) : Interest::none;
-}
-
-void WatchBase::reset() noexcept {
-  // Emptied first: the handler that is destroyed with the registration may own this very object.
-  if (const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr))
-    core->unwatch(token_);
 }
 
 }  // namespace detail

@@ -58,7 +58,7 @@ class ChildWatch : public detail::NoticeBase {
 
  private:
   friend class Reactor;
-  explicit ChildWatch(detail::NoticeBase&& base) noexcept : NoticeBase{std::move(base)} {}
+  explicit ChildWatch(detail::NoticeBase&& base) noexcept : Registration{std::move(base)} {}
 };
 
 }  // namespace pollux

@@ -2,40 +2,16 @@
 // One watch of one signal.
 #pragma once
 
-#include <memory>
 #include <utility>
 
-#include <pollux/backend.hpp>
+#include <pollux/registration.hpp>
 
 namespace pollux {
 
 namespace detail {
 
-class ReactorCore;
-
-/// What the watch of a signal and that of a child are: they end with the object. All members: loop
-/// thread, and harmless when the reactor is gone.
-class NoticeBase {
- public:
-  NoticeBase() noexcept = default;
-  NoticeBase(NoticeBase&& other) noexcept;
-  NoticeBase& operator=(NoticeBase&& other) noexcept;
-  ~NoticeBase();
-
-  /// Ends the watch: the handler is not called any more, not even inside this turn, and is
-  /// destroyed. May be called by the watch's own handler.
-  void reset() noexcept;
-
-  /// Whether this object holds a watch.
-  explicit operator bool() const noexcept { return core_ != nullptr; }
-
- private:
-  friend class ReactorCore;
-  NoticeBase(std::shared_ptr<ReactorCore> core, Token token) noexcept;
-
-  std::shared_ptr<ReactorCore> core_;
-  Token token_;
-};
+/// The watch of a signal or of a child.
+using NoticeBase = Registration<Registered::notice>;
 
 }  // namespace detail
 
@@ -56,7 +32,7 @@ class SignalWatch : public detail::NoticeBase {
 
  private:
   friend class Reactor;
-  explicit SignalWatch(detail::NoticeBase&& base) noexcept : NoticeBase{std::move(base)} {}
+  explicit SignalWatch(detail::NoticeBase&& base) noexcept : Registration{std::move(base)} {}
 };
 
 }  // namespace pollux

@@ -3,18 +3,11 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <system_error>
 
-#include <pollux/backend.hpp>
+#include <pollux/registration.hpp>
 
 namespace pollux {
-
-namespace detail {
-
-class ReactorCore;
-
-}  // namespace detail
 
 /// A timer, made by Reactor::after(), at() or every(). It ends with the object; one that is to live
 /// on must be kept. Its handler runs in the loop's thread, never early, at most once a turn; timers
@@ -27,14 +20,11 @@ class ReactorCore;
 /// milliseconds.
 ///
 /// All members: loop thread, and harmless when the reactor is gone.
-class Timer {
+class Timer : public detail::Registration<detail::Registered::timer> {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
   Timer() noexcept = default;
-  Timer(Timer&& other) noexcept;
-  Timer& operator=(Timer&& other) noexcept;
-  ~Timer();
 
   /// Arms it anew: for its interval from now (what after() or every() was given last), for `delay`
   /// from now, or for `deadline`; what is past is due at once, in the next turn. A repeating timer
@@ -55,17 +45,9 @@ class Timer {
   /// When; time_point::max() if it is not armed.
   time_point deadline() const noexcept;
 
-  /// Ends the timer: the handler is not called any more, and is destroyed.
-  void reset() noexcept;
-  /// Whether this object holds a timer, armed or not.
-  explicit operator bool() const noexcept { return core_ != nullptr; }
-
  private:
   friend class detail::ReactorCore;
-  Timer(std::shared_ptr<detail::ReactorCore> core, Token token) noexcept;
-
-  std::shared_ptr<detail::ReactorCore> core_;
-  Token token_;
+  using Registration::Registration;
 };
 
 }  // namespace pollux

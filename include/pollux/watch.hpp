@@ -2,26 +2,20 @@
 // One registration of one descriptor with one reactor.
 #pragma once
 
-#include <memory>
 #include <system_error>
+#include <utility>
 
-#include <pollux/backend.hpp>
 #include <pollux/events.hpp>
+#include <pollux/registration.hpp>
 
 namespace pollux {
 
 namespace detail {
 
-class ReactorCore;
-
-/// What both kinds of watch are: a registration that ends with the object. All members: loop
-/// thread.
-class WatchBase {
+/// What both kinds of watch are. All members: loop thread.
+class WatchBase : public Registration<Registered::watch> {
  public:
   WatchBase() noexcept = default;
-  WatchBase(WatchBase&& other) noexcept;
-  WatchBase& operator=(WatchBase&& other) noexcept;
-  ~WatchBase();
 
   /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost
   /// at most one system call; only a watch that is outside the kernel's set (a readiness watch
@@ -35,20 +29,9 @@ class WatchBase {
   /// What was asked for last; none for an empty watch.
   Interest interest() const noexcept;
 
-  /// Ends the registration: the handler is not called any more, not even inside this turn. The
-  /// descriptor stays open. May be called by the watch's own handler, and after the reactor is
-  /// gone.
-  void reset() noexcept;
-
-  /// Whether this object holds a registration: true from watch() to reset(), also after hangup.
-  explicit operator bool() const noexcept { return core_ != nullptr; }
-
- protected:
+ private:
   friend class ReactorCore;
-  WatchBase(std::shared_ptr<ReactorCore> core, Token token) noexcept;
-
-  std::shared_ptr<ReactorCore> core_;
-  Token token_;
+  using Registration::Registration;
 };
 
 }  // namespace detail
