@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One report: what it means (src/lifecycle.hpp decides), and whom it is told.
+// A report that is more than bytes in the middle of a stream: what it means (src/lifecycle.hpp
+// decides), and what is told.
 #include <utility>
 
 #include "os/os.hpp"
@@ -7,25 +8,46 @@
 
 namespace pollux::detail {
 
-bool ReactorCore::dispatch_one(Token token) {
-  Slot* slot = table_.find(token);
-  if (slot == nullptr) return false;  // unwatched by a handler of this turn
-  const RawReady ready = std::exchange(slot->ready, RawReady::none);
-  if (slot->closed) return false;
-  // Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
-  // given out again, it could go on being reported for ever. Once in 256 reports the backend is
-  // asked.
-  const bool edges = any(slot->interest, Interest::edge);  // asking would make a new one
-  if (!edges && ++slot->reports == 0 && is_gone(install(token.slot, slot->installed))) {
-    note_closed(token.slot);
+/// Of several reports: looks at all streams before the first handler runs, so that what a handler
+/// does to another watch's stream has the same effect whether the backend looks or is told by the
+/// kernel. Where a hang-up or error shows, the look takes the code out of the kernel, and is left
+/// to dispatch.
+void ReactorCore::look_ahead() {
+  const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
+  for (std::uint32_t i = 0; i < batch_size_; ++i) {
+    const std::uint32_t index = batch_[i].token.slot;
+    Slot& slot = table_.slot(index);
+    if (!slot.stream || !any(slot.ready, worth_a_look) ||
+        any(slot.ready, RawReady::hup | RawReady::err))
+      continue;
+    Findings found{.ready = slot.ready};
+    if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
+        probe(index, Probe::inbound, found)) {
+      slot.inbound = found.inbound;
+      if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
+    }
+  }
+}
+
+/// Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
+/// given out again, it could go on being reported for ever. Once in 256 reports the backend is
+/// asked.
+bool ReactorCore::is_gone_unheard(std::uint32_t index) {
+  const Slot& slot = table_.slot(index);
+  if (slot.closed || any(slot.interest, Interest::edge)) return false;  // asking made a new edge
+  if (!is_gone(install(index, slot.installed))) return false;
+  note_closed(index);
+  return true;
+}
+
+bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
+  if (slot.closed) return false;
+  if (slot.own) {
+    slot.handler.call(nullptr);
+    calm_ = false;
     return false;
   }
-  if (slot->own) {
-    slot->handler.call(nullptr);
-    return false;
-  }
-  return slot->stream ? tell_stream(token.slot, *slot, ready)
-                      : tell_readiness(token.slot, *slot, ready);
+  return slot.stream ? tell_stream(index, slot, ready) : tell_readiness(index, slot, ready);
 }
 
 bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
@@ -38,17 +60,11 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
   if (bits == Interest::none) return false;
   const Readiness readiness{bits};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);
-  call(index, slot, &readiness);
+  call_as_asked(index, slot, &readiness);
   return true;
 }
 
 bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
-  if (is_plain_bytes(traits(slot), slot.interest, slot.state, ready)) {
-    slot.inbound = Inbound::unknown;
-    slot.backoff = 0;
-    tell(index, slot, StreamEvent{Event::readable});
-    return true;
-  }
   Findings found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
   const State before = slot.state;
@@ -76,14 +92,10 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (found.error != 0 && !failed) slot.pending_error = found.error;
   if (verdict.events == Event::none) return false;
   slot.backoff = 0;
-  tell(index, slot,
-       StreamEvent{verdict.events, failed ? os::error_code(found.error) : std::error_code{}});
-  return true;
-}
-
-void ReactorCore::tell(std::uint32_t index, Slot& slot, const StreamEvent& event) {
+  const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
-  call(index, slot, &event);
+  call_as_asked(index, slot, &event);
+  return true;
 }
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns
@@ -136,7 +148,7 @@ bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   return true;
 }
 
-void ReactorCore::call(std::uint32_t index, Slot& slot, const void* event) {
+void ReactorCore::call_as_asked(std::uint32_t index, Slot& slot, const void* event) {
   if (any(slot.interest, Interest::one_shot)) {
     // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
     slot.interest = Interest::none;
@@ -144,9 +156,7 @@ void ReactorCore::call(std::uint32_t index, Slot& slot, const void* event) {
     note_change(index);
     cancel_look(index);
   }
-  const WhileCalled called{table_, calling_, index};
-  ++stats_.events;
-  slot.handler.call(event);
+  call(index, slot, event);
 }
 
 }  // namespace pollux::detail

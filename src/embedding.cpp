@@ -20,9 +20,9 @@ NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
 }
 
 std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
-  if (batch_size_ != 0 || !changed_.empty() || !posts_->empty() || notices_wait())
+  if (batch_size_ != 0 || !changed_.empty() || bell_.rung() != 0 || notices_wait())
     return std::chrono::nanoseconds{0};
-  const Timeout left = time_left(std::nullopt);
+  const Timeout left = until(next_due());
   if (left.is_infinite()) return std::nullopt;
   return left.duration();
 }
@@ -33,21 +33,10 @@ std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
   look_again_due();
   apply_changes();
   // A task that comes from here on makes the native handle readable; one that came before is seen.
-  static_cast<void>(posts_->about_to_sleep());
+  static_cast<void>(bell_.about_to_sleep());
   const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
   prepared_ = timeout ? later(options_.clock(), *timeout) : time_point::max();
   return timeout;
-}
-
-bool ReactorCore::check(std::error_code& error) {
-  error = refusal_to_run();
-  if (error) return false;
-  prepared_.reset();
-  ++stats_.turns;
-  apply_changes();
-  fetch(Timeout::zero(), error);
-  if (batch_size_ != 0 || !posts_->empty() || notices_wait() || error) return true;
-  return !timers_.empty() && timers_.next() <= options_.clock();
 }
 
 /// What prepare() has told the other loop holds no longer.

@@ -67,6 +67,10 @@ struct State {
   bool held : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
   Mute mute = Mute::none;
 
+  /// Nothing has been told that changes what can come.
+  constexpr bool is_fresh() const {
+    return !(ended | peer_closed_told | over | held) && mute == Mute::none;
+  }
   friend constexpr bool operator==(const State&, const State&) = default;
 };
 
@@ -108,13 +112,16 @@ struct Verdict {
   State state;
 };
 
-/// The common case, decided without a closer look: bytes in the middle of a stream's life, nothing
-/// else asked for, nothing else reported. Lifecycle says the same, by the longer way.
-constexpr bool is_plain_bytes(const Traits& traits, Interest interest, const State& state,
-                              RawReady ready) {
-  return ready == RawReady::in && interest == Interest::readable && traits.knows_fin &&
-         (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader) &&
-         state == State{};
+/// Whether a plain `in` can be told without a closer look, as long as is_plain_bytes() says so.
+constexpr bool shows_plain_bytes(const Traits& traits) {
+  return traits.knows_fin &&
+         (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader);
+}
+
+/// The common case, of a stream that shows it: bytes in the middle of its life, nothing else asked
+/// for, nothing else reported. Lifecycle says the same, by the longer way.
+constexpr bool is_plain_bytes(Interest interest, const State& state, RawReady ready) {
+  return ready == RawReady::in && interest == Interest::readable && state.is_fresh();
 }
 
 /// The decision for one turn. Every function below answers for one phase of the life.

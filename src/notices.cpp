@@ -7,6 +7,7 @@
 #include <pollux/error.hpp>
 
 #include "os/children.hpp"
+#include "os/os.hpp"
 #include "reactor_core.hpp"
 
 namespace pollux::detail {
@@ -58,12 +59,8 @@ bool ReactorCore::watch_child_handle(std::uint32_t index) {
   std::error_code error;
   child.watch =
       watch(child.handle, Interest::readable,
-            Handler<void>{[this, index] { notices_.set_due(index, true); }}, false, error);
-  if (error) {
-    silence(index);
-  } else {
-    table_.slot(child.watch.token_.slot).own = true;
-  }
+            Handler<void>{[this, index] { notices_.set_due(index, true); }}, Watched::own, error);
+  if (error) silence(index);
   return !error;
 }
 
@@ -73,6 +70,7 @@ std::error_code ReactorCore::watch_child_signal(std::uint32_t index) noexcept {
   if (error) return error;
   notices_.slot(index).kind = Notice::Kind::child;
   look_at_children_ = true;
+  calm_ = false;
   if (prepared_) reschedule();
   return {};
 }
@@ -88,7 +86,7 @@ void ReactorCore::silence(std::uint32_t index) noexcept {
     signals_.unsubscribe(os::child_signal, stats_.system_calls);
   } else {
     notice.watch.reset();
-    os::close_child(std::exchange(notice.handle, no_handle), stats_.system_calls);
+    os::close_handle(std::exchange(notice.handle, no_handle), stats_.system_calls);
   }
 }
 
@@ -114,7 +112,8 @@ void ReactorCore::leave_notices_to_parent() noexcept {
 }
 
 void ReactorCore::collect_notices() noexcept {
-  if (!signals_.any() && !look_at_children_) return;
+  if (!bell_.take(Doorbell::signal) && !look_at_children_) return;
+  calm_ = false;  // what is due now may have to wait for the next turn
   const os::SignalSet raised = signals_.take();
   const auto was_raised = [&raised](int signo) { return raised[static_cast<std::size_t>(signo)]; };
   const bool look = std::exchange(look_at_children_, false) || was_raised(os::child_signal);

@@ -14,28 +14,28 @@ namespace detail {
 
 std::error_code PostQueue::push(AnyHandler&& task) {
   const std::lock_guard lock{mutex_};
-  if (backend_ == nullptr) return Errc::reactor_closed;
+  if (bell_ == nullptr) return Errc::reactor_closed;
   posted_.push_back(std::move(task));
-  if (posted_.size() > 1) return {};
-  // Either this thread sees that the loop is about to sleep, or the loop sees that a task waits:
-  // the two stores and the two loads are in one order for both threads.
-  waiting_.store(true, std::memory_order_seq_cst);
-  if (asleep_.load(std::memory_order_seq_cst)) backend_->wake();
+  if (posted_.size() == 1) bell_->ring(Doorbell::post);
   return {};
 }
 
 void PostQueue::collect() {
-  if (taken_ != batch_.size() || !waiting_.load(std::memory_order_relaxed)) return;
+  if (taken_ != batch_.size()) return;
   batch_.clear();
   taken_ = 0;
   const std::lock_guard lock{mutex_};
   batch_.swap(posted_);
-  waiting_.store(false, std::memory_order_relaxed);
 }
 
 std::optional<AnyHandler> PostQueue::next() noexcept {
   if (taken_ == batch_.size()) return std::nullopt;
-  return std::move(batch_[taken_++]);
+  AnyHandler task = std::move(batch_[taken_++]);
+  if (taken_ == batch_.size()) {
+    const std::lock_guard lock{mutex_};
+    if (posted_.empty()) bell_->take(Doorbell::post);
+  }
+  return task;
 }
 
 void PostQueue::after_fork() noexcept {
@@ -47,7 +47,7 @@ void PostQueue::close() noexcept {
   std::vector<AnyHandler> waiting;
   std::vector<AnyHandler> taken;
   const std::lock_guard lock{mutex_};
-  backend_ = nullptr;
+  bell_ = nullptr;
   waiting.swap(posted_);
   taken.swap(batch_);
   taken_ = 0;

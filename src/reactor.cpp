@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch: watches,
-// signals and children, timers, what was posted.
+// signals and children, timers, what was posted. What an event passes through on its way is in this
+// file, so that the compiler sees all of it; what is seldom needed is elsewhere (dispatch.cpp,
+// registration.cpp).
 #include "reactor_core.hpp"
 
 #include <algorithm>
@@ -20,7 +22,7 @@ class ReactorCore::Running {
   Running& operator=(const Running&) = delete;
   ~Running() {
     core_.running_ = false;
-    core_.stop_.store(false, std::memory_order_relaxed);
+    core_.bell_.take(Doorbell::stop);
   }
 
  private:
@@ -60,47 +62,139 @@ class ReactorCore::Dispatching {
   std::uint32_t next_ = 0;
 };
 
-std::size_t ReactorCore::run(std::optional<time_point> deadline, bool once,
-                             std::error_code& error) {
-  error = refusal_to_run();
-  if (error) return 0;
+/// One report: what it means, and whom it is told. Whether a handler was called.
+inline bool ReactorCore::tell_one(Token token, Slot& slot, RawReady ready) {
+  if (++slot.reports == 0 && is_gone_unheard(token.slot)) return false;
+  if (slot.plain && is_plain_bytes(slot.interest, slot.state, ready) && tracer_ == nullptr) {
+    slot.backoff = 0;
+    call(token.slot, slot, &plain_bytes_);
+    return true;
+  }
+  return tell(token.slot, slot, ready);
+}
 
-  const Running running{*this};
+std::size_t ReactorCore::tell_batch() {
   std::size_t called = 0;
-  while (!stopped()) {
-    called += turn(deadline, error);
-    if (error) break;
-    const bool awoken = woken_ && wake_.exchange(false, std::memory_order_relaxed);
-    if (once && (awoken || called > 0)) break;
-    if (deadline && (*deadline == time_point::min() || options_.clock() >= *deadline)) break;
+  Dispatching batch{*this};
+  while (!batch.done()) {
+    const Token token = batch.next();
+    Slot* const slot = table_.find(token);
+    if (slot == nullptr) continue;  // unwatched by a handler of this turn
+    if (tell_one(token, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    if (stopped()) break;
   }
   return called;
 }
 
-std::size_t ReactorCore::turn(std::optional<time_point> deadline, std::error_code& error) {
-  ++stats_.turns;
-  if (!lookout_.empty()) look_again_due();
-  if (!changed_.empty()) apply_changes();
-  const bool may_sleep = posts_->about_to_sleep() && !notices_wait();
-  fetch(may_sleep ? time_left(deadline) : Timeout::zero(), error);
+/// Makes a batch of what was reported, one report a slot. False if something was that the kernel's
+/// set should have forgotten.
+bool ReactorCore::merge(std::uint32_t count) {
+  bool all_known = true;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const RawEvent event = batch_[i];
+    if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
+    Slot* const slot = table_.find(event.token);
+    // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
+    // or for a slot outside the set, is a registration that could not be removed (its descriptor
+    // was closed first, and a duplicate keeps it alive).
+    if (slot == nullptr || slot->installed == RawInterest::none) {
+      ++stats_.stale_reports;
+      all_known = false;
+      continue;
+    }
+    if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
+    slot->ready |= event.ready;
+  }
+  return all_known;
+}
+
+/// Has the backend wait. How much was reported; `error` is set if there is one, and else left as it
+/// is.
+inline std::uint32_t ReactorCore::wait(Timeout timeout, std::error_code& error) {
+  ++stats_.waits;
+  const WaitResult result = backend_->wait({batch_.get(), batch_room_}, timeout);
+  bell_.awake();
+  if (result.error != 0) error = os::error_code(result.error);
+  stats_.reports += result.count;
+  return result.count;
+}
+
+void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
+  if (!merge(count)) error = rebuild();
+  if (batch_size_ > 1) look_ahead();
+}
+
+/// Calls the handlers. What was posted or raised by now is for this turn, what is by one of them
+/// for the next.
+std::size_t ReactorCore::dispatch() {
+  woken_ = bell_.take(Doorbell::wake);
+  const bool posts = bell_.rung_for(Doorbell::post);
+  if (posts) posts_->collect();
+  if (bell_.rung_for(Doorbell::signal) || look_at_children_) collect_notices();
+  std::size_t called = tell_batch();
+  if (notices_.any_due() && !stopped()) called += tell_notices();
+  if (timers_need_clock() && !stopped()) called += fire_timers();
+  if (posts && !stopped()) called += run_posted();
+  return called;
+}
+
+/// Does what is to be done before a wait. Whether the turn will be a calm one.
+bool ReactorCore::settle() {
+  look_again_due();
+  apply_changes();
+  // A loop that mostly sleeps until the next timer lets the wait end; one that is kept busy has the
+  // kernel ring, once for many turns.
+  if (interrupted_) set_alarm();
+  calm_ = batch_size_ == 0 && lookout_.empty() && !timers_need_clock() && !notices_wait() &&
+          tracer_ == nullptr;
+  return calm_;
+}
+
+std::size_t ReactorCore::busy_turn(time_point deadline, std::error_code& error) {
+  if (batch_size_ == 0) {  // else fetched by check(), and not dispatched yet
+    const bool may_sleep = bell_.about_to_sleep() && !notices_wait();
+    const time_point due = timers_need_clock() ? next_due() : lookout_.next();
+    const Timeout timeout = may_sleep ? until(std::min(deadline, due)) : Timeout::zero();
+    const std::uint32_t count = wait(timeout, error);
+    interrupted_ = count != 0;
+    prepare_batch(count, error);
+  }
   return dispatch();
 }
 
-/// `error` is set if there is one, and else left as it is.
-void ReactorCore::fetch(Timeout timeout, std::error_code& error) {
-  if (batch_size_ != 0) return;  // fetched by check(), and not dispatched yet
-  ++stats_.waits;
-  const WaitResult result = backend_->wait(batch_, timeout);
-  posts_->awake();
-  if (prepared_) reschedule();  // run*() from inside the other loop: it is not told of posts now
-  woken_ = result.woken;
-  stats_.reports += result.count;
-  if (result.error != 0) {
-    error = os::error_code(result.error);
-    return;
+inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error) {
+  ++stats_.turns;
+  if (!calm_ && !settle()) return busy_turn(deadline, error);
+  const Timeout timeout = bell_.about_to_sleep() ? until(deadline) : Timeout::zero();
+  const std::uint32_t count = wait(timeout, error);
+  if (count == 1 && bell_.rung() == 0) {
+    // The common case: nothing to merge the report with, and nobody to look at ahead of it.
+    const RawEvent& event = batch_[0];
+    Slot* const slot = table_.find(event.token);
+    if (slot != nullptr && slot->installed != RawInterest::none)
+      return tell_one(event.token, *slot, event.ready) ? 1 : dispatch();
   }
-  if (!merge(result.count)) error = rebuild();
-  if (batch_size_ > 1) look_ahead();
+  prepare_batch(count, error);
+  return dispatch();
+}
+
+std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return 0;
+  if (prepared_) reschedule();  // from inside the other loop: it is not told of posts meanwhile
+
+  const Running running{*this};
+  const bool for_ever = !once && deadline == time_point::max();
+  std::size_t called = 0;
+  while (!stopped()) {
+    called += turn(deadline, error);
+    if (error) break;
+    if (for_ever && bell_.rung() == 0) continue;
+    const bool awoken = std::exchange(woken_, false);
+    if (once && (awoken || called > 0)) break;
+    if (deadline != time_point::max() && until(deadline).is_zero()) break;
+  }
+  return called;
 }
 
 std::error_code ReactorCore::refusal_to_register() const noexcept {
@@ -114,80 +208,8 @@ std::error_code ReactorCore::refusal_to_run() const noexcept {
   return refusal_to_register();
 }
 
-/// Until the deadline, the next timer or the next look, whichever is first. The clock is read only
-/// where one of them is.
-Timeout ReactorCore::time_left(std::optional<time_point> deadline) noexcept {
-  time_point until = deadline.value_or(time_point::max());
-  if (!lookout_.empty()) until = std::min(until, lookout_.next());
-  if (!timers_.empty()) until = std::min(until, timers_.next());
-  if (until == time_point::max()) return Timeout::infinite();
-  if (until == time_point::min()) return Timeout::zero();
-  return Timeout{until - options_.clock()};
-}
-
-/// False if something was reported that the kernel's set should have forgotten.
-bool ReactorCore::merge(std::uint32_t count) {
-  const std::uint64_t stale_before = stats_.stale_reports;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const RawEvent event = batch_[i];
-    if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
-    Slot* slot = table_.find(event.token);
-    // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
-    // or for a slot outside the set, is a registration that could not be removed (its descriptor
-    // was closed first, and a duplicate keeps it alive).
-    if (slot == nullptr || slot->installed == RawInterest::none) {
-      ++stats_.stale_reports;
-      continue;
-    }
-    if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
-    slot->ready |= event.ready;
-  }
-  return stats_.stale_reports == stale_before;
-}
-
-/// Of several reports: looks at all streams before the first handler runs, so that what a handler
-/// does to another watch's stream has the same effect whether the backend looks or is told by the
-/// kernel. Where a hang-up or error shows, the look takes the code out of the kernel, and is left
-/// to dispatch.
-void ReactorCore::look_ahead() {
-  const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
-  for (std::uint32_t i = 0; i < batch_size_; ++i) {
-    const std::uint32_t index = batch_[i].token.slot;
-    Slot& slot = table_.slot(index);
-    if (!slot.stream || !any(slot.ready, worth_a_look) ||
-        any(slot.ready, RawReady::hup | RawReady::err))
-      continue;
-    Findings found{.ready = slot.ready};
-    if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
-        probe(index, Probe::inbound, found)) {
-      slot.inbound = found.inbound;
-      if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
-    }
-  }
-}
-
-std::size_t ReactorCore::dispatch() {
-  collect_notices();
-  std::size_t called = tell_batch();
-  if (notices_.any_due() && !stopped()) called += tell_notices();
-  if (!timers_.empty() && !stopped()) called += fire_timers();
-  if (!posts_->empty() && !stopped()) called += run_posted();
-  return called;
-}
-
-std::size_t ReactorCore::tell_batch() {
-  std::size_t called = 0;
-  Dispatching batch{*this};
-  while (!batch.done()) {
-    if (dispatch_one(batch.next())) ++called;
-    if (stopped()) break;
-  }
-  return called;
-}
-
 std::size_t ReactorCore::run_posted() {
   std::size_t called = 0;
-  posts_->collect();
   while (std::optional<AnyHandler> task = posts_->next()) {
     ++called;
     ++stats_.posts;
@@ -197,26 +219,29 @@ std::size_t ReactorCore::run_posted() {
   return called;
 }
 
+bool ReactorCore::check(std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return false;
+  prepared_.reset();
+  ++stats_.turns;
+  apply_changes();
+  if (batch_size_ == 0) prepare_batch(wait(Timeout::zero(), error), error);
+  calm_ = false;
+  if (batch_size_ != 0 || bell_.rung() != 0 || notices_wait() || error) return true;
+  return !timers_.empty() && timers_.next() <= options_.clock();
+}
+
 std::size_t ReactorCore::dispatch_checked(std::error_code& error) {
   error = refusal_to_run();
   if (error) return 0;
   prepared_.reset();
+  alarm_at_ = time_point::max();  // the other loop goes by the clock
   const Running running{*this};
   return dispatch();
 }
 
 ReactorCore::time_point ReactorCore::from_now(std::chrono::nanoseconds duration) const noexcept {
   return later(options_.clock(), duration);
-}
-
-void ReactorCore::stop() noexcept {
-  stop_.store(true, std::memory_order_relaxed);
-  if (backend_) backend_->wake();
-}
-
-void ReactorCore::wake() noexcept {
-  wake_.store(true, std::memory_order_relaxed);
-  if (backend_) backend_->wake();
 }
 
 }  // namespace pollux::detail

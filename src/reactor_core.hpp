@@ -2,7 +2,7 @@
 // What Reactor and the watches share: registrations (registration.cpp) and the turn (reactor.cpp).
 #pragma once
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -12,6 +12,8 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/reactor.hpp>
 
+#include "doorbell.hpp"
+#include "lookout.hpp"
 #include "notice_table.hpp"
 #include "os/signals.hpp"
 #include "post_queue.hpp"
@@ -25,6 +27,9 @@ inline bool is_gone(const std::error_code& error) {
   return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
 }
 
+/// What a descriptor is watched as. `own`: by the core, whose handler only takes note.
+enum class Watched : std::uint8_t { readiness, stream, own };
+
 class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -32,7 +37,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options);
 
   // Registrations. A token that names nothing (any more) is answered with Errc::watch_closed.
-  WatchBase watch(NativeHandle handle, Interest interest, AnyHandler&& handler, bool stream,
+  WatchBase watch(NativeHandle handle, Interest interest, AnyHandler&& handler, Watched as,
                   std::error_code& error);
   void set_interest(Token token, Interest interest, std::error_code& error) noexcept;
   Interest interest(Token token) noexcept;
@@ -63,16 +68,16 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void close() noexcept;
 
   // Turns.
-  /// Runs turns until stop(), until `deadline` (none: for ever), or, with `once`, until a handler
-  /// has been called or wake() was.
-  std::size_t run(std::optional<time_point> deadline, bool once, std::error_code& error);
+  /// Runs turns until stop(), until `deadline` (time_point::max(): for ever; min(): one turn), or,
+  /// with `once`, until a handler has been called or wake() was.
+  std::size_t run(time_point deadline, bool once, std::error_code& error);
   /// What is beyond the clock's end is at its end.
   static time_point later(time_point time, std::chrono::nanoseconds by) noexcept {
     return by < time_point::max() - time ? time + by : time_point::max();
   }
   time_point from_now(std::chrono::nanoseconds duration) const noexcept;
-  void stop() noexcept;
-  void wake() noexcept;
+  void stop() noexcept { bell_.ring(Doorbell::stop); }
+  void wake() noexcept { bell_.ring(Doorbell::wake); }
 
   // A turn in pieces, for other loops (embedding.cpp).
   NativeHandle native_handle(std::error_code& error) const noexcept;
@@ -89,7 +94,10 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
     if (backend_) stats.system_calls += backend_->system_calls();
     return stats;
   }
-  void set_tracer(Tracer* tracer) noexcept { tracer_ = tracer; }
+  void set_tracer(Tracer* tracer) noexcept {
+    tracer_ = tracer;
+    calm_ = false;
+  }
 
   const Backend* backend() const noexcept { return backend_.get(); }
 
@@ -109,10 +117,25 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void apply_changes();
   void apply_change(std::uint32_t index);
   void look_later(std::uint32_t index);
-  void cancel_look(std::uint32_t index) noexcept;
+  void cancel_look(std::uint32_t index) noexcept {
+    if (!lookout_.empty()) lookout_.remove(index);
+  }
   void look_again_due();
   std::error_code rebuild();
   std::error_code reinstall_all();
+
+  // timers.cpp
+  void timer_armed(time_point deadline) noexcept {
+    calm_ = false;
+    if (prepared_ && deadline < *prepared_) reschedule();
+  }
+
+  // alarm.cpp
+  void set_alarm() noexcept;
+  bool make_alarm() noexcept;
+  void drop_alarm() noexcept;
+  /// Whether the clock has to be looked at: nobody will ring when the next timer is due.
+  bool timers_need_clock() noexcept { return !timers_.empty() && timers_.next() < alarm_at_; }
 
   // notices.cpp: what is heard of without a descriptor of the user's.
   bool is_child_watched(int pid) const noexcept;
@@ -120,18 +143,28 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code watch_child_signal(std::uint32_t index) noexcept;
   void silence(std::uint32_t index) noexcept;
   void leave_notices_to_parent() noexcept;
-  bool notices_wait() const noexcept {
-    return signals_.any() || notices_.any_due() || look_at_children_;
-  }
+  bool notices_wait() const noexcept { return notices_.any_due() || look_at_children_; }
   void collect_notices() noexcept;
   std::size_t tell_notices();
   bool tell_notice(std::uint32_t index);
   void call_notice(std::uint32_t index, const void* argument);
 
   // reactor.cpp: one turn.
-  std::size_t turn(std::optional<time_point> deadline, std::error_code& error);
-  Timeout time_left(std::optional<time_point> deadline) noexcept;
-  void fetch(Timeout timeout, std::error_code& error);
+  std::size_t turn(time_point deadline, std::error_code& error);
+  std::size_t busy_turn(time_point deadline, std::error_code& error);
+  bool settle();
+  /// The next timer or the next look, whichever is first; time_point::max() without any.
+  time_point next_due() noexcept {
+    return timers_.empty() ? lookout_.next() : std::min(lookout_.next(), timers_.next());
+  }
+  /// The clock is read only where it has to be.
+  Timeout until(time_point time) const noexcept {
+    if (time == time_point::max()) return Timeout::infinite();
+    if (time == time_point::min()) return Timeout::zero();
+    return Timeout{time - options_.clock()};
+  }
+  std::uint32_t wait(Timeout timeout, std::error_code& error);
+  void prepare_batch(std::uint32_t count, std::error_code& error);
   std::error_code refusal_to_register() const noexcept;
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
@@ -142,14 +175,22 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::size_t tell_batch();
   std::size_t fire_timers();
   std::size_t run_posted();
-  bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
-  bool dispatch_one(Token token);
+  bool stopped() const noexcept { return bell_.rung_for(Doorbell::stop); }
+  bool tell_one(Token token, Slot& slot, RawReady ready);
+  void call(std::uint32_t index, Slot& slot, const void* event) {
+    const WhileCalled called{table_, calling_, index};
+    ++stats_.events;
+    slot.handler.call(event);
+  }
+
+  // dispatch.cpp: reports that take a closer look.
+  bool is_gone_unheard(std::uint32_t index);
+  bool tell(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  void tell(std::uint32_t index, Slot& slot, const StreamEvent& event);
   bool decide(std::uint32_t index, Findings& found, Verdict& verdict);
   bool probe(std::uint32_t index, Probe wanted, Findings& found);
-  void call(std::uint32_t index, Slot& slot, const void* event);
+  void call_as_asked(std::uint32_t index, Slot& slot, const void* event);
 
   std::unique_ptr<Backend> backend_;
   ReactorOptions options_;
@@ -162,30 +203,39 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
   Lookout lookout_;                     ///< slots to look at again, later
 
+  Doorbell bell_;
   NoticeTable notices_;
   os::SignalInbox signals_;
   bool look_at_children_ = false;  ///< at those without a handle, although nothing was raised
 
   TimerQueue timers_;
+  NativeHandle alarm_ = no_handle;
+  WatchBase alarm_watch_;
+  time_point alarm_at_ = time_point::max();  ///< when it rings; max(): it will not
+  bool alarm_tried_ = false;
+  bool interrupted_ = false;          ///< the last wait with an end brought something before
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
 
   Stats stats_;
   Tracer* tracer_ = nullptr;
+  /// What is told most often, made once: an error code takes a call to its category.
+  const StreamEvent plain_bytes_{Event::readable};
   unsigned fork_count_ = fork_count();
 
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since
 
-  std::vector<RawEvent> batch_;  ///< this turn's reports, one a slot after merge()
+  std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a slot after merge()
+  std::uint32_t batch_room_ = 0;
   std::uint32_t batch_size_ = 0;
-  bool woken_ = false;  ///< this turn's wait was woken
+  /// Nothing but the bell and the kernel can give this turn anything to do; settle() has seen to
+  /// it, and whatever gives a turn something to do unsettles it.
+  bool calm_ = false;
+  bool woken_ = false;  ///< by wake(), before this turn's handlers were called
   bool running_ = false;
   CalledSlot telling_;  ///< the notice whose handler is running
   CalledSlot firing_;   ///< the timer whose handler is running
   CalledSlot calling_;  ///< the slot whose handler is running
-
-  std::atomic<bool> stop_{false};
-  std::atomic<bool> wake_{false};
 };
 
 }  // namespace pollux::detail

@@ -52,11 +52,13 @@ Reactor::~Reactor() {
 
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
                      std::error_code& error) {
-  return Watch{core_->watch(handle, interest, std::move(handler), false, error)};
+  return Watch{
+      core_->watch(handle, interest, std::move(handler), detail::Watched::readiness, error)};
 }
 StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler, std::error_code& error) {
-  return StreamWatch{core_->watch(handle, interest, std::move(handler), true, error)};
+  return StreamWatch{
+      core_->watch(handle, interest, std::move(handler), detail::Watched::stream, error)};
 }
 
 Timer Reactor::after(std::chrono::nanoseconds delay, Handler<void> handler,
@@ -113,8 +115,7 @@ void Reactor::post(Handler<void> task, std::error_code& error) {
 namespace {
 
 /// poll() and a timeout of nothing: one turn that does not wait, and reads no clock.
-std::optional<ReactorCore::time_point> deadline(const ReactorCore& core,
-                                                std::chrono::nanoseconds timeout) {
+ReactorCore::time_point deadline(const ReactorCore& core, std::chrono::nanoseconds timeout) {
   return timeout <= std::chrono::nanoseconds::zero() ? ReactorCore::time_point::min()
                                                      : core.from_now(timeout);
 }
@@ -122,10 +123,10 @@ std::optional<ReactorCore::time_point> deadline(const ReactorCore& core,
 }  // namespace
 
 std::size_t Reactor::run(std::error_code& error) {
-  return core_->run(std::nullopt, false, error);
+  return core_->run(ReactorCore::time_point::max(), false, error);
 }
 std::size_t Reactor::run_once(std::error_code& error) {
-  return core_->run(std::nullopt, true, error);
+  return core_->run(ReactorCore::time_point::max(), true, error);
 }
 std::size_t Reactor::run_once(std::chrono::nanoseconds timeout, std::error_code& error) {
   return core_->run(deadline(*core_, timeout), true, error);

@@ -15,14 +15,16 @@ namespace pollux::detail {
 ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : backend_{std::move(backend)},
       options_{options},
-      signals_{backend_.get()},
-      posts_{std::make_shared<PostQueue>(backend_.get())} {
+      bell_{backend_.get()},
+      signals_{bell_},
+      posts_{std::make_shared<PostQueue>(backend_ ? &bell_ : nullptr)} {
   if (!backend_) return;
   const RawReady reports = without(backend_->reports(), options_.distrusted);
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
   hears_failures_ = any(reports, RawReady::err);
-  batch_.resize(std::max<std::uint32_t>(options_.event_batch, 1));
+  batch_room_ = std::max<std::uint32_t>(options_.event_batch, 1);
+  batch_ = std::make_unique<RawEvent[]>(batch_room_);
 }
 
 namespace {
@@ -38,7 +40,8 @@ std::error_code refused(Interest interest, bool stream) {
 }  // namespace
 
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
-                             bool stream, std::error_code& error) {
+                             Watched as, std::error_code& error) {
+  const bool stream = as == Watched::stream;
   error = refusal_to_register();
   if (!error) error = refused(interest, stream);
   if (error) return {};
@@ -59,7 +62,9 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
+  slot.own = as == Watched::own;
   slot.kind = kind;
+  slot.plain = stream && shows_plain_bytes(traits(slot));
   slot.interest = interest;
 
   const RawInterest first = wanted(slot);
@@ -85,7 +90,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     throw;
   }
   slot.handler = std::move(handler);
-  if (tracer_ != nullptr) tracer_->watched(options_.clock(), handle, token);
+  if (tracer_ != nullptr && !slot.own) tracer_->watched(options_.clock(), handle, token);
   return {shared_from_this(), token};
 }
 
@@ -157,6 +162,7 @@ void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
   posts_->close();
   signals_.close(stats_.system_calls);
+  drop_alarm();
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   backend_.reset();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -210,6 +216,7 @@ void ReactorCore::note_change(std::uint32_t index) noexcept {
   if (slot.changed) return;
   slot.changed = true;
   changed_.push_back(index);
+  calm_ = false;
   if (prepared_) reschedule();
 }
 
@@ -218,6 +225,7 @@ void ReactorCore::note_closed(std::uint32_t index) noexcept {
   table_.drop_handle(slot.handle, index);
   cancel_look(index);
   slot.closed = true;
+  slot.plain = false;
   slot.installed = RawInterest::none;
 }
 
@@ -258,15 +266,8 @@ void ReactorCore::look_later(std::uint32_t index) {
   std::chrono::nanoseconds interval = options_.probe_interval_min;
   for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i) interval *= 2;
   if (slot.backoff < 60) ++slot.backoff;
-  cancel_look(index);
-  slot.look_at = options_.clock() + std::min(interval, options_.probe_interval_max);
-  lookout_.add(slot.look_at, index);
-}
-
-void ReactorCore::cancel_look(std::uint32_t index) noexcept {
-  Slot& slot = table_.slot(index);
-  if (slot.look_at == Lookout::never) return;
-  lookout_.remove(std::exchange(slot.look_at, Lookout::never), index);
+  calm_ = false;
+  lookout_.put(options_.clock() + std::min(interval, options_.probe_interval_max), index);
 }
 
 void ReactorCore::look_again_due() {
@@ -311,6 +312,8 @@ void ReactorCore::after_fork(std::error_code& error) {
   if (error || !forked()) return;
   posts_->after_fork();
   leave_notices_to_parent();
+  drop_alarm();  // it is the parent's too
+  alarm_tried_ = false;
   error = reinstall_all();
   if (error) return;
   fork_count_ = fork_count();

@@ -102,8 +102,8 @@ class WhileCalled {
   WhileCalled(const WhileCalled&) = delete;
   WhileCalled& operator=(const WhileCalled&) = delete;
   ~WhileCalled() {
-    const CalledSlot called = std::exchange(called_, {});
-    if (called.ended) table_.release(called.index);
+    const std::uint32_t index = std::exchange(called_.index, no_slot);
+    if (std::exchange(called_.ended, false)) table_.release(index);
   }
 
  private:

@@ -22,7 +22,7 @@ Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds inter
   timer.interval = interval;
   timer.repeats = repeats;
   timers_.arm(token.slot, deadline);
-  if (prepared_ && deadline < *prepared_) reschedule();
+  timer_armed(deadline);
   return {shared_from_this(), token};
 }
 
@@ -47,7 +47,7 @@ void ReactorCore::restart_timer_at(Token token, time_point deadline,
     error = Errc::timer_closed;
   } else {
     timers_.arm(token.slot, deadline);
-    if (prepared_ && deadline < *prepared_) reschedule();
+    timer_armed(deadline);
   }
 }
 

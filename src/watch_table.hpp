@@ -9,14 +9,13 @@
 #include <pollux/handler.hpp>
 
 #include "lifecycle.hpp"
-#include "lookout.hpp"
 #include "slot_table.hpp"
 
 namespace pollux::detail {
 
-/// One registration. What it is asked for and where it is in its life live here; what the kernel
-/// was last told is `installed`.
-struct Slot {
+/// One registration, in one line of the cache. What it is asked for and where it is in its life
+/// live here; what the kernel was last told is `installed`.
+struct alignas(64) Slot {
   AnyHandler handler;
   NativeHandle handle{};
   std::uint32_t generation = 0;
@@ -27,16 +26,17 @@ struct Slot {
   bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
   bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
   bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
+  bool plain : 1 = false;    ///< a stream that shows_plain_bytes()
   Interest interest = Interest::none;
+  State state;
   RawInterest installed = RawInterest::none;
   RawReady ready = RawReady::none;     ///< reported by this turn's wait, not yet dispatched
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamKind kind = StreamKind::socket;
-  State state;
   std::uint8_t reports = 0;  ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;  ///< how often in a row a look has told nothing new
-  Lookout::time_point look_at = Lookout::never;
 };
+static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
 
 /// Slots, found by token and, while a handle is watched, by handle.
 class WatchTable : public SlotTable<Slot> {

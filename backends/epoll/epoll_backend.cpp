@@ -6,6 +6,8 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <new>
+#include <utility>
 
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -13,9 +15,13 @@
 
 #include <pollux/backend_support.hpp>
 
+#include "ask_first.hpp"
+
 namespace pollux {
 
 namespace {
+
+using detail::AskFirst;
 
 std::error_code last_error() {
   return {errno, std::system_category()};
@@ -30,29 +36,17 @@ std::uint32_t to_native(RawInterest interest) {
   return events;
 }
 
-constexpr RawReady spell_out(std::uint32_t events) {
-  RawReady ready = RawReady::none;
-  if ((events & EPOLLIN) != 0) ready |= RawReady::in;
-  if ((events & EPOLLOUT) != 0) ready |= RawReady::out;
-  if ((events & EPOLLRDHUP) != 0) ready |= RawReady::rdhup;
-  if ((events & EPOLLHUP) != 0) ready |= RawReady::hup;
-  if ((events & EPOLLERR) != 0) ready |= RawReady::err;
-  return ready;
-}
+constexpr auto all_bits =
+    RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
+static_assert(all_bits ==
+              static_cast<RawReady>(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 
-/// By the five low bits, and RDHUP moved down beside them.
-constexpr std::array<RawReady, 64> spelt_out = [] {
-  static_assert((EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP) < 32 && EPOLLRDHUP == 32 << 8);
-  std::array<RawReady, 64> all{};
-  for (std::uint32_t i = 0; i < 64; ++i) all[i] = spell_out((i & 31) | (i & 32) << 8);
-  return all;
-}();
-
-RawReady to_raw(std::uint32_t events) {
-  return spelt_out[(events & 31) | (events >> 8 & 32)];
+constexpr RawReady to_raw(std::uint32_t events) {
+  return static_cast<RawReady>(events & static_cast<std::uint32_t>(all_bits));
 }
 
 constexpr Token wake_token{0xFFFFFFFF, 0};
+constexpr auto wake_data = std::bit_cast<std::uint64_t>(wake_token);
 
 class EpollBackend final : public Backend {
  public:
@@ -64,43 +58,46 @@ class EpollBackend final : public Backend {
   }
 
   std::string_view name() const noexcept override { return "epoll"; }
-  RawReady reports() const noexcept override {
-    return RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-  }
+  RawReady reports() const noexcept override { return all_bits; }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    const int operation = from == RawInterest::none ? EPOLL_CTL_ADD
-                          : to == RawInterest::none ? EPOLL_CTL_DEL
-                                                    : EPOLL_CTL_MOD;
-    return control(set_, operation, handle, to_native(to), token);
+    AskFirst::Entry* const asked = asked_.find(handle);
+    const std::uint32_t events = to_native(to);
+    if (from == RawInterest::none) {
+      const auto error = control(set_, EPOLL_CTL_ADD, handle, events, token);
+      // Closed under its watch, and the number given out again.
+      if (!error && asked != nullptr) asked_.remove(*asked);
+      return error;
+    }
+    const std::uint32_t installed = asked != nullptr ? asked->installed : to_native(from);
+    if (from == to) return control(set_, EPOLL_CTL_MOD, handle, installed, token);
+    if (to != RawInterest::none && wants_to_write(to)) {
+      if (asked != nullptr) {
+        asked->wanted = events;
+        return {};
+      }
+      if (!is_shared_ && !wants_to_write(from))
+        return ask_first({handle, installed, events, token});
+    }
+    if (asked != nullptr) asked_.remove(*asked);
+    if (to == RawInterest::none) return control(set_, EPOLL_CTL_DEL, handle, 0, token);
+    if (asked != nullptr && events == installed) return {};
+    return control(set_, EPOLL_CTL_MOD, handle, events, token);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    const int room = static_cast<int>(std::min(out.size(), events_.size()));
-    ++system_calls_;
-    const int count = wait_native(room, timeout);
-    WaitResult result;
-    if (count < 0) {
-      if (errno != EINTR) result.error = errno;
-      return result;
-    }
-    for (int i = 0; i < count; ++i) {
-      const epoll_event& event = events_[static_cast<std::size_t>(i)];
-      const std::uint64_t data = event.data.u64;  // a copy: the struct is packed
-      const auto token = std::bit_cast<Token>(data);
-      if (token == wake_token) {
-        result.woken = true;
-      } else {
-        out[result.count++] = {token, to_raw(event.events)};
-      }
-    }
-    return result;
+    return asked_.empty() ? wait_in_kernel(out, timeout) : ask_and_wait(out, timeout);
   }
 
   void wake() noexcept override { wake_.signal(); }
 
-  NativeHandle native_handle() const noexcept override { return set_; }
+  NativeHandle native_handle() noexcept override {
+    // Who waits on the set does not ask.
+    is_shared_ = true;
+    arm_all();
+    return set_;
+  }
 
   std::error_code reset() override {
     // A child's wake must not be its parent's.
@@ -115,15 +112,97 @@ class EpollBackend final : public Backend {
     }
     if (set_ >= 0) ::close(set_);
     set_ = set;
+    asked_.clear();
     return {};
   }
 
  private:
+  static bool wants_to_write(RawInterest interest) {
+    return any(interest, RawInterest::out) && !any(interest, RawInterest::edge);
+  }
+
+  std::error_code ask_first(const AskFirst::Entry& entry) try {
+    asked_.add(entry);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return refusal(std::errc::not_enough_memory);
+  }
+
+  /// Those that were told something by asking, and still want to hear of it, are armed: nobody is
+  /// asked about twice, and no wait in the kernel is left out twice.
+  [[gnu::noinline]] WaitResult ask_and_wait(std::span<RawEvent> out, Timeout timeout) {
+    std::uint32_t told = 0;
+    if (std::exchange(told_by_asking_, false)) {
+      arm_all();
+    } else {
+      told = ask(out);
+      told_by_asking_ = told != 0;
+    }
+    // Who wants to know what is ready just now wants to know all of it.
+    if (told == out.size() || (told != 0 && !timeout.is_zero())) return {.count = told};
+    const bool some_wait_on = told == 0 && !asked_.empty();  // not armed, for want of memory
+    WaitResult result = wait_in_kernel(out.subspan(told), some_wait_on ? Timeout::zero() : timeout);
+    if (told != 0) result.error = 0;  // comes again
+    result.count += told;
+    return result;
+  }
+
+  std::uint32_t ask(std::span<RawEvent> out) {
+    ++system_calls_;
+    const pollfd* const answers = asked_.ask();
+    std::uint32_t told = 0;
+    for (std::size_t i = asked_.size(); i-- > 0;) {
+      const short events = answers != nullptr ? answers[i].revents : short{0};
+      if (events != 0 && (events & POLLNVAL) == 0 && told < out.size()) {
+        out[told++] = {asked_[i].token, to_raw(static_cast<std::uint32_t>(events))};
+      } else {
+        arm(asked_[i]);
+      }
+    }
+    return told;
+  }
+
+  void arm_all() noexcept {
+    for (std::size_t i = asked_.size(); i-- > 0;) arm(asked_[i]);
+  }
+  /// What fails otherwise than for want of memory has gone with its descriptor.
+  void arm(AskFirst::Entry& entry) noexcept {
+    const auto error = control(set_, EPOLL_CTL_MOD, entry.handle, entry.wanted, entry.token);
+    if (error != std::errc::not_enough_memory) asked_.remove(entry);
+  }
+
+  WaitResult wait_in_kernel(std::span<RawEvent> out, Timeout timeout) {
+    const int room = static_cast<int>(std::min(out.size(), events_.size()));
+    ++system_calls_;
+    const int count = timeout.is_infinite() ? ::epoll_wait(set_, events_.data(), room, -1)
+                                            : wait_for(timeout, room);
+    if (count < 0) return failed();
+    WaitResult result;
+    RawEvent* reported = out.data();
+    const epoll_event* event = events_.data();
+    for (int left = count; left > 0; --left, ++event) {
+      const std::uint64_t data = event->data.u64;  // a copy: the struct is packed
+      if (data == wake_data) {
+        result.woken = true;
+      } else {
+        *reported++ = {std::bit_cast<Token>(data), to_raw(event->events)};
+      }
+    }
+    result.count = static_cast<std::uint32_t>(count) - (result.woken ? 1 : 0);
+    return result;
+  }
+
+  [[gnu::noinline]] static WaitResult failed() {
+    WaitResult result;
+    if (errno != EINTR) result.error = errno;
+    return result;
+  }
+
   /// To the nanosecond since Linux 5.11 (epoll_wait(2)); before, and where a sandbox does not know
   /// the call, to the millisecond.
-  int wait_native(int room, Timeout timeout) {
+  [[gnu::noinline]] int wait_for(Timeout timeout, int room) {
 #if defined(SYS_epoll_pwait2)
-    if (precise_ && !timeout.is_infinite() && !timeout.is_zero()) {
+    if (precise_ && !timeout.is_zero()) {
       const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout.duration());
       const std::int64_t spec[] = {seconds.count(), (timeout.duration() - seconds).count()};
       const long count =
@@ -135,7 +214,8 @@ class EpollBackend final : public Backend {
     return ::epoll_wait(set_, events_.data(), room, timeout.poll_ms());
   }
 
-  std::error_code control(int set, int operation, int handle, std::uint32_t events, Token token) {
+  std::error_code control(int set, int operation, int handle, std::uint32_t events,
+                          Token token) noexcept {
     epoll_event event{};
     event.events = events;
     event.data.u64 = std::bit_cast<std::uint64_t>(token);
@@ -145,8 +225,11 @@ class EpollBackend final : public Backend {
 
   WakeHandle wake_;
   int set_ = -1;
+  AskFirst asked_;
+  bool told_by_asking_ = false;  ///< what the last wait told, or some of it
+  bool is_shared_ = false;       ///< another loop may be waiting on the set
   bool precise_ = true;
-  std::array<epoll_event, 512> events_;
+  alignas(8) std::array<epoll_event, 512> events_;
 };
 
 }  // namespace

@@ -47,8 +47,16 @@ enum class RawInterest : std::uint8_t {
 };
 
 /// What the kernel reported, in the kernel's words. `in` and `out` are promises (level: for as long
-/// as they hold); the others are as good as reports() says.
-enum class RawReady : std::uint8_t { none = 0, in = 1, out = 2, rdhup = 4, hup = 8, err = 16 };
+/// as they hold); the others are as good as reports() says. The numbers are those that Linux has
+/// for poll() and epoll, so that nothing need be translated where most events are told.
+enum class RawReady : std::uint16_t {
+  none = 0,
+  in = 1,
+  out = 4,
+  err = 8,
+  hup = 16,
+  rdhup = 0x2000,
+};
 
 constexpr RawInterest operator|(RawInterest a, RawInterest b) noexcept {
   return static_cast<RawInterest>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -180,7 +188,7 @@ class Backend {
 
   /// What another loop may wait on in this one's place: readable whenever a wait() would report
   /// something or has been woken. It may be another after reset(). no_handle where there is none.
-  virtual NativeHandle native_handle() const noexcept { return no_handle; }
+  virtual NativeHandle native_handle() noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
   virtual std::uint64_t system_calls() const noexcept { return system_calls_; }

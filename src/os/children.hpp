@@ -15,10 +15,9 @@ namespace pollux::detail::os {
 /// `no_child_process` if `pid` is not a child of this process, or has been waited for.
 std::error_code check_child(int pid, std::uint64_t& calls) noexcept;
 
-/// A handle that becomes readable when the child ends, for close_child(); no_handle where the
+/// A handle that becomes readable when the child ends, for close_handle(); no_handle where the
 /// system has none, refuses it, or is short of descriptors.
 NativeHandle open_child(int pid, std::uint64_t& calls) noexcept;
-void close_child(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// Waits for the child if it has ended, and says how; nothing if it has not. `handle`, if there is
 /// one, says which child is meant also where another has the number by now.

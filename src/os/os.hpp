@@ -30,6 +30,9 @@ auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
   });
 }
 
+/// Closes a handle of the core's own.
+void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept;
+
 /// What poll() sees on one handle now.
 short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept;
 

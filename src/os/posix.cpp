@@ -93,6 +93,11 @@ unsigned fork_count() noexcept {
 
 namespace detail::os {
 
+void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept {
+  ++calls;
+  ::close(handle);
+}
+
 namespace {
 
 int socket_option(NativeHandle handle, int name, int& value, std::uint64_t& calls) noexcept {

@@ -55,11 +55,6 @@ NativeHandle open_child([[maybe_unused]] int pid, [[maybe_unused]] std::uint64_t
 #endif
 }
 
-void close_child(NativeHandle handle, std::uint64_t& calls) noexcept {
-  ++calls;
-  ::close(handle);
-}
-
 std::optional<ChildExit> reap(int pid, NativeHandle handle, std::uint64_t& calls) noexcept {
   siginfo_t info{};
   ++calls;

@@ -46,9 +46,13 @@ std::size_t index_of(int signo) {
 /// What the signal handler does for one reactor.
 void tell(SignalTarget& target, std::size_t signal) {
   target.raised[signal].exchange(true, std::memory_order_acq_rel);
-  // Whoever came first wakes, or has woken; the loop looks at this before each sleep.
+  // Whoever came first rings, or has rung.
   if (target.any_raised.exchange(true, std::memory_order_acq_rel)) return;
-  if (target.wakes.load(std::memory_order_relaxed)) target.backend->wake();
+  if (target.wakes.load(std::memory_order_relaxed)) {
+    target.bell->ring(Doorbell::signal);
+  } else {
+    target.bell->note(Doorbell::signal);
+  }
 }
 
 /// The signal handler.
@@ -120,13 +124,13 @@ bool can_be_watched(int signo) {
 }
 
 /// One that is free, or a new one; null without memory.
-SignalTarget* take_target(Backend* backend) {
+SignalTarget* take_target(Doorbell& bell) {
   SignalTarget* target = all_targets.load(std::memory_order_relaxed);
-  while (target != nullptr && target->backend != nullptr) target = target->next;
+  while (target != nullptr && target->bell != nullptr) target = target->next;
   const bool is_new = target == nullptr;
   if (is_new) target = new (std::nothrow) SignalTarget;
   if (target == nullptr) return nullptr;
-  target->backend = backend;
+  target->bell = &bell;
   target->wakes.store(true, std::memory_order_relaxed);
   if (is_new) {
     target->next = all_targets.load(std::memory_order_relaxed);
@@ -170,7 +174,7 @@ std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept
       ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
   static_cast<void>(forks);
   const std::lock_guard lock{mutex};
-  if (target_ == nullptr) target_ = take_target(backend_);
+  if (target_ == nullptr) target_ = take_target(bell_);
   if (target_ == nullptr) return refusal(std::errc::not_enough_memory);
   // Before the kernel is told, so that nothing falls between the two here either.
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
@@ -199,7 +203,7 @@ void SignalInbox::unsubscribe(int signo, std::uint64_t& calls) noexcept {
 
 SignalSet SignalInbox::take() noexcept {
   SignalSet taken;
-  if (!any()) return taken;
+  if (target_ == nullptr) return taken;
   // First this, then those: what is raised meanwhile is found now, or by the next call.
   target_->any_raised.exchange(false, std::memory_order_acq_rel);
   for (std::size_t signal = 0; signal < signal_numbers; ++signal) {
@@ -226,7 +230,7 @@ void SignalInbox::close(std::uint64_t& calls) noexcept {
   while (target_->inside.load(std::memory_order_seq_cst) != 0)
     std::this_thread::sleep_for(std::chrono::microseconds{10});
   forget_raised(*target_);
-  target_->backend = nullptr;
+  target_->bell = nullptr;
   target_ = nullptr;
 }
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include <pollux/backend.hpp>
+#include "doorbell.hpp"
 
 namespace pollux::detail::os {
 
@@ -27,9 +27,9 @@ struct SignalTarget {
   std::array<std::atomic<unsigned>, signal_numbers> watches{};  ///< the owner's, by signal
   std::array<std::atomic<bool>, signal_numbers> raised{};
   std::atomic<bool> any_raised{false};
-  std::atomic<bool> wakes{false};   ///< whether `backend` may be woken
-  std::atomic<unsigned> inside{0};  ///< signal handlers that are using `backend` just now
-  Backend* backend = nullptr;       ///< null: free to be taken by the next reactor
+  std::atomic<bool> wakes{false};   ///< whether the loop may be woken
+  std::atomic<unsigned> inside{0};  ///< signal handlers that are using `bell` just now
+  Doorbell* bell = nullptr;         ///< null: free to be taken by the next reactor
   SignalTarget* next = nullptr;
 };
 
@@ -37,31 +37,27 @@ struct SignalTarget {
 /// `calls` is added the system calls that it takes.
 class SignalInbox {
  public:
-  /// `backend` is woken; it must live until close().
-  explicit SignalInbox(Backend* backend) noexcept : backend_{backend} {}
+  /// `bell` must live until close().
+  explicit SignalInbox(Doorbell& bell) noexcept : bell_{bell} {}
 
-  /// Once more. From now on the signal wakes the backend and is in what take() returns.
+  /// Once more. From now on the signal rings the bell and is in what take() returns.
   /// `invalid_argument` for what is no signal, or none that can be watched.
   std::error_code subscribe(int signo, std::uint64_t& calls) noexcept;
   /// Once less; with the last in the process the signal is again what it was.
   void unsubscribe(int signo, std::uint64_t& calls) noexcept;
 
-  /// Whether take() would return any: do not sleep.
-  bool any() const noexcept {
-    return target_ != nullptr && target_->any_raised.load(std::memory_order_relaxed);
-  }
-  /// What was raised since the last call.
+  /// What was raised since the last call, when the bell has been rung for it.
   SignalSet take() noexcept;
 
   /// In the child of a fork, when the backend is its own again. What was raised before the fork was
   /// the parent's.
   void after_fork() noexcept;
 
-  /// Unsubscribes from everything, and comes back when no signal handler uses the backend any more.
+  /// Unsubscribes from everything, and comes back when no signal handler uses the bell any more.
   void close(std::uint64_t& calls) noexcept;
 
  private:
-  Backend* backend_;
+  Doorbell& bell_;
   SignalTarget* target_ = nullptr;
 };
 

@@ -115,7 +115,10 @@ class ADistrustedBackend : public OnEachKind {};
 
 TEST_P(ADistrustedBackend, TellsTheSameStory) {
   for (unsigned bits = 0; bits < 8; ++bits) {
-    const auto distrusted = static_cast<RawReady>(bits << 2);
+    RawReady distrusted = RawReady::none;
+    if ((bits & 1) != 0) distrusted |= RawReady::rdhup;
+    if ((bits & 2) != 0) distrusted |= RawReady::hup;
+    if ((bits & 4) != 0) distrusted |= RawReady::err;
     SCOPED_TRACE("bits " + std::to_string(bits));
     use({.distrusted = distrusted});
     Pair pair = make_pair(kind());

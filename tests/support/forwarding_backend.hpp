@@ -24,7 +24,7 @@ class ForwardingBackend : public Backend {
   }
   void wake() noexcept override { inner_->wake(); }
   std::error_code reset() override { return inner_->reset(); }
-  NativeHandle native_handle() const noexcept override { return inner_->native_handle(); }
+  NativeHandle native_handle() noexcept override { return inner_->native_handle(); }
   std::uint64_t system_calls() const noexcept override { return inner_->system_calls(); }
 
  private:

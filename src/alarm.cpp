@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The core's alarm: the kernel rings when the next timer is due, so that a loop which is kept busy
+// by other things need not read the clock in every turn, nor give every wait an end.
+#include <exception>
+#include <utility>
+
+#include "os/alarm.hpp"
+#include "os/os.hpp"
+#include "reactor_core.hpp"
+
+namespace pollux::detail {
+
+/// Sets it to the next timer, if it is not set to an earlier time already: then it is moved when it
+/// has rung. Nothing where there is no alarm; the waits have an end then.
+void ReactorCore::set_alarm() noexcept {
+  const time_point next = timers_.next();
+  if (next >= alarm_at_) return;
+  if (!alarm_watch_ && !make_alarm()) return;
+  if (os::set_alarm(alarm_, next, stats_.system_calls)) alarm_at_ = next;
+}
+
+bool ReactorCore::make_alarm() noexcept {
+  // Only the true clock can be the kernel's; and one refusal is enough.
+  if (options_.clock != &std::chrono::steady_clock::now || std::exchange(alarm_tried_, true))
+    return false;
+  alarm_ = os::open_alarm(stats_.system_calls);
+  if (alarm_ == no_handle) return false;
+  std::error_code error;
+  try {
+    // An edge: it never has to be read.
+    alarm_watch_ =
+        watch(alarm_, Interest::readable | Interest::edge,
+              Handler<void>{[this] { alarm_at_ = time_point::max(); }}, Watched::own, error);
+  } catch (const std::exception&) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+  }
+  if (error) drop_alarm();
+  return !error;
+}
+
+/// Another is made when it is needed.
+void ReactorCore::drop_alarm() noexcept {
+  alarm_watch_.reset();
+  if (alarm_ != no_handle) os::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
+  alarm_at_ = time_point::max();
+}
+
+}  // namespace pollux::detail

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The alarm as Linux has it: a timerfd on CLOCK_MONOTONIC, which is libstdc++'s and libc++'s
+// steady_clock.
+#include <algorithm>
+#include <ctime>
+
+#include <sys/timerfd.h>
+
+#include "os/alarm.hpp"
+
+namespace pollux::detail::os {
+
+NativeHandle open_alarm(std::uint64_t& calls) noexcept {
+  ++calls;
+  return ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+}
+
+bool set_alarm(NativeHandle alarm, std::chrono::steady_clock::time_point time,
+               std::uint64_t& calls) noexcept {
+  // Zero would turn it off, and nothing is due before the clock began.
+  const auto since_start = std::max(time.time_since_epoch(), std::chrono::nanoseconds{1});
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_start);
+  itimerspec spec{};
+  spec.it_value.tv_sec = static_cast<std::time_t>(seconds.count());
+  spec.it_value.tv_nsec = static_cast<long>((since_start - seconds).count());
+  ++calls;
+  return ::timerfd_settime(alarm, TFD_TIMER_ABSTIME, &spec, nullptr) == 0;
+}
+
+}  // namespace pollux::detail::os
