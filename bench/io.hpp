@@ -10,6 +10,9 @@
 #include <system_error>
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -79,8 +82,11 @@ inline rlim_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-/// The resident memory of this process.
+/// The resident memory of this process, without what it has given back to its allocator.
 inline double resident_bytes() {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
   const support::Handle file{checked(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC), "open")};
   char text[128] = {};
   checked(::read(file.get(), text, sizeof text - 1), "read");

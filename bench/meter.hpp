@@ -19,9 +19,10 @@ class Meter {
   virtual ~Meter() = default;
 
   /// Whether to do another operation, or `count` of them, always as many. The clock starts with the
-  /// first call and stops with the one that says no.
+  /// first call and stops with the one that says no; so do all after that, from handlers that the
+  /// loop had yet to call.
   bool more(std::uint64_t count = 1) {
-    if (left_ < count) return next(count);
+    if (left_ < count) return next_unless_over(count);
     left_ -= count;
     return true;
   }
@@ -61,6 +62,12 @@ class Meter {
   std::uint64_t left_ = 0;
 
  private:
+  bool next_unless_over(std::uint64_t count) {
+    over_ = over_ || !next(count);
+    return !over_;
+  }
+
+  bool over_ = false;
   const void* loop_ = nullptr;
   std::uint64_t (*loop_calls_)(const void*) = nullptr;
 };

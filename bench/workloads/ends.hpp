@@ -15,6 +15,7 @@ enum class Ending { end, byte_end_close };
 
 template <class L, Ending ending>
 struct Connection {
+  Meter* meter = nullptr;
   L* loop = nullptr;
   std::size_t* open = nullptr;
   Handle handle;
@@ -28,7 +29,9 @@ struct Connection {
     } else {
       loop->unwatch_and_close(stream, handle);
     }
-    if (--*open == 0) loop->stop();
+    if (--*open != 0) return;
+    meter->pause();  // stopping is not part of it
+    loop->stop();
   }
 };
 
@@ -48,6 +51,7 @@ void ends(Meter& meter, Make make) {
       if (connection.handle) support::reset_connection(connection.handle);
       if (peers[i]) support::reset_connection(peers[i]);
       Pair pair = support::make_pair(PairKind::tcp4);
+      connection.meter = &meter;
       connection.loop = &loop;
       connection.open = &open;
       connection.handle = std::move(pair.local);
@@ -62,6 +66,7 @@ void ends(Meter& meter, Make make) {
     open = count;
     meter.resume();
     loop.run();
+    meter.resume();
   }
   for (Handle& peer : peers) {
     if (peer) support::reset_connection(peer);

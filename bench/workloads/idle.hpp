@@ -3,7 +3,6 @@
 // write. And what the many weigh.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "../loop.hpp"
@@ -57,7 +56,6 @@ void memory(Meter& meter, std::size_t count, Make make) {
   std::vector<Handle> handles(count);
   for (Handle& handle : handles) handle = make_eventfd();
   Never never;
-  bool weighed = false;  // in a fresh process: later ones find the memory of the first
   while (meter.more(count)) {
     meter.pause();
     L loop = make(Threads::one);
@@ -65,11 +63,9 @@ void memory(Meter& meter, std::size_t count, Make make) {
     meter.resume();
     std::vector<typename L::Watch> watches(count);
     for (std::size_t i = 0; i < count; ++i) loop.watch(watches[i], handles[i].get(), never);
+    loop.turn();  // there are those who tell the kernel only now
     meter.pause();
-    if (!std::exchange(weighed, true)) {
-      loop.turn();
-      meter.report("bytes", (resident_bytes() - before) / static_cast<double>(count));
-    }
+    meter.report("bytes", (resident_bytes() - before) / static_cast<double>(count));
     for (auto& watch : watches) loop.unwatch(watch);
     loop.turn();
     meter.resume();

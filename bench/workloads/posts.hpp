@@ -15,14 +15,17 @@
 
 namespace pollux::bench {
 
-/// The cores that this thread may run on.
-inline std::vector<std::size_t> usable_cores() {
-  cpu_set_t set;
-  checked(::sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
-  std::vector<std::size_t> cores;
-  for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  }
+/// The cores that this process may run on. Asked for before any thread is pinned.
+inline const std::vector<std::size_t>& usable_cores() {
+  static const std::vector<std::size_t> cores = [] {
+    cpu_set_t set;
+    checked(::sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
+    std::vector<std::size_t> found;
+    for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &set)) found.push_back(core);
+    }
+    return found;
+  }();
   return cores;
 }
 
@@ -46,7 +49,7 @@ class Pinned {
 
 template <class Condition>
 void spin_until(Condition condition) {
-  static const bool alone = std::thread::hardware_concurrency() < 2;
+  static const bool alone = usable_cores().size() < 2;
   while (!condition()) {
     if (alone) std::this_thread::yield();
   }

@@ -94,11 +94,14 @@ void put_off(Meter& meter, Make make) {
 
 template <class L>
 struct Countdown {
+  Meter& meter;
   L& loop;
-  std::size_t left;
+  std::size_t left = 0;
 
   void expired() {
-    if (--left == 0) loop.stop();
+    if (--left != 0) return;
+    meter.pause();  // stopping is not part of it
+    loop.stop();
   }
 };
 
@@ -108,7 +111,7 @@ void fire(Meter& meter, Make make) {
   const TimerPlan plan{1ms, 50ms};
   L loop = make(Threads::one);
   meter.counts(loop);
-  Countdown<L> countdown{loop, 0};
+  Countdown<L> countdown{meter, loop};
   std::vector<typename L::Timer> timers(timer_count);
   for (auto& timer : timers) loop.prepare(timer, countdown);
   while (meter.more(timer_count)) {
@@ -121,6 +124,7 @@ void fire(Meter& meter, Make make) {
     while (Clock::now() < now + 55ms) ::poll(nullptr, 0, 5);
     meter.resume();
     loop.run();
+    meter.resume();
   }
 }
 
