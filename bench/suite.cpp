@@ -108,6 +108,16 @@ void measure(const Row& row, CellMeter&& meter) {
 
 }  // namespace
 
+void Suite::gather(const char* whose, void (*from)(Suite& suite)) {
+  whose_ = whose;
+  from(*this);
+}
+
+void Suite::add(Row row) {
+  row.whose = whose_;
+  rows_.push_back(std::move(row));
+}
+
 void Suite::add_if_fits(std::size_t descriptors, Row row) {
   constexpr std::size_t others = 64;  // the loop's own, and whatever this process was started with
   if (descriptors + others <= descriptor_limit_) {
@@ -126,7 +136,7 @@ const Row* Suite::find(const std::string& name) const {
 
 int Suite::list() const {
   for (const Row& row : rows_)
-    std::cout << row.name << (row.time == Time::cpu ? "\tcpu\n" : "\twall\n");
+    std::cout << row.name << (row.time == Time::cpu ? "\tcpu\t" : "\twall\t") << row.whose << '\n';
   for (const LeftOut& row : left_out_)
     std::cout << row.name << "\tleft out: " << row.why << '\n';
   return 0;
@@ -179,9 +189,9 @@ Peer::Peer(void (*gather)(Suite& suite)) {
 
 int run(int argc, char** argv) {
   Suite suite;
-  gather_pollux(suite);
-  gather_raw(suite);
-  for (const auto gather : peers()) gather(suite);
+  suite.gather("pollux", gather_pollux);
+  suite.gather("raw", gather_raw);
+  for (const auto gather : peers()) suite.gather("peer", gather);
   return suite.run(argc, argv);
 }
 

@@ -19,6 +19,7 @@ struct Row {
   std::string name;  ///< "W1.unix/epoll": workload and loop
   Time time;
   std::function<void(Meter&)> run;
+  std::string whose{};  ///< the loop is pollux's, raw, or a peer's
 };
 
 struct LeftOut {
@@ -28,7 +29,10 @@ struct LeftOut {
 
 class Suite {
  public:
-  void add(Row row) { rows_.push_back(std::move(row)); }
+  /// Takes the rows that `from` adds, all of loops that are `whose`.
+  void gather(const char* whose, void (*from)(Suite& suite));
+
+  void add(Row row);
   /// A row that is missing, or a loop with all its rows.
   void leave_out(std::string name, std::string why) {
     left_out_.push_back({std::move(name), std::move(why)});
@@ -46,6 +50,7 @@ class Suite {
   int list() const;
 
   const rlim_t descriptor_limit_ = raise_descriptor_limit();
+  const char* whose_ = "";
   std::vector<Row> rows_;
   std::vector<LeftOut> left_out_;
 };

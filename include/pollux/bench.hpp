@@ -24,7 +24,8 @@ void add_backend(std::string name, Maker make);
 /// Runs the benchmarks. Takes Google Benchmark's flags; or, for a script that measures or counts
 /// from outside, one of
 ///
-///     --rows                 lists the rows, and after a tab why one is left out
+///     --rows                 lists the rows, by which clock each is timed and whose loop it is,
+///                            with tabs between; or why one is left out
 ///     --row=<row>            measures one, in chunks: --chunks=8, of --chunk-ms=8 each, and at
 ///                            least three within --budget-ms=600; JSON
 ///     --row=<row> --exactly=<operations>
