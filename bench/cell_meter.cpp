@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cell_meter.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <sstream>
 
@@ -42,7 +43,7 @@ void CellMeter::forget() {
 }
 
 void CellMeter::give(std::uint64_t operations, std::uint64_t step) {
-  operations_ = (operations + step - 1) / step * step;
+  operations_ = (std::max(operations, step) + step - 1) / step * step;
   left_ = operations_ - step;
 }
 
@@ -85,8 +86,9 @@ bool ChunkMeter::next(std::uint64_t step) {
     const bool spent = std::chrono::steady_clock::now() - since_ > options_.budget;
     if (chunks_.size() >= options_.chunks || (spent && chunks_.size() >= 3)) return false;
     give(operations_, step);
-  } else if (const double share = static_cast<double>(wall_.count()) /
-                                  static_cast<double>(std::chrono::nanoseconds{options_.chunk}.count());
+  } else if (const double share =
+                 static_cast<double>(wall_.count()) /
+                 static_cast<double>(std::chrono::nanoseconds{options_.chunk}.count());
              share < 0.25) {
     give(operations_ * 4, step);  // which also warms up
   } else {

@@ -41,7 +41,7 @@ concept Loop = requires(L& loop, typename L::Stream& stream, typename L::Watch& 
   loop.ask_writable(stream, true);      // besides; or no longer
   loop.unwatch(stream);
   loop.unwatch_and_close(stream, handle);  // the handle is left empty
-  loop.watch(watch, 0, owner);  // for reading, likewise
+  loop.watch(watch, 0, owner);             // for reading, likewise
   loop.unwatch(watch);
   loop.prepare(timer, owner);
   loop.arm(timer, now, delay);  // not armed before; `now` for those who take a point in time

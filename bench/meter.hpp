@@ -55,9 +55,7 @@ class Meter {
 
   bool counts_calls() const { return loop_ != nullptr; }
   /// The workload's and the loop's.
-  std::uint64_t calls() const {
-    return own_calls + (loop_ != nullptr ? loop_calls_(loop_) : 0);
-  }
+  std::uint64_t calls() const { return own_calls + (loop_ != nullptr ? loop_calls_(loop_) : 0); }
 
   std::uint64_t left_ = 0;
 

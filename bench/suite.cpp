@@ -137,8 +137,7 @@ const Row* Suite::find(const std::string& name) const {
 int Suite::list() const {
   for (const Row& row : rows_)
     std::cout << row.name << (row.time == Time::cpu ? "\tcpu\t" : "\twall\t") << row.whose << '\n';
-  for (const LeftOut& row : left_out_)
-    std::cout << row.name << "\tleft out: " << row.why << '\n';
+  for (const LeftOut& row : left_out_) std::cout << row.name << "\tleft out: " << row.why << '\n';
   return 0;
 }
 
@@ -147,8 +146,8 @@ int Suite::run_benchmarks(int argc, char** argv) const {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   bool failed = false;
   for (const Row& row : rows_) {
-    auto* registered = benchmark::RegisterBenchmark(
-        row.name.c_str(), [&row, &failed](benchmark::State& state) {
+    auto* registered =
+        benchmark::RegisterBenchmark(row.name.c_str(), [&row, &failed](benchmark::State& state) {
           try {
             StateMeter meter{state};
             row.run(meter);
@@ -160,7 +159,8 @@ int Suite::run_benchmarks(int argc, char** argv) const {
     if (row.time == Time::wall) registered->UseRealTime();
     if (row.time == Time::by_hand) registered->UseManualTime();
   }
-  for (const LeftOut& row : left_out_) benchmark::AddCustomContext("left out: " + row.name, row.why);
+  for (const LeftOut& row : left_out_)
+    benchmark::AddCustomContext("left out: " + row.name, row.why);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return failed ? 1 : 0;

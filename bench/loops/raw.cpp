@@ -132,8 +132,8 @@ class RawEpoll : public RawLoop<RawEpoll> {
   }
 
   void wait_and_call(int timeout) {
-    const int count = ::epoll_wait(set_.get(), events_.data(), static_cast<int>(events_.size()),
-                                   timeout);
+    const int count =
+        ::epoll_wait(set_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
     if (count < 0 && errno != EINTR) checked(count, "epoll_wait");
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events_[static_cast<std::size_t>(i)];

@@ -25,7 +25,8 @@ class Libev {
     ev_timer timer;
   };
 
-  explicit Libev(Threads) : loop_{ev_loop_new(unsigned{EVBACKEND_EPOLL} | unsigned{EVFLAG_NOENV}), &ev_loop_destroy} {
+  explicit Libev(Threads)
+      : loop_{ev_loop_new(unsigned{EVBACKEND_EPOLL} | unsigned{EVFLAG_NOENV}), &ev_loop_destroy} {
     if (!loop_) throw std::runtime_error{"ev_loop_new"};
     ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) {
       static_cast<Libev*>(async->data)->tasks_.run();

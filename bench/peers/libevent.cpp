@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // libevent 2, with its epoll method: `struct event` embedded, no locks where one thread runs. As
-// `libevent_tuned` with what it has to be asked for: its changelist, which gathers changes until the
-// wait (its header warns of it where descriptors are duplicated), and one queue for the timeouts
-// that are all as long.
+// `libevent_tuned` with what it has to be asked for: its changelist, which gathers changes until
+// the wait (its header warns of it where descriptors are duplicated), and one queue for the
+// timeouts that are all as long.
 #include <memory>
 #include <stdexcept>
 #include <string_view>

@@ -42,9 +42,8 @@ class Libuv {
 
   explicit Libuv(Threads) {
     done(uv_loop_init(&loop_));
-    done(uv_async_init(&loop_, &wake_, [](uv_async_t* async) {
-      static_cast<Libuv*>(async->data)->tasks_.run();
-    }));
+    done(uv_async_init(&loop_, &wake_,
+                       [](uv_async_t* async) { static_cast<Libuv*>(async->data)->tasks_.run(); }));
     wake_.data = this;
   }
   Libuv(const Libuv&) = delete;
@@ -67,7 +66,8 @@ class Libuv {
     watch.poll->data = &owner;
     watch.call = [](uv_poll_t* poll, int, int events) {
       static_cast<Owner*>(poll->data)
-          ->ready({.readable = (events & UV_READABLE) != 0, .writable = (events & UV_WRITABLE) != 0});
+          ->ready(
+              {.readable = (events & UV_READABLE) != 0, .writable = (events & UV_WRITABLE) != 0});
     };
     done(uv_poll_start(watch.poll, UV_READABLE, watch.call));
   }

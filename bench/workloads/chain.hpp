@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// W2: libevent's classic. Many watched pairs, of which some have a byte: whoever gets one writes one
-// to the next pair. An operation is one event, which is a read and a write.
+// W2: libevent's classic. Many watched pairs, of which some have a byte: whoever gets one writes
+// one to the next pair. An operation is one event, which is a read and a write.
 #pragma once
 
 #include <vector>
@@ -51,8 +51,7 @@ template <class L, class Make>
 void register_chain(Suite& suite, const std::string& name, Make make) {
   for (const std::size_t count : {100u, 1000u, 9900u}) {
     for (const std::size_t active : {1u, 100u}) {
-      std::string row =
-          "W2.N" + std::to_string(count) + ".A" + std::to_string(active) + "/" + name;
+      std::string row = "W2.N" + std::to_string(count) + ".A" + std::to_string(active) + "/" + name;
       suite.add_if_fits(2 * count, {std::move(row), Time::cpu, [make, count, active](Meter& meter) {
                                       chain<L>(meter, count, active, make);
                                     }});

@@ -75,12 +75,10 @@ void ends(Meter& meter, Make make) {
 
 template <class L, class Make>
 void register_ends(Suite& suite, const std::string& name, Make make) {
-  suite.add_if_fits(2000, {"W4.eof/" + name, Time::cpu, [make](Meter& meter) {
-                             ends<L, Ending::end>(meter, make);
-                           }});
-  suite.add_if_fits(2000, {"W4.data-eof-close/" + name, Time::cpu, [make](Meter& meter) {
-                             ends<L, Ending::byte_end_close>(meter, make);
-                           }});
+  suite.add_if_fits(2000, {"W4.eof/" + name, Time::cpu,
+                           [make](Meter& meter) { ends<L, Ending::end>(meter, make); }});
+  suite.add_if_fits(2000, {"W4.data-eof-close/" + name, Time::cpu,
+                           [make](Meter& meter) { ends<L, Ending::byte_end_close>(meter, make); }});
 }
 
 }  // namespace pollux::bench

@@ -84,9 +84,8 @@ void register_idle(Suite& suite, const std::string& name, Make make) {
                                 idle<L>(meter, count, with_timer, make);
                               }});
   }
-  suite.add_if_fits(19'000, {"W7.memory/" + name, Time::cpu, [make](Meter& meter) {
-                               memory<L>(meter, 19'000, make);
-                             }});
+  suite.add_if_fits(19'000, {"W7.memory/" + name, Time::cpu,
+                             [make](Meter& meter) { memory<L>(meter, 19'000, make); }});
 }
 
 }  // namespace pollux::bench

@@ -209,20 +209,17 @@ void posts_to_busy(Meter& meter, Make make) {
 template <class L, class Make>
 void register_posts(Suite& suite, const std::string& name, Make make) {
   suite.add({"W6.wake/" + name, Time::by_hand, [make](Meter& meter) { wake<L>(meter, make); }});
-  suite.add({"W6.rtt-1core/" + name, Time::wall, [make](Meter& meter) {
-               round_trips<L>(meter, true, make);
-             }});
+  suite.add({"W6.rtt-1core/" + name, Time::wall,
+             [make](Meter& meter) { round_trips<L>(meter, true, make); }});
   if (usable_cores().size() > 1) {
-    suite.add({"W6.rtt-2core/" + name, Time::wall, [make](Meter& meter) {
-                 round_trips<L>(meter, false, make);
-               }});
+    suite.add({"W6.rtt-2core/" + name, Time::wall,
+               [make](Meter& meter) { round_trips<L>(meter, false, make); }});
   } else {
     suite.leave_out("W6.rtt-2core/" + name, "there is one core");
   }
   suite.add({"W6.posts/" + name, Time::wall, [make](Meter& meter) { posts<L>(meter, make); }});
-  suite.add({"W6.post-busy/" + name, Time::wall, [make](Meter& meter) {
-               posts_to_busy<L>(meter, make);
-             }});
+  suite.add({"W6.post-busy/" + name, Time::wall,
+             [make](Meter& meter) { posts_to_busy<L>(meter, make); }});
 }
 
 }  // namespace pollux::bench

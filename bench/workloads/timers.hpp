@@ -130,9 +130,8 @@ void fire(Meter& meter, Make make) {
 
 template <class L, class Make>
 void register_timers(Suite& suite, const std::string& name, Make make) {
-  suite.add({"W5.insert-cancel/" + name, Time::cpu, [make](Meter& meter) {
-               insert_cancel<L>(meter, make);
-             }});
+  suite.add({"W5.insert-cancel/" + name, Time::cpu,
+             [make](Meter& meter) { insert_cancel<L>(meter, make); }});
   suite.add({"W5.fire/" + name, Time::cpu, [make](Meter& meter) { fire<L>(meter, make); }});
   suite.add({"W5.refresh/" + name, Time::cpu, [make](Meter& meter) { put_off<L>(meter, make); }});
 }
