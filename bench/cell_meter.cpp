@@ -72,6 +72,12 @@ std::string CellMeter::json(const std::string& row) const {
   return out.str();
 }
 
+/// How much of a chunk this one was. The less of the two clocks: what passes on the wall while
+/// others run says nothing.
+double CellMeter::share_of(std::chrono::nanoseconds chunk) const {
+  return static_cast<double>(std::min(wall_, cpu_).count()) / static_cast<double>(chunk.count());
+}
+
 bool ChunkMeter::next(std::uint64_t step) {
   if (!started_) {
     started_ = true;
@@ -86,10 +92,7 @@ bool ChunkMeter::next(std::uint64_t step) {
     const bool spent = std::chrono::steady_clock::now() - since_ > options_.budget;
     if (chunks_.size() >= options_.chunks || (spent && chunks_.size() >= 3)) return false;
     give(operations_, step);
-  } else if (const double share =
-                 static_cast<double>(wall_.count()) /
-                 static_cast<double>(std::chrono::nanoseconds{options_.chunk}.count());
-             share < 0.25) {
+  } else if (const double share = share_of(options_.chunk); share < 0.25) {
     give(operations_ * 4, step);  // which also warms up
   } else {
     give(static_cast<std::uint64_t>(static_cast<double>(operations_) / share), step);

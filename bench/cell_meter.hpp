@@ -36,6 +36,7 @@ class CellMeter : public Meter {
   /// The next chunk is to be so many operations, in steps of `step`: gives out the first step.
   void give(std::uint64_t operations, std::uint64_t step);
   Taken taken() const;
+  double share_of(std::chrono::nanoseconds chunk) const;
   void forget();
 
   std::chrono::nanoseconds wall_{};

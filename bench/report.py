@@ -227,13 +227,6 @@ def fill(text, results):
     return re.sub(r"<!-- measured: ([\w-]+) -->\n.*?<!-- end -->", filled, text, flags=re.S)
 
 
-def merged(old, new):
-    rows = {**old["rows"]}
-    for name, row in new["rows"].items():
-        rows[name] = {**rows.get(name, {}), **row}
-    return {**new, "rows": rows}
-
-
 def write_json(path, data):
     """A line a row, so that a difference shows which has changed."""
     head = {key: value for key, value in data.items() if key != "rows"}
@@ -242,13 +235,21 @@ def write_json(path, data):
     path.write_text(f"{json.dumps(head)[:-1]},\n\"rows\": {{\n{rows}\n}}}}\n", encoding="utf-8")
 
 
-def write(docs, data, keep_others):
+def show(data):
+    """On the terminal, without ado."""
+    results = Results(data)
+    for title, made in (("ratios to raw_epoll, median / best", times_table),
+                        ("plain readiness watches", variants_table), ("system calls", calls_table),
+                        ("instructions", instructions_table)):
+        lines = made(results).splitlines()
+        if len(lines) > 2:
+            print(f"{title}:", *lines, "", sep="\n")
+
+
+def write(docs, data):
     folder = docs / "benchmarks"
     folder.mkdir(exist_ok=True)
-    raw = folder / "results.json"
-    if keep_others and raw.exists():
-        data = merged(json.loads(raw.read_text(encoding="utf-8")), data)
-    write_json(raw, data)
+    write_json(folder / "results.json", data)
     results = Results(data)
     page = docs / "benchmarks.md"
     page.write_text(fill(page.read_text(encoding="utf-8"), results), encoding="utf-8")
