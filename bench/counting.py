@@ -64,7 +64,7 @@ def perf(program, name, few, many):
         if not found:
             return None
         counted.append((int(found[1]), said["operations"]))
-    return (counted[1][0] - counted[0][0]) / (counted[1][1] - counted[0][1])
+    return max(0, counted[1][0] - counted[0][0]) / (counted[1][1] - counted[0][1])
 
 
 def may(*command):

@@ -7,6 +7,7 @@ import statistics
 import goals
 
 BASE = "raw_epoll"
+RAW = "benchmarks/results.json"
 NOISE = 1.03  # what is less than this behind is not called behind
 
 
@@ -61,7 +62,7 @@ def number(value):
 
 
 def calls_of(value):
-    return "" if value is None else f"{value:.2f}".removesuffix("00").removesuffix(".")
+    return "" if value is None else f"{value:.2f}".removesuffix(".00")
 
 
 def table(head, lines):
@@ -246,10 +247,17 @@ def show(data):
             print(f"{title}:", *lines, "", sep="\n")
 
 
+def redraw(docs):
+    draw(docs, json.loads((docs / RAW).read_text(encoding="utf-8")))
+
+
 def write(docs, data):
-    folder = docs / "benchmarks"
-    folder.mkdir(exist_ok=True)
-    write_json(folder / "results.json", data)
+    (docs / RAW).parent.mkdir(exist_ok=True)
+    write_json(docs / RAW, data)
+    draw(docs, data)
+
+
+def draw(docs, data):
     results = Results(data)
     page = docs / "benchmarks.md"
     page.write_text(fill(page.read_text(encoding="utf-8"), results), encoding="utf-8")
@@ -258,4 +266,4 @@ def write(docs, data):
     except ImportError as missing:
         print(f"The charts stay as they are: {missing}")
         return
-    charts.draw(folder, results)
+    charts.draw((docs / RAW).parent, results)
