@@ -46,7 +46,7 @@ void register_ping_pong(Suite& suite, const std::string& name, Make make) {
   for (const auto& [workload, kind] :
        {std::pair{"W1.unix/", PairKind::unix_stream}, std::pair{"W1.tcp/", PairKind::tcp4}}) {
     suite.add({workload + name, Time::cpu,
-               [make, kind](Meter& meter) { ping_pong<L>(meter, kind, make); }});
+               [make, kind = kind](Meter& meter) { ping_pong<L>(meter, kind, make); }});
   }
 }
 

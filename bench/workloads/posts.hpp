@@ -74,7 +74,7 @@ class LoopThread {
   }
   LoopThread(const LoopThread&) = delete;
   LoopThread& operator=(const LoopThread&) = delete;
-  ~LoopThread() {
+  ~LoopThread() {  // NOLINT(bugprone-exception-escape): nothing else would end the thread
     loop_->post(stopping_);
     thread_.join();
   }
@@ -118,6 +118,34 @@ void wake(Meter& meter, Make make) {
   }
 }
 
+template <class L>
+struct Back;
+
+/// Posted to the other loop; posts back.
+template <class L>
+struct There {
+  L& home;
+  Back<L>* back = nullptr;
+
+  void posted() { home.post(*back); }
+};
+
+template <class L>
+struct Back {
+  Meter& meter;
+  L& home;
+  L& other;
+  There<L>& there;
+
+  void posted() {
+    if (meter.more()) {
+      other.post(there);
+    } else {
+      home.stop();
+    }
+  }
+};
+
 /// Two loops that post to one another.
 template <class L, class Make>
 void round_trips(Meter& meter, bool one_core, Make make) {
@@ -125,32 +153,10 @@ void round_trips(Meter& meter, bool one_core, Make make) {
   const Pinned pinned{core};
   LoopThread<L> other{make, one_core ? core : usable_cores().back()};
   L loop = make(Threads::many);
-  struct There;
-  struct Back {
-    Meter& meter;
-    L& loop;
-    L& other;
-    There& there;
-    void posted() {
-      if (meter.more()) {
-        other.post(there);
-      } else {
-        loop.stop();
-      }
-    }
-  };
-  struct There {
-    L& home;
-    Back& back;
-    void posted() { home.post(back); }
-  };
-  struct Both {
-    There there;
-    Back back;
-    Both(Meter& meter, L& home, L& other_loop)
-        : there{home, back}, back{meter, home, other_loop, there} {}
-  } both{meter, loop, other.loop()};
-  loop.post(both.back);
+  There<L> there{loop};
+  Back<L> back{meter, loop, other.loop(), there};
+  there.back = &back;
+  loop.post(back);
   loop.run();
 }
 
