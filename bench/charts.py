@@ -45,6 +45,8 @@ def bars(path, title, workloads, results):
     palette = colours(results)
     found = {(workload, loop): ratios[0] for workload in workloads for loop in loops
              if (ratios := results.compare(workload, loop, BASE))}
+    if not found:
+        return
     low = max(LOWEST, min([0.8, *found.values()]) * 0.9)
     high = min(HIGHEST, max([1.25, *found.values()]) * 1.1)
     figure, axes = plt.subplots(figsize=(max(6.0, 2.2 * len(workloads) + 2), 3.4))
@@ -56,9 +58,10 @@ def bars(path, title, workloads, results):
             place, shown = x - 0.42 + (i + 0.5) * width, min(max(ratio, low), high)
             axes.bar(place, shown - 1, width * 0.92, bottom=1, color=palette[loop])
             if shown != ratio:
-                axes.annotate(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}", (place, shown), xytext=(0, 2 if ratio > 1 else -2),
-                              textcoords="offset points", ha="center", rotation=90, fontsize=7,
-                              va="bottom" if ratio > 1 else "top")
+                axes.annotate(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}", (place, shown),
+                              xytext=(0, 2 if ratio > 1 else -2), textcoords="offset points",
+                              ha="center", va="bottom" if ratio > 1 else "top", rotation=90,
+                              fontsize=7)
     handles = [matplotlib.patches.Patch(color=palette[loop], label=loop) for loop in loops]
     axes.axhline(1, color="#444444", linewidth=1)
     axes.set_yscale("log")

@@ -13,6 +13,10 @@ MEMORY = ("brk", "madvise", "mmap", "mremap", "munmap")
 TIMEOUT = 120
 
 
+class Failed(Exception):
+    """A row, or what looks on, has failed; says how."""
+
+
 def row(program, name, *options):
     return [program, f"--row={name}", *options]
 
@@ -25,12 +29,16 @@ def answer(done):
     """The program's own line of JSON."""
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        raise RuntimeError(f"{' '.join(done.args)}: status {done.returncode}\n{done.stderr}")
+        said = done.stderr.strip().splitlines()[-1:]
+        raise Failed(": ".join([f"status {done.returncode}", *said]))
     return json.loads(lines[-1])
 
 
 def run(command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired as expired:
+        raise Failed(f"took longer than {TIMEOUT} seconds") from expired
 
 
 def calls_between_marks(lines):
@@ -94,4 +102,6 @@ def instructions(program, name, operations):
                 f"--callgrind-out-file={os.devnull}", *exactly(program, name, operations)])
     said = answer(done)
     collected = re.search(r"Collected : (\d+)", done.stderr)
+    if not collected:
+        raise Failed("Callgrind collected nothing")
     return int(collected[1]) / said["operations"]
