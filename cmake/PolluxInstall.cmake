@@ -42,6 +42,15 @@ if(POLLUX_BUILD_CONFORMANCE)
   install(EXPORT pollux-conformance-targets NAMESPACE pollux:: DESTINATION ${package_dir}
           COMPONENT pollux_conformance)
 endif()
+if(POLLUX_BUILD_BENCH)
+  # Likewise, for Google Benchmark.
+  set_target_properties(pollux_bench_kit PROPERTIES EXPORT_NAME bench)
+  install(TARGETS pollux_bench_kit EXPORT pollux-bench-targets
+    ARCHIVE COMPONENT pollux_bench
+    FILE_SET HEADERS COMPONENT pollux_bench)
+  install(EXPORT pollux-bench-targets NAMESPACE pollux:: DESTINATION ${package_dir}
+          COMPONENT pollux_bench)
+endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
                               ${PROJECT_BINARY_DIR}/pollux-config.cmake
                               INSTALL_DESTINATION ${package_dir})

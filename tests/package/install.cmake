@@ -1,5 +1,5 @@
 # Run in the build folder of an installable pollux: installs it, moves what was installed (it has to
-# work from anywhere), and looks at what of others shows in it. Beside it, the same without the kit.
+# work from anywhere), and looks at what of others shows in it. Beside it, the same without the kits.
 cmake_minimum_required(VERSION 3.24)
 
 set(staging ${PREFIX}.staging)
@@ -15,14 +15,17 @@ endforeach()
 
 cmake_path(SET source_dir NORMALIZE ${CMAKE_CURRENT_LIST_DIR}/../..)
 file(GLOB_RECURSE headers RELATIVE ${source_dir}/include ${source_dir}/include/*.hpp)
+if(NOT BENCH)
+  list(REMOVE_ITEM headers pollux/bench.hpp)
+endif()
 foreach(header IN LISTS headers)
   if(NOT EXISTS ${PREFIX}/include/${header})
     message(SEND_ERROR "${header} is not installed.")
   endif()
 endforeach()
-file(GLOB_RECURSE kit ${PREFIX}.plain/*conformance*)
-if(kit)
-  message(SEND_ERROR "Without its component, of the kit these are installed: ${kit}")
+file(GLOB_RECURSE kits ${PREFIX}.plain/*conformance* ${PREFIX}.plain/*bench*)
+if(kits)
+  message(SEND_ERROR "Without their components, of the kits these are installed: ${kits}")
 endif()
 
 file(GLOB_RECURSE texts ${PREFIX}/*.cmake ${PREFIX}/*.pc)
@@ -36,6 +39,9 @@ foreach(text IN LISTS texts)
   string(REPLACE "asio_header" "" content "${content}")
   if(text MATCHES "/pollux-(config|conformance-targets)\\.cmake$")
     string(REGEX REPLACE "GTest|::gtest" "" content "${content}")  # for that component only
+  endif()
+  if(text MATCHES "/pollux-(config|bench-targets)\\.cmake$")
+    string(REGEX REPLACE "Google Benchmark|benchmark::benchmark|needs benchmark" "" content "${content}")
   endif()
   foreach(path ${staging} ${CMAKE_BINARY_DIR} ${source_dir})
     string(FIND "${content}" "${path}" found)

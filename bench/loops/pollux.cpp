@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// pollux, on each backend that is compiled in and on those that were added.
+#include <pollux/backends.hpp>
+#include <pollux/bench.hpp>
+#include <pollux/reactor.hpp>
+
+#include "../rows.hpp"
+#include "loops.hpp"
+
+namespace pollux::bench {
+
+namespace {
+
+class PolluxLoop {
+ public:
+  using Stream = pollux::StreamWatch;
+  using Watch = pollux::Watch;
+  using Timer = pollux::Timer;
+
+  explicit PolluxLoop(std::unique_ptr<Backend> backend) : reactor_{std::move(backend)} {}
+
+  template <class Owner>
+  void watch_stream(StreamWatch& stream, int handle, Owner& owner) {
+    stream = reactor_.watch_stream(handle, Interest::readable, [&owner](const StreamEvent& event) {
+      owner.ready({event.readable(), event.writable(), event.end_of_stream() || event.hangup()});
+    });
+  }
+  template <class Owner>
+  void watch(Watch& watch, int handle, Owner& owner) {
+    watch = reactor_.watch(handle, Interest::readable, [&owner](Readiness readiness) {
+      owner.ready({readiness.readable(), readiness.writable()});
+    });
+  }
+  template <class AnyWatch>
+  void ask_writable(AnyWatch& watch, bool on) {
+    watch.set_interest(on ? Interest::readable | Interest::writable : Interest::readable);
+  }
+  template <class AnyWatch>
+  void unwatch(AnyWatch& watch) {
+    watch.reset();
+  }
+  template <class AnyWatch>
+  void unwatch_and_close(AnyWatch& watch, Handle& handle) {
+    watch.reset();
+    close_counted(handle);
+  }
+
+  template <class Owner>
+  void prepare(Timer& timer, Owner& owner) {
+    timer = reactor_.at(Clock::time_point::max(), [&owner] { owner.expired(); });
+    timer.cancel();
+  }
+  void arm(Timer& timer, Clock::time_point now, std::chrono::nanoseconds delay) {
+    timer.restart_at(now + delay);
+  }
+  void put_off(Timer& timer, Clock::time_point now, std::chrono::nanoseconds delay) {
+    timer.restart_at(now + delay);
+  }
+  void cancel(Timer& timer) { timer.cancel(); }
+
+  template <class Owner>
+  void post(Owner& owner) {
+    reactor_.post([&owner] { owner.posted(); });
+  }
+  void run() { reactor_.run(); }
+  void turn() { reactor_.poll(); }
+  void stop() { reactor_.stop(); }
+
+  std::uint64_t system_calls() const { return reactor_.stats().system_calls; }
+
+ private:
+  Reactor reactor_;
+};
+
+/// The same, with plain readiness watches where there could be streams.
+class ReadinessLoop : public PolluxLoop {
+ public:
+  using Stream = pollux::Watch;
+  using PolluxLoop::PolluxLoop;
+
+  template <class Owner>
+  void watch_stream(Stream& stream, int handle, Owner& owner) {
+    watch(stream, handle, owner);
+  }
+};
+
+struct Added {
+  std::string name;
+  Maker make;
+};
+
+std::vector<Added>& added() {
+  static std::vector<Added> backends;
+  return backends;
+}
+
+std::unique_ptr<Backend> made(const Maker& make) {
+  std::error_code error;
+  auto backend = make(error);
+  if (!backend) throw std::system_error{error, "the backend could not be made"};
+  return backend;
+}
+
+void gather_backend(Suite& suite, const std::string& name, const Maker& make) {
+  if (std::error_code error; make(error) == nullptr) {
+    suite.leave_out(name, error.message());
+    return;
+  }
+  register_rows<PolluxLoop>(suite, name, [make](Threads) { return PolluxLoop{made(make)}; });
+  register_ping_pong<ReadinessLoop>(suite, name + "/readiness",
+                                    [make](Threads) { return ReadinessLoop{made(make)}; });
+}
+
+}  // namespace
+
+void add_backend(std::string name, Maker make) {
+  added().push_back({std::move(name), std::move(make)});
+}
+
+void gather_pollux(Suite& suite) {
+  for (const BackendInfo& backend : backends())
+    gather_backend(suite, std::string{backend.name}, backend.make);
+  for (const Added& backend : added()) gather_backend(suite, backend.name, backend.make);
+}
+
+}  // namespace pollux::bench
