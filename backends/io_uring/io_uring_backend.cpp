@@ -9,27 +9,25 @@
 #include <cerrno>
 #include <new>
 #include <utility>
-#include <vector>
 
 #include <poll.h>
 
 #include <pollux/backend_support.hpp>
 
+#include "registrations.hpp"
 #include "ring.hpp"
 
 namespace pollux {
 
 namespace {
 
-constexpr std::uint32_t no_slot = 0xFFFFFFFF;
-
 /// What a completion brings back: whose request it was, and which of its requests.
 struct Request {
-  std::uint32_t slot = no_slot;
+  std::uint32_t slot = Registrations::no_slot;
   std::uint32_t number = 0;
 };
-constexpr Request nobody{no_slot, 0};
-constexpr Request wake_request{no_slot, 1};
+constexpr Request nobody{Registrations::no_slot, 0};
+constexpr Request wake_request{Registrations::no_slot, 1};
 
 std::uint64_t user_data(Request request) {
   return std::bit_cast<std::uint64_t>(request);
@@ -73,38 +71,32 @@ class IoUringBackend final : public Backend {
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
     if (from == RawInterest::none) return add(handle, to, token);
-    if (token.slot >= entries_.size()) return refusal(std::errc::no_such_file_or_directory);
-    Entry& entry = entries_[token.slot];
-    if (entry.handle != handle || entry.generation != token.generation)
-      return refusal(std::errc::no_such_file_or_directory);
+    Registration* known = known_.find(handle, token);
+    if (known == nullptr) return refusal(std::errc::no_such_file_or_directory);
     if (to == RawInterest::none) return remove(token.slot);
     if (from == to) {  // asks whether the number still is the file that it was
       std::error_code error;
-      if (identify(handle, error, system_calls_) == entry.identity && !error) return {};
+      if (identify(handle, error, system_calls_) == known->identity && !error) return {};
       error = remove(token.slot);
       return error ? error : refusal(std::errc::no_such_file_or_directory);
     }
-    entry.interest = to;
-    entry.quiet = false;
-    list(token.slot);
+    known->interest = to;
+    known_.list(token.slot);
+    busy_ |= known->quiet;
     return {};
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
-    ++wait_;
+    out = out.first(std::min(out.size(), polled_.size()));
     while (const io_uring_cqe* old = ring_->completion()) take(*old);
-    result.error = ask(timeout);
-    if (result.error != 0) return result;
-    const std::size_t room = std::min(out.size(), polled_.size());
-    while (hints_.size() + result.count < room) {
-      const io_uring_cqe* completion = ring_->completion();
-      if (completion == nullptr) break;
-      const RawEvent event = take(*completion);
-      if (event.ready != RawReady::none) out[result.count++] = event;
+    if (busy_ || timeout.is_zero() || !known_.hints().empty() || ring_->has_work()) {
+      pass(out, result, Timeout::zero());
+      busy_ = result.count != 0;
     }
-    if (!hints_.empty()) look(out.first(room), result);
-    result.woken = std::exchange(woken_, false);
+    if (result.error == 0 && result.count == 0 && !woken_ && !timeout.is_zero())
+      pass(out, result, timeout);
+    if (result.error == 0) result.woken = std::exchange(woken_, false);
     return result;
   }
 
@@ -114,136 +106,104 @@ class IoUringBackend final : public Backend {
     // A child's wake must not be its parent's.
     if (const auto error = wake_.renew_after_fork()) return error;
     if (const int error = renew()) return {error, std::system_category()};
-    entries_.clear();
-    slots_.clear();
-    listed_.clear();
-    hints_.clear();
+    known_.clear();
     return {};
   }
 
  private:
-  struct Entry {
-    HandleIdentity identity;
-    NativeHandle handle = no_handle;  ///< none: not in use
-    std::uint32_t generation = 0;
-    std::uint32_t number = 0;  ///< of its last request
-    std::uint32_t asked = 0;   ///< the wait in which that was handed over
-    RawInterest interest = RawInterest::none;
-    bool armed = false;   ///< the kernel has that request
-    bool multi = false;   ///< and goes on after it has completed
-    bool quiet = false;   ///< of late nothing but what nobody wants to know: RDHUP
-    bool listed = false;  ///< in listed_; these two outlive the registration
-    bool hinted = false;  ///< in hints_
-  };
-
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    // The kernel would take whatever it is given, and say so later: refuse at once what epoll
-    // would.
+    // The kernel takes whatever it is given, and says so later: refuse at once what epoll would.
     std::error_code error;
     const HandleIdentity identity = identify(handle, error, system_calls_);
     if (error) return error;
-    const auto index = static_cast<std::size_t>(handle);
-    if (index < slots_.size() && slots_[index] != no_slot) {
-      if (entries_[slots_[index]].identity == identity) return refusal(std::errc::file_exists);
-      error = remove(slots_[index]);  // closed under its watch, and the number given out again
+    if (const std::uint32_t other = known_.slot_of(handle); other != Registrations::no_slot) {
+      if (known_[other].identity == identity) return refusal(std::errc::file_exists);
+      error = remove(other);  // closed under its watch, and the number given out again
     }
-    if (token.slot < entries_.size() && entries_[token.slot].handle != no_handle)
+    if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
       error = remove(token.slot);  // likewise, and nobody has said so
     if (error) return error;
-    try {
-      if (token.slot >= entries_.size()) {
-        const std::size_t size = token.slot + token.slot / 2 + 16;
-        listed_.reserve(size);
-        hints_.reserve(size);
-        entries_.resize(size);
-      }
-      if (index >= slots_.size()) slots_.resize(index + index / 2 + 16, no_slot);
-    } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
-    }
-    Entry& entry = entries_[token.slot];
-    entry.identity = identity;
-    entry.handle = handle;
-    entry.generation = token.generation;
-    entry.interest = interest;
-    slots_[index] = token.slot;
-    list(token.slot);
+    if (!known_.make_room(handle, token.slot)) return refusal(std::errc::not_enough_memory);
+    known_.put(handle, identity, interest, token);
     return {};
   }
 
   /// The kernel's request holds the file open: it must end now, or a close that follows would not
-  /// be one. A registration that was reported last has none.
+  /// be one. What was reported last has none.
   std::error_code remove(std::uint32_t slot) {
-    const bool armed = entries_[slot].armed;
+    const bool armed = known_[slot].armed;
     if (armed && !cancel(slot)) return refusal(std::errc::resource_unavailable_try_again);
-    forget(slot);
+    known_.forget(slot);
     if (armed && ring_->flush() == EEXIST) static_cast<void>(renew());
     return {};
   }
 
-  void forget(std::uint32_t slot) {
-    Entry& entry = entries_[slot];
-    slots_[static_cast<std::size_t>(entry.handle)] = no_slot;
-    entry.handle = no_handle;
-    entry.armed = entry.quiet = false;
-  }
-
-  /// To be asked for by the next wait.
-  void list(std::uint32_t slot) {
-    if (!std::exchange(entries_[slot].listed, true)) listed_.push_back(slot);
-  }
-
-  /// Hands over what is listed, and waits.
-  int ask(Timeout timeout) {
-    while (true) {
-      ask_for_listed();
-      const bool wanted = hints_.empty() && !woken_ && !timeout.is_zero();
-      if (!wanted && !ring_->has_work()) return 0;
-      const int error = ring_->enter(wanted ? 1 : 0, timeout);
-      if (error != EEXIST) return is_passing(error) ? 0 : error;
-      // The loop has moved to another thread.
-      if (const int failed = renew()) return failed;
+  /// Asks about what is listed, waits if there is time, and reports what there is room for.
+  void pass(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
+    ++pass_;
+    ask_for_wake();
+    known_.ask_for_listed([&](std::uint32_t slot) {
+      Registration& listed = known_[slot];
+      if (timeout.is_zero() && may_be_looked_at(listed)) {
+        known_.hint(slot);
+        return true;
+      }
+      return listed.handle == no_handle || ask_for(slot, listed);
+    });
+    if (!timeout.is_zero() || ring_->has_work()) {
+      const int error = ring_->enter(timeout.is_zero() ? 0 : 1, timeout);
+      if (error == EEXIST) {  // the loop has moved to another thread
+        result.error = renew();
+      } else if (!is_passing(error)) {
+        result.error = error;
+      }
+      if (result.error != 0) return;
     }
+    while (known_.hints().size() + result.count < out.size()) {
+      const io_uring_cqe* completion = ring_->completion();
+      if (completion == nullptr) break;
+      const RawEvent event = take(*completion);
+      if (event.ready != RawReady::none) out[result.count++] = event;
+    }
+    if (!known_.hints().empty()) look(out, result);
   }
 
-  void ask_for_listed() {
-    if (!wake_armed_) {
-      io_uring_sqe* request = ring_->request();
-      if (request == nullptr) return;
-      io_uring_prep_poll_multishot(request, wake_.handle(), POLLIN);
-      request->user_data = user_data(wake_request);
-      wake_armed_ = true;
-    }
-    std::size_t done = 0;
-    while (done < listed_.size() && ask_for(listed_[done])) ++done;
-    listed_.erase(listed_.begin(), listed_.begin() + static_cast<std::ptrdiff_t>(done));
+  /// A poll() for several is cheaper than a request for each, unless it is in vain again and again.
+  static bool may_be_looked_at(const Registration& listed) {
+    return !listed.armed && !listed.quiet && listed.misses < 2 &&
+           !any(listed.interest, RawInterest::edge) && listed.handle != no_handle;
+  }
+
+  void ask_for_wake() {
+    if (wake_armed_) return;
+    io_uring_sqe* request = ring_->request();
+    if (request == nullptr) return;
+    io_uring_prep_poll_multishot(request, wake_.handle(), POLLIN);
+    request->user_data = user_data(wake_request);
+    wake_armed_ = true;
   }
 
   /// False if there was no room for a request.
-  bool ask_for(std::uint32_t slot) {
-    Entry& entry = entries_[slot];
-    if (entry.handle != no_handle) {
-      const bool multi = entry.quiet || any(entry.interest, RawInterest::edge);
-      const bool change = entry.armed && !entry.multi && !multi;
-      if (entry.armed && !change && !cancel(slot)) return false;
-      io_uring_sqe* request = ring_->request();
-      if (request == nullptr) return false;
-      const auto events = static_cast<unsigned>(to_native(entry.interest));
-      if (change) {
-        io_uring_prep_poll_update(request, user_data({slot, entry.number}), 0, events,
-                                  IORING_POLL_UPDATE_EVENTS);
-        answer_only_failure(request);
-      } else {
-        io_uring_prep_poll_add(request, entry.handle, events);
-        if (multi) request->len = IORING_POLL_ADD_MULTI;
-        entry.number = ++last_number_;
-        request->user_data = user_data({slot, entry.number});
-        entry.asked = wait_;
-        entry.armed = true;
-        entry.multi = multi;
-      }
+  bool ask_for(std::uint32_t slot, Registration& listed) {
+    const bool multi = listed.quiet || any(listed.interest, RawInterest::edge);
+    const bool change = listed.armed && !listed.multi && !multi;
+    if (listed.armed && !change && !cancel(slot)) return false;
+    io_uring_sqe* request = ring_->request();
+    if (request == nullptr) return false;
+    const auto events = static_cast<unsigned>(to_native(listed.interest));
+    if (change) {
+      io_uring_prep_poll_update(request, user_data({slot, listed.number}), 0, events,
+                                IORING_POLL_UPDATE_EVENTS);
+      answer_only_failure(request);
+      return true;
     }
-    entry.listed = false;
+    io_uring_prep_poll_add(request, listed.handle, events);
+    if (multi) request->len = IORING_POLL_ADD_MULTI;
+    listed.number = ++last_number_;
+    request->user_data = user_data({slot, listed.number});
+    listed.asked = pass_;
+    listed.armed = true;
+    listed.multi = multi;
     return true;
   }
 
@@ -251,9 +211,9 @@ class IoUringBackend final : public Backend {
   bool cancel(std::uint32_t slot) {
     io_uring_sqe* request = ring_->request();
     if (request == nullptr) return false;
-    io_uring_prep_poll_remove(request, user_data({slot, entries_[slot].number}));
+    io_uring_prep_poll_remove(request, user_data({slot, known_[slot].number}));
     answer_only_failure(request);
-    entries_[slot].armed = false;
+    known_[slot].armed = false;
     return true;
   }
 
@@ -269,39 +229,41 @@ class IoUringBackend final : public Backend {
     const int result = completion.res;
     const bool more = (completion.flags & IORING_CQE_F_MORE) != 0;
     ring_->take();
-    if (completion.user_data == user_data(wake_request)) {
+    if (request.slot == wake_request.slot && request.number == wake_request.number) {
       woken_ |= result >= 0;
       wake_armed_ = more;
     }
-    if (request.slot >= entries_.size()) return {};
-    Entry& entry = entries_[request.slot];
-    if (!entry.armed || entry.number != request.number) return {};
-    entry.armed = more;
+    if (!known_.is_slot(request.slot)) return {};
+    Registration& told = known_[request.slot];
+    if (!told.armed || told.number != request.number) return {};
+    told.armed = more;
     if (result == -EBADF || result == -EINVAL) {  // closed under its watch; not for this kernel
-      forget(request.slot);
+      known_.forget(request.slot);
       return {};
     }
-    const int wanted = to_native(entry.interest) | POLLHUP | POLLERR;
-    entry.quiet = result > 0 && (result & ~wanted & POLLRDHUP) != 0;
-    if (entry.asked != wait_) {
-      if (!std::exchange(entry.hinted, true)) hints_.push_back(request.slot);
+    const int wanted = to_native(told.interest) | POLLHUP | POLLERR;
+    told.quiet = result > 0 && (result & ~wanted & POLLRDHUP) != 0;
+    busy_ |= told.quiet;
+    if (told.asked != pass_) {
+      known_.hint(request.slot);
       return {};
     }
     const RawReady ready = result > 0 ? to_raw(result & wanted) : RawReady::none;
     if (ready != RawReady::none) {
       reported(request.slot);
-    } else if (!entry.armed) {
-      list(request.slot);
+    } else if (!told.armed) {
+      known_.list(request.slot);
     }
-    return {{request.slot, entry.generation}, ready};
+    return {{request.slot, told.generation}, ready};
   }
 
   /// Asks what is true of those that there are hints for, as far as there is room.
   void look(std::span<RawEvent> out, WaitResult& result) {
-    const std::size_t count = std::min(hints_.size(), out.size() - result.count);
+    const auto& hints = known_.hints();
+    const std::size_t count = std::min(hints.size(), out.size() - result.count);
     for (std::size_t i = 0; i < count; ++i) {
-      const Entry& entry = entries_[hints_[i]];
-      polled_[i] = {entry.handle, to_native(entry.interest), 0};  // none is passed over
+      const Registration& hinted = known_[hints[i]];
+      polled_[i] = {hinted.handle, to_native(hinted.interest), 0};  // none is passed over
     }
     ++system_calls_;
     if (::poll(polled_.data(), count, 0) < 0) {
@@ -309,29 +271,30 @@ class IoUringBackend final : public Backend {
       return;
     }
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint32_t slot = hints_[i];
-      Entry& entry = entries_[slot];
+      const std::uint32_t slot = hints[i];
+      Registration& hinted = known_[slot];
       const int events = polled_[i].revents;
-      entry.hinted = false;
       if ((events & POLLNVAL) != 0) {
         // Closed under its watch: forgotten, as epoll's set does by itself.
-        if (entry.armed) cancel(slot);
-        forget(slot);
+        if (hinted.armed) cancel(slot);
+        known_.forget(slot);
       } else if (const RawReady ready = to_raw(events); ready != RawReady::none) {
-        out[result.count++] = {{slot, entry.generation}, ready};
+        out[result.count++] = {{slot, hinted.generation}, ready};
         reported(slot);
-      } else if (entry.handle != no_handle && !entry.armed) {
-        list(slot);
+      } else if (hinted.handle != no_handle && !hinted.armed) {
+        if (hinted.misses < 2) ++hinted.misses;
+        known_.list(slot);
       }
     }
-    hints_.erase(hints_.begin(), hints_.begin() + static_cast<std::ptrdiff_t>(count));
+    known_.drop_hints(count);
   }
 
   /// A condition is reported for as long as it holds: the next wait asks anew. An edge is not.
   void reported(std::uint32_t slot) {
-    Entry& entry = entries_[slot];
-    entry.quiet = false;
-    if (!entry.armed || !any(entry.interest, RawInterest::edge)) list(slot);
+    Registration& told = known_[slot];
+    told.quiet = false;
+    told.misses = 0;
+    if (!told.armed || !any(told.interest, RawInterest::edge)) known_.list(slot);
   }
 
   /// A new ring, which knows nothing yet; what was asked for is asked anew.
@@ -342,24 +305,19 @@ class IoUringBackend final : public Backend {
     if (error) return error.value();
     ring_ = std::move(fresh);
     wake_armed_ = false;
-    for (std::uint32_t slot = 0; slot < entries_.size(); ++slot) {
-      entries_[slot].armed = false;
-      if (entries_[slot].handle != no_handle) list(slot);
-    }
+    known_.disarm_all();
     return 0;
   }
 
   WakeHandle wake_;
   std::unique_ptr<Ring> ring_;
-  std::vector<Entry> entries_;         ///< by slot
-  std::vector<std::uint32_t> slots_;   ///< by handle
-  std::vector<std::uint32_t> listed_;  ///< what the next wait asks for
-  std::vector<std::uint32_t> hints_;   ///< of whom something was heard; oldest first
+  Registrations known_;
   std::array<pollfd, 512> polled_;
-  std::uint32_t wait_ = 0;
+  std::uint32_t pass_ = 0;
   std::uint32_t last_number_ = 0;
   bool wake_armed_ = false;
   bool woken_ = false;
+  bool busy_ = false;  ///< of late there was something to report without a wait
 };
 
 }  // namespace
