@@ -82,13 +82,13 @@ class IoUringBackend final : public Backend {
     }
     known->interest = to;
     known_.list(token.slot);
-    busy_ |= known->quiet;
     return {};
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
     out = out.first(std::min(out.size(), polled_.size()));
+    ++pass_;
     while (const io_uring_cqe* old = ring_->completion()) take(*old);
     if (busy_ || timeout.is_zero() || !known_.hints().empty() || ring_->has_work()) {
       pass(out, result, Timeout::zero());
@@ -150,6 +150,16 @@ class IoUringBackend final : public Backend {
       }
       return listed.handle == no_handle || ask_for(slot, listed);
     });
+    // What completes at once for nothing must not end the wait: it is handed over before.
+    const bool waits = !timeout.is_zero();
+    if (std::exchange(quiet_, false) || !waits) gather(out, result, Timeout::zero());
+    if (waits && result.error == 0 && result.count == 0 && known_.hints().empty() && !woken_)
+      gather(out, result, timeout);
+    if (result.error == 0 && !known_.hints().empty()) look(out, result);
+  }
+
+  /// Hands over what was asked for, waits if there is time, and takes what there is room for.
+  void gather(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
     if (!timeout.is_zero() || ring_->has_work()) {
       const int error = ring_->enter(timeout.is_zero() ? 0 : 1, timeout);
       if (error == EEXIST) {  // the loop has moved to another thread
@@ -165,13 +175,12 @@ class IoUringBackend final : public Backend {
       const RawEvent event = take(*completion);
       if (event.ready != RawReady::none) out[result.count++] = event;
     }
-    if (!known_.hints().empty()) look(out, result);
   }
 
   /// A poll() for several is cheaper than a request for each, unless it is in vain again and again.
   static bool may_be_looked_at(const Registration& listed) {
-    return !listed.armed && !listed.quiet && listed.misses < 2 &&
-           !any(listed.interest, RawInterest::edge) && listed.handle != no_handle;
+    return !listed.armed && listed.misses < 2 && !any(listed.interest, RawInterest::edge) &&
+           listed.handle != no_handle;
   }
 
   void ask_for_wake() {
@@ -185,7 +194,8 @@ class IoUringBackend final : public Backend {
 
   /// False if there was no room for a request.
   bool ask_for(std::uint32_t slot, Registration& listed) {
-    const bool multi = listed.quiet || any(listed.interest, RawInterest::edge);
+    const bool quiet = listed.fin && !any(listed.interest, RawInterest::rdhup);
+    const bool multi = quiet || any(listed.interest, RawInterest::edge);
     const bool change = listed.armed && !listed.multi && !multi;
     if (listed.armed && !change && !cancel(slot)) return false;
     io_uring_sqe* request = ring_->request();
@@ -204,6 +214,7 @@ class IoUringBackend final : public Backend {
     listed.asked = pass_;
     listed.armed = true;
     listed.multi = multi;
+    quiet_ |= quiet;
     return true;
   }
 
@@ -242,8 +253,7 @@ class IoUringBackend final : public Backend {
       return {};
     }
     const int wanted = to_native(told.interest) | POLLHUP | POLLERR;
-    told.quiet = result > 0 && (result & ~wanted & POLLRDHUP) != 0;
-    busy_ |= told.quiet;
+    told.fin |= result > 0 && (result & POLLRDHUP) != 0;
     if (told.asked != pass_) {
       known_.hint(request.slot);
       return {};
@@ -263,7 +273,8 @@ class IoUringBackend final : public Backend {
     const std::size_t count = std::min(hints.size(), out.size() - result.count);
     for (std::size_t i = 0; i < count; ++i) {
       const Registration& hinted = known_[hints[i]];
-      polled_[i] = {hinted.handle, to_native(hinted.interest), 0};  // none is passed over
+      // A handle that is none is passed over.
+      polled_[i] = {hinted.handle, static_cast<short>(to_native(hinted.interest) | POLLRDHUP), 0};
     }
     ++system_calls_;
     if (::poll(polled_.data(), count, 0) < 0) {
@@ -273,12 +284,14 @@ class IoUringBackend final : public Backend {
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t slot = hints[i];
       Registration& hinted = known_[slot];
+      const int wanted = to_native(hinted.interest) | POLLHUP | POLLERR;
       const int events = polled_[i].revents;
+      hinted.fin = (events & POLLRDHUP) != 0;
       if ((events & POLLNVAL) != 0) {
         // Closed under its watch: forgotten, as epoll's set does by itself.
         if (hinted.armed) cancel(slot);
         known_.forget(slot);
-      } else if (const RawReady ready = to_raw(events); ready != RawReady::none) {
+      } else if (const RawReady ready = to_raw(events & wanted); ready != RawReady::none) {
         out[result.count++] = {{slot, hinted.generation}, ready};
         reported(slot);
       } else if (hinted.handle != no_handle && !hinted.armed) {
@@ -292,7 +305,6 @@ class IoUringBackend final : public Backend {
   /// A condition is reported for as long as it holds: the next wait asks anew. An edge is not.
   void reported(std::uint32_t slot) {
     Registration& told = known_[slot];
-    told.quiet = false;
     told.misses = 0;
     if (!told.armed || !any(told.interest, RawInterest::edge)) known_.list(slot);
   }
@@ -317,7 +329,8 @@ class IoUringBackend final : public Backend {
   std::uint32_t last_number_ = 0;
   bool wake_armed_ = false;
   bool woken_ = false;
-  bool busy_ = false;  ///< of late there was something to report without a wait
+  bool quiet_ = false;  ///< something that shows RDHUP unasked was asked for in this pass
+  bool busy_ = false;   ///< of late there was something to report without a wait
 };
 
 }  // namespace

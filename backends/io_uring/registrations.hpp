@@ -23,7 +23,7 @@ struct Registration {
   std::uint8_t misses = 0;  ///< how often in a row a look has found nothing
   bool armed = false;       ///< the kernel has that request
   bool multi = false;       ///< and goes on after it has completed
-  bool quiet = false;       ///< of late nothing but what nobody wants to know
+  bool fin = false;         ///< RDHUP shows, when it was last seen
   bool listed = false;      ///< these two outlive the registration
   bool hinted = false;
 };
@@ -75,7 +75,7 @@ class Registrations {
     Registration& gone = by_slot_[slot];
     by_handle_[static_cast<std::size_t>(gone.handle)] = no_slot;
     gone.handle = no_handle;
-    gone.armed = gone.quiet = false;
+    gone.armed = gone.fin = false;
     gone.misses = 0;
   }
 
