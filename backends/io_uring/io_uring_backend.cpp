@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -21,17 +21,7 @@ namespace pollux {
 
 namespace {
 
-/// What a completion brings back: whose request it was, and which of its requests.
-struct Request {
-  std::uint32_t slot = Registrations::no_slot;
-  std::uint32_t number = 0;
-};
-constexpr Request nobody{Registrations::no_slot, 0};
 constexpr Request wake_request{Registrations::no_slot, 1};
-
-std::uint64_t user_data(Request request) {
-  return std::bit_cast<std::uint64_t>(request);
-}
 
 short to_native(RawInterest interest) {
   int events = 0;  // POLLHUP and POLLERR are always reported
@@ -49,11 +39,6 @@ RawReady to_raw(int events) {
   if ((events & POLLHUP) != 0) ready |= RawReady::hup;
   if ((events & POLLERR) != 0) ready |= RawReady::err;
   return ready;
-}
-
-/// What may be met at any time, and is over at the next.
-bool is_passing(int error) {
-  return error == EINTR || error == ETIME || error == EAGAIN || error == EBUSY;
 }
 
 class IoUringBackend final : public Backend {
@@ -89,7 +74,7 @@ class IoUringBackend final : public Backend {
     WaitResult result;
     out = out.first(std::min(out.size(), polled_.size()));
     ++pass_;
-    while (const io_uring_cqe* old = ring_->completion()) take(*old);
+    while (const auto old = ring_->next()) take(*old);
     if (busy_ || timeout.is_zero() || !known_.hints().empty() || ring_->has_work()) {
       pass(out, result, Timeout::zero());
       busy_ = result.count != 0;
@@ -141,14 +126,11 @@ class IoUringBackend final : public Backend {
   /// Asks about what is listed, waits if there is time, and reports what there is room for.
   void pass(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
     ++pass_;
-    ask_for_wake();
+    if (!wake_armed_) wake_armed_ = ring_->poll(wake_request, wake_.handle(), POLLIN, true);
     known_.ask_for_listed([&](std::uint32_t slot) {
-      Registration& listed = known_[slot];
-      if (timeout.is_zero() && may_be_looked_at(listed)) {
-        known_.hint(slot);
-        return true;
-      }
-      return listed.handle == no_handle || ask_for(slot, listed);
+      if (!timeout.is_zero() || !may_be_looked_at(known_[slot])) return ask_for(slot);
+      known_.hint(slot);
+      return true;
     });
     // What completes at once for nothing must not end the wait: it is handed over before.
     const bool waits = !timeout.is_zero();
@@ -161,17 +143,13 @@ class IoUringBackend final : public Backend {
   /// Hands over what was asked for, waits if there is time, and takes what there is room for.
   void gather(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
     if (!timeout.is_zero() || ring_->has_work()) {
-      const int error = ring_->enter(timeout.is_zero() ? 0 : 1, timeout);
-      if (error == EEXIST) {  // the loop has moved to another thread
-        result.error = renew();
-      } else if (!is_passing(error)) {
-        result.error = error;
-      }
+      result.error = ring_->enter(timeout.is_zero() ? 0 : 1, timeout);
+      if (result.error == EEXIST) result.error = renew();  // the loop has moved to another thread
       if (result.error != 0) return;
     }
     while (known_.hints().size() + result.count < out.size()) {
-      const io_uring_cqe* completion = ring_->completion();
-      if (completion == nullptr) break;
+      const auto completion = ring_->next();
+      if (!completion) break;
       const RawEvent event = take(*completion);
       if (event.ready != RawReady::none) out[result.count++] = event;
     }
@@ -183,34 +161,18 @@ class IoUringBackend final : public Backend {
            listed.handle != no_handle;
   }
 
-  void ask_for_wake() {
-    if (wake_armed_) return;
-    io_uring_sqe* request = ring_->request();
-    if (request == nullptr) return;
-    io_uring_prep_poll_multishot(request, wake_.handle(), POLLIN);
-    request->user_data = user_data(wake_request);
-    wake_armed_ = true;
-  }
-
   /// False if there was no room for a request.
-  bool ask_for(std::uint32_t slot, Registration& listed) {
+  bool ask_for(std::uint32_t slot) {
+    Registration& listed = known_[slot];
+    if (listed.handle == no_handle) return true;
     const bool quiet = listed.fin && !any(listed.interest, RawInterest::rdhup);
     const bool multi = quiet || any(listed.interest, RawInterest::edge);
-    const bool change = listed.armed && !listed.multi && !multi;
-    if (listed.armed && !change && !cancel(slot)) return false;
-    io_uring_sqe* request = ring_->request();
-    if (request == nullptr) return false;
-    const auto events = static_cast<unsigned>(to_native(listed.interest));
-    if (change) {
-      io_uring_prep_poll_update(request, user_data({slot, listed.number}), 0, events,
-                                IORING_POLL_UPDATE_EVENTS);
-      answer_only_failure(request);
-      return true;
-    }
-    io_uring_prep_poll_add(request, listed.handle, events);
-    if (multi) request->len = IORING_POLL_ADD_MULTI;
+    const short events = to_native(listed.interest);
+    if (listed.armed && !listed.multi && !multi)
+      return ring_->change({slot, listed.number}, events);
+    if (listed.armed && !cancel(slot)) return false;
+    if (!ring_->poll({slot, last_number_ + 1}, listed.handle, events, multi)) return false;
     listed.number = ++last_number_;
-    request->user_data = user_data({slot, listed.number});
     listed.asked = pass_;
     listed.armed = true;
     listed.multi = multi;
@@ -220,27 +182,15 @@ class IoUringBackend final : public Backend {
 
   /// False if there was no room for a request.
   bool cancel(std::uint32_t slot) {
-    io_uring_sqe* request = ring_->request();
-    if (request == nullptr) return false;
-    io_uring_prep_poll_remove(request, user_data({slot, known_[slot].number}));
-    answer_only_failure(request);
-    known_[slot].armed = false;
-    return true;
-  }
-
-  /// A failure means that the other request has completed meanwhile, which is told by itself.
-  static void answer_only_failure(io_uring_sqe* request) {
-    request->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    request->user_data = user_data(nobody);
+    Registration& ended = known_[slot];
+    if (ring_->cancel({slot, ended.number})) ended.armed = false;
+    return !ended.armed;
   }
 
   /// What there is to report, if it can be told from the completion alone.
-  RawEvent take(const io_uring_cqe& completion) {
-    const auto request = std::bit_cast<Request>(completion.user_data);
-    const int result = completion.res;
-    const bool more = (completion.flags & IORING_CQE_F_MORE) != 0;
-    ring_->take();
-    if (request.slot == wake_request.slot && request.number == wake_request.number) {
+  RawEvent take(const Completion& completion) {
+    const auto [request, result, more] = completion;
+    if (request == wake_request) {
       woken_ |= result >= 0;
       wake_armed_ = more;
     }
@@ -278,7 +228,7 @@ class IoUringBackend final : public Backend {
     }
     ++system_calls_;
     if (::poll(polled_.data(), count, 0) < 0) {
-      if (!is_passing(errno) && result.count == 0) result.error = errno;
+      if (errno != EINTR && result.count == 0) result.error = errno;
       return;
     }
     for (std::size_t i = 0; i < count; ++i) {
