@@ -51,6 +51,12 @@ if(POLLUX_BUILD_BENCH)
   install(EXPORT pollux-bench-targets NAMESPACE pollux:: DESTINATION ${package_dir}
           COMPONENT pollux_bench)
 endif()
+# What a static library leaves to be linked.
+set(pc_modules "")
+if(NOT BUILD_SHARED_LIBS)
+  get_property(pc_modules GLOBAL PROPERTY POLLUX_PKG_CONFIG_MODULES)
+  list(JOIN pc_modules " " pc_modules)
+endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
                               ${PROJECT_BINARY_DIR}/pollux-config.cmake
                               INSTALL_DESTINATION ${package_dir})

@@ -21,11 +21,12 @@ function(pollux_target_defaults target)
   endif()
 endfunction()
 
-# pollux_backend(<name> AVAILABLE <condition...> SOURCES <file...> [LIBRARIES <target...>])
+# pollux_backend(<name> AVAILABLE <condition...> SOURCES <file...> [PKG_CONFIG <module...>])
 # Called by backends/<name>/CMakeLists.txt: makes the option POLLUX_BACKEND_<NAME>, and compiles the
-# backend into the library where it is available. The maker it brings is make_<name>_backend().
+# backend into the library where it is available. The maker it brings is make_<name>_backend(). What it
+# links are pkg-config's PkgConfig::POLLUX_<MODULE>; whoever links a static pollux links them too.
 function(pollux_backend name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "AVAILABLE;SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "AVAILABLE;SOURCES;PKG_CONFIG")
   string(TOUPPER ${name} upper)
   option(POLLUX_BACKEND_${upper} "Build the ${name} backend where it is available" ON)
   if(POLLUX_BACKEND_${upper} AND (${arg_AVAILABLE}))
@@ -36,12 +37,16 @@ function(pollux_backend name)
       set_source_files_properties(${arg_SOURCES} TARGET_DIRECTORY pollux
                                   PROPERTIES COMPILE_OPTIONS -fvisibility=hidden)
     endif()
-    foreach(library IN LISTS arg_LIBRARIES)
-      target_link_libraries(pollux PRIVATE $<BUILD_INTERFACE:${library}>)
+    foreach(module IN LISTS arg_PKG_CONFIG)
+      string(TOUPPER ${module} target)
+      target_link_libraries(pollux PRIVATE PkgConfig::POLLUX_${target})
+      set_property(GLOBAL APPEND PROPERTY POLLUX_PKG_CONFIG_MODULES ${module})
     endforeach()
     set_property(GLOBAL APPEND PROPERTY POLLUX_BUILT_BACKENDS ${name})
   elseif(name IN_LIST POLLUX_REQUIRE_BACKENDS)
     message(FATAL_ERROR "The ${name} backend is required, but it is off or not available here.")
+  else()
+    message(STATUS "pollux: without ${name}: it is off, or not available here")
   endif()
 endfunction()
 

@@ -14,10 +14,10 @@ import sys
 import tempfile
 
 MARK = "getppid"  # the subject makes this call before its first story and after its last
-WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter")
 # What a signal may cut short; not ioctl, which Asio gives up on and no kernel interrupts.
 INTERRUPTIBLE = (*WAITS, "poll", "ppoll", "recvfrom", "sendto", "read", "write", "getsockopt")
-DESCRIPTORS = ("epoll_create1", "eventfd2", "timerfd_create")
+DESCRIPTORS = ("epoll_create1", "io_uring_setup", "eventfd2", "timerfd_create")
 # Asio does not look at the answer to a change or a removal, which no Linux refuses for want of memory.
 ONLY_ADDITIONS = ("asio",)
 
@@ -89,6 +89,10 @@ def interrupted(undisturbed, _):
         if undisturbed.count(name) and name in WAITS:
             for when in phases(name, undisturbed, 3):
                 yield f"{name}:retval=0:when={when}", None
+    if undisturbed.count("io_uring_enter"):  # its way to say: not now
+        for error in ("EAGAIN", "EBUSY"):
+            for when in phases("io_uring_enter", undisturbed, 3):
+                yield f"io_uring_enter:error={error}:when={when}", None
 
 
 def refused(undisturbed, backend):

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// What is registered, by slot and by handle, and the two lists of what is to be done about it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <pollux/backend_support.hpp>
+
+namespace pollux {
+
+struct Registration {
+  HandleIdentity identity;
+  NativeHandle handle = no_handle;  ///< none: not in use
+  std::uint32_t generation = 0;
+  std::uint32_t number = 0;  ///< of its last request
+  std::uint32_t asked = 0;   ///< the pass in which that was handed over
+  RawInterest interest = RawInterest::none;
+  std::uint8_t misses = 0;  ///< how often in a row a look has found nothing
+  bool armed = false;       ///< the kernel has that request
+  bool multi = false;       ///< and goes on after it has completed
+  bool fin = false;         ///< RDHUP shows, when it was last seen
+  bool listed = false;      ///< these two outlive the registration
+  bool hinted = false;
+};
+
+class Registrations {
+ public:
+  static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
+
+  /// What `token` names for `handle`, or null.
+  Registration* find(NativeHandle handle, Token token) noexcept {
+    if (token.slot >= by_slot_.size()) return nullptr;
+    Registration& found = by_slot_[token.slot];
+    return found.handle == handle && found.generation == token.generation ? &found : nullptr;
+  }
+  /// Who is registered for `handle`, or no_slot.
+  std::uint32_t slot_of(NativeHandle handle) const noexcept {
+    const auto index = static_cast<std::size_t>(handle);
+    return index < by_handle_.size() ? by_handle_[index] : no_slot;
+  }
+  bool is_slot(std::uint32_t slot) const noexcept { return slot < by_slot_.size(); }
+  Registration& operator[](std::uint32_t slot) noexcept { return by_slot_[slot]; }
+
+  /// So that nothing below ever allocates. False if there is no memory.
+  bool make_room(NativeHandle handle, std::uint32_t slot) noexcept try {
+    if (slot >= by_slot_.size()) {
+      const std::size_t size = slot + slot / 2 + 16;
+      listed_.reserve(size);
+      hints_.reserve(size);
+      by_slot_.resize(size);
+    }
+    const auto index = static_cast<std::size_t>(handle);
+    if (index >= by_handle_.size()) by_handle_.resize(index + index / 2 + 16, no_slot);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+
+  void put(NativeHandle handle, const HandleIdentity& identity, RawInterest interest,
+           Token token) noexcept {
+    Registration& fresh = by_slot_[token.slot];
+    fresh.identity = identity;
+    fresh.handle = handle;
+    fresh.generation = token.generation;
+    fresh.interest = interest;
+    by_handle_[static_cast<std::size_t>(handle)] = token.slot;
+    list(token.slot);
+  }
+  void forget(std::uint32_t slot) noexcept {
+    Registration& gone = by_slot_[slot];
+    by_handle_[static_cast<std::size_t>(gone.handle)] = no_slot;
+    gone.handle = no_handle;
+    gone.armed = gone.fin = false;
+    gone.misses = 0;
+  }
+
+  /// The kernel knows of none of them any more: all are to be asked about anew.
+  void disarm_all() noexcept {
+    for (std::uint32_t slot = 0; slot < by_slot_.size(); ++slot) {
+      by_slot_[slot].armed = false;
+      if (by_slot_[slot].handle != no_handle) list(slot);
+    }
+  }
+  void clear() noexcept {
+    by_slot_.clear();
+    by_handle_.clear();
+    listed_.clear();
+    hints_.clear();
+  }
+
+  /// Who is to be asked about by the next wait, each once.
+  void list(std::uint32_t slot) noexcept {
+    if (!std::exchange(by_slot_[slot].listed, true)) listed_.push_back(slot);
+  }
+  /// Calls `ask` with each that is listed, until it says no.
+  template <class Ask>
+  void ask_for_listed(Ask ask) {
+    std::size_t done = 0;
+    while (done < listed_.size() && ask(listed_[done])) by_slot_[listed_[done++]].listed = false;
+    listed_.erase(listed_.begin(), listed_.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+
+  /// Who is to be looked at, each once, oldest first.
+  void hint(std::uint32_t slot) noexcept {
+    if (!std::exchange(by_slot_[slot].hinted, true)) hints_.push_back(slot);
+  }
+  const std::vector<std::uint32_t>& hints() const noexcept { return hints_; }
+  void drop_hints(std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) by_slot_[hints_[i]].hinted = false;
+    hints_.erase(hints_.begin(), hints_.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+
+ private:
+  std::vector<Registration> by_slot_;
+  std::vector<std::uint32_t> by_handle_;
+  std::vector<std::uint32_t> listed_;
+  std::vector<std::uint32_t> hints_;
+};
+
+}  // namespace pollux

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "ring.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+
+#include <pollux/backend_support.hpp>
+
+namespace pollux {
+
+namespace {
+
+constexpr unsigned requests = 512;
+constexpr unsigned completions_kept = 2048;
+
+/// Linux 6.1 knows all of these, and an older one refuses what it does not know. DEFER_TASKRUN: the
+/// kernel works on completions in enter() alone, and so never interrupts what a handler waits for.
+/// R_DISABLED: the ring has no owner yet, so that a reactor can be made by one thread and run by
+/// another.
+constexpr unsigned setup_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
+                                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+
+/// A request that nobody waits for; its completion names nothing.
+constexpr Request nobody{0xFFFFFFFF, 0};
+
+std::uint64_t to_data(Request request) {
+  return std::bit_cast<std::uint64_t>(request);
+}
+
+/// A change or an end that fails was overtaken by the completion of what it was for, and that says
+/// all there is to say.
+void answer_only_failure(io_uring_sqe* request) {
+  request->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  request->user_data = to_data(nobody);
+}
+
+int unless_passing(int error) {
+  return error == EINTR || error == ETIME || error == EAGAIN || error == EBUSY ? 0 : error;
+}
+
+}  // namespace
+
+Ring::Ring(std::uint64_t& calls, std::error_code& error) noexcept
+    : calls_{calls}, fork_count_{fork_count()} {
+  io_uring_params parameters{};
+  parameters.flags = setup_flags;
+  parameters.cq_entries = completions_kept;
+  if (const int result = io_uring_queue_init_params(requests, &ring_, &parameters); result < 0) {
+    ring_.ring_fd = no_handle;
+    error = {-result, std::system_category()};
+    return;
+  }
+  // The places of the queue are used in turn, always.
+  for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
+}
+
+Ring::~Ring() {
+  if (ring_.ring_fd == no_handle) return;
+  // The child of a fork has the ring's memory in common with its parent, whose requests they are.
+  if (enabled_ && fork_count_ == fork_count()) {
+    if (io_uring_sqe* all = request()) {
+      io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+      all->user_data = to_data(nobody);
+      flush();
+    }
+  }
+  io_uring_queue_exit(&ring_);
+}
+
+bool Ring::poll(Request named, NativeHandle handle, short events, bool multi) noexcept {
+  io_uring_sqe* free = request();
+  if (free == nullptr) return false;
+  io_uring_prep_poll_add(free, handle, static_cast<unsigned short>(events));
+  if (multi) free->len = IORING_POLL_ADD_MULTI;
+  free->user_data = to_data(named);
+  return true;
+}
+
+bool Ring::change(Request named, short events) noexcept {
+  io_uring_sqe* free = request();
+  if (free == nullptr) return false;
+  io_uring_prep_poll_update(free, to_data(named), 0, static_cast<unsigned short>(events),
+                            IORING_POLL_UPDATE_EVENTS);
+  answer_only_failure(free);
+  return true;
+}
+
+bool Ring::cancel(Request named) noexcept {
+  io_uring_sqe* free = request();
+  if (free == nullptr) return false;
+  io_uring_prep_poll_remove(free, to_data(named));
+  answer_only_failure(free);
+  return true;
+}
+
+int Ring::enter(unsigned completions, Timeout timeout) noexcept {
+  if (completions == 0 || timeout.is_infinite())
+    return unless_passing(call(completions, 0, nullptr));
+  using namespace std::chrono;
+  // The kernel adds it to the time there is, and does not look whether that is too much.
+  const nanoseconds duration = std::min<nanoseconds>(timeout.duration(), hours{24 * 365});
+  const auto whole = floor<seconds>(duration);
+  __kernel_timespec spec{};
+  spec.tv_sec = whole.count();
+  spec.tv_nsec = (duration - whole).count();
+  io_uring_getevents_arg argument{};
+  argument.ts = reinterpret_cast<std::uintptr_t>(&spec);
+  return unless_passing(call(completions, IORING_ENTER_EXT_ARG, &argument));
+}
+
+int Ring::flush() noexcept {
+  int error = 0;
+  do {
+    error = call(0, 0, nullptr);
+  } while (error == EINTR || (error == 0 && has_flag(IORING_SQ_TASKRUN)));
+  return error;
+}
+
+bool Ring::has_work() const noexcept {
+  return queued() != 0 || has_flag(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+std::optional<Completion> Ring::next() noexcept {
+  const unsigned head = *ring_.cq.khead;
+  if (head == io_uring_smp_load_acquire(ring_.cq.ktail)) return std::nullopt;
+  const io_uring_cqe& oldest = ring_.cq.cqes[head & ring_.cq.ring_mask];
+  const Completion taken{std::bit_cast<Request>(std::uint64_t{oldest.user_data}), oldest.res,
+                         (oldest.flags & IORING_CQE_F_MORE) != 0};
+  io_uring_smp_store_release(ring_.cq.khead, head + 1);
+  return taken;
+}
+
+io_uring_sqe* Ring::request() noexcept {
+  io_uring_sqe* free = io_uring_get_sqe(&ring_);
+  if (free == nullptr && call(0, 0, nullptr) == 0) free = io_uring_get_sqe(&ring_);
+  return free;
+}
+
+unsigned Ring::queued() const noexcept {
+  return ring_.sq.sqe_tail - IO_URING_READ_ONCE(*ring_.sq.khead);
+}
+
+bool Ring::has_flag(unsigned flags) const noexcept {
+  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
+}
+
+int Ring::call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept {
+  const auto ring = static_cast<unsigned>(ring_.ring_fd);
+  if (!enabled_) {
+    ++calls_;
+    const int result = io_uring_register(ring, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    if (result < 0) return -result;
+    enabled_ = true;
+  }
+  io_uring_smp_store_release(ring_.sq.ktail, ring_.sq.sqe_tail);
+  ++calls_;
+  // With EXT_ARG the signal mask's place is taken by the argument.
+  void* place = argument;
+  const int result = io_uring_enter2(ring, queued(), completions, flags | IORING_ENTER_GETEVENTS,
+                                     static_cast<sigset_t*>(place), sizeof *argument);
+  return result < 0 ? -result : 0;
+}
+
+}  // namespace pollux

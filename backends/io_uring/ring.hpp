@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// One ring of io_uring, for poll requests: two queues, and the one system call that serves both.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <system_error>
+
+#include <liburing.h>
+
+#include <pollux/backend.hpp>
+
+namespace pollux {
+
+/// Names a request; comes back with what completes it.
+struct Request {
+  std::uint32_t slot = 0;
+  std::uint32_t number = 0;
+
+  friend constexpr bool operator==(const Request&, const Request&) = default;
+};
+
+struct Completion {
+  Request request;
+  int result = 0;     ///< poll(2)'s bits, or a negative errno
+  bool more = false;  ///< the request goes on
+};
+
+/// The thread that first hands something over owns it: requests are that thread's, and end with it.
+class Ring {
+ public:
+  /// `calls` counts the system calls, and outlives the ring.
+  Ring(std::uint64_t& calls, std::error_code& error) noexcept;
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  /// Ends all requests, so that none keeps a file open. (Where another thread owns the ring, the
+  /// kernel does so a little later.)
+  ~Ring();
+
+  // Requests, for the next enter() to hand over. False if there is no room, and none to be had.
+  bool poll(Request named, NativeHandle handle, short events, bool multi) noexcept;
+  bool change(Request named, short events) noexcept;
+  bool cancel(Request named) noexcept;
+
+  /// Hands over what was asked for, and waits for so many completions. 0, also for what is over at
+  /// the next call (README.md), or the system's number: EEXIST if another thread owns the ring.
+  int enter(unsigned completions, Timeout timeout) noexcept;
+  /// Hands over what was asked for, and has files let go of where that has ended a request.
+  int flush() noexcept;
+  /// Whether enter() has something to do even if it is not to wait.
+  bool has_work() const noexcept;
+
+  /// Takes the oldest completion.
+  std::optional<Completion> next() noexcept;
+
+ private:
+  io_uring_sqe* request() noexcept;
+  unsigned queued() const noexcept;
+  bool has_flag(unsigned flags) const noexcept;
+  int call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept;
+
+  std::uint64_t& calls_;
+  io_uring ring_{};
+  unsigned fork_count_;
+  bool enabled_ = false;
+};
+
+}  // namespace pollux
