@@ -39,6 +39,13 @@ std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
   return timeout;
 }
 
+/// Out of line: of those that arm timers, few have told another loop how long to wait.
+bool ReactorCore::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
+  timers_.arm(index, deadline);
+  reschedule();
+  return true;
+}
+
 /// What prepare() has told the other loop holds no longer.
 void ReactorCore::reschedule() noexcept {
   prepared_.reset();

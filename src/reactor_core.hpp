@@ -44,13 +44,13 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
   void unwatch(Token token) noexcept;
 
-  // Timers (timers.cpp). A token that names nothing (any more) is answered with Errc::timer_closed.
+  // Timers (timers.cpp). Each has one handle: a token is good until end_timer() or close(). What
+  // restarts is false after close().
   Timer add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
                   AnyHandler&& handler, std::error_code& error);
-  void restart_timer(Token token, std::error_code& error) noexcept;
-  void restart_timer(Token token, std::chrono::nanoseconds interval,
-                     std::error_code& error) noexcept;
-  void restart_timer_at(Token token, time_point deadline, std::error_code& error) noexcept;
+  bool restart_timer(Token token) noexcept;
+  bool restart_timer(Token token, std::chrono::nanoseconds interval) noexcept;
+  bool restart_timer_at(Token token, time_point deadline) noexcept;
   void cancel_timer(Token token) noexcept;
   bool is_timer_armed(Token token) const noexcept;
   time_point timer_deadline(Token token) const noexcept;
@@ -124,12 +124,6 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code rebuild();
   std::error_code reinstall_all();
 
-  // timers.cpp
-  void timer_armed(time_point deadline) noexcept {
-    calm_ = false;
-    if (prepared_ && deadline < *prepared_) reschedule();
-  }
-
   // alarm.cpp
   void set_alarm() noexcept;
   bool make_alarm() noexcept;
@@ -173,6 +167,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void look_ahead();
   std::size_t dispatch();
   std::size_t tell_batch();
+  bool arm_timer(std::uint32_t index, time_point deadline) noexcept;
+  bool arm_sooner(std::uint32_t index, time_point deadline) noexcept;
   std::size_t fire_timers();
   std::size_t run_posted();
   bool stopped() const noexcept { return bell_.rung_for(Doorbell::stop); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Slots that never move, found by token.
+// Slots that never move, found by index or by token.
 #pragma once
 
 #include <bit>
@@ -15,53 +15,34 @@ namespace pollux::detail {
 /// No slot.
 inline constexpr std::uint32_t no_slot = 0xFFFFFFFF;
 
-/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. A
-/// slot that is given out again has another generation, so that what was meant for the old one is
-/// told apart. `T` has `generation`, and `next`, which is free to use while the slot is taken.
+/// Slots in chunks, so that a handler stays where it is while it runs, whatever it registers. `T`
+/// has `next`, which is free to use while the slot is taken.
 template <class T>
-class SlotTable {
+class SlotPool {
  public:
-  /// By how many slots the table grows.
+  /// By how many slots the pool grows.
   static constexpr std::uint32_t chunk_size = 256;
 
-  /// A slot; its token names it until release(). May throw std::bad_alloc, and then has changed
-  /// nothing; nothing else here throws.
-  Token acquire() {
+  /// A slot, until release(). May throw std::bad_alloc, and then has changed nothing; nothing else
+  /// here throws.
+  std::uint32_t acquire() {
     if (free_ == no_slot) grow();
     const std::uint32_t index = free_;
-    T& taken = slot(index);
-    free_ = std::exchange(taken.next, no_slot);
-    return {index, taken.generation};
+    free_ = std::exchange(slot(index).next, no_slot);
+    return index;
   }
 
-  /// Makes the slot what a fresh one is, of the next generation, and free.
+  /// Makes the slot what a fresh one is, and free.
   void release(std::uint32_t index) noexcept {
     T& freed = slot(index);
-    const std::uint32_t generation = freed.generation + 1;
     freed = T{};
-    freed.generation = generation;
     freed.next = std::exchange(free_, index);
   }
 
-  /// From now on `token` names nothing, though the slot is still in use: its handler is running.
-  void disown(std::uint32_t index) noexcept { ++slot(index).generation; }
-
-  /// The slot that `token` names, or null.
-  T* find(Token token) noexcept {
-    if (token.slot >= size_) return nullptr;
-    T& found = slot(token.slot);
-    return found.generation == token.generation ? &found : nullptr;
-  }
-  const T* find(Token token) const noexcept {
-    if (token.slot >= size_) return nullptr;
-    const T& found = slot(token.slot);
-    return found.generation == token.generation ? &found : nullptr;
-  }
   T& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
   const T& slot(std::uint32_t index) const noexcept {
     return chunks_[index >> shift][index & mask];
   }
-  Token token(std::uint32_t index) const noexcept { return {index, slot(index).generation}; }
   /// How many slots there are, free ones included.
   std::uint32_t size() const noexcept { return size_; }
 
@@ -71,7 +52,7 @@ class SlotTable {
 
   void grow() {
     chunks_.push_back(std::make_unique<T[]>(chunk_size));
-    // Lowest index first: the table stays dense.
+    // Lowest index first: the pool stays dense.
     for (std::uint32_t i = chunk_size; i-- > 0;) {
       T& fresh = chunks_.back()[i];
       fresh.next = free_;
@@ -85,6 +66,38 @@ class SlotTable {
   std::uint32_t free_ = no_slot;
 };
 
+/// A pool whose slots are found by token. A slot that is given out again has another generation, so
+/// that what was meant for the old one is told apart. `T` has `generation` as well.
+template <class T>
+class SlotTable : public SlotPool<T> {
+ public:
+  /// A slot; its token names it until release(). As SlotPool::acquire().
+  Token acquire() { return token(SlotPool<T>::acquire()); }
+
+  /// Makes the slot what a fresh one is, of the next generation, and free.
+  void release(std::uint32_t index) noexcept {
+    const std::uint32_t generation = this->slot(index).generation + 1;
+    SlotPool<T>::release(index);
+    this->slot(index).generation = generation;
+  }
+
+  /// From now on `token` names nothing, though the slot is still in use: its handler is running.
+  void disown(std::uint32_t index) noexcept { ++this->slot(index).generation; }
+
+  /// The slot that `token` names, or null.
+  T* find(Token token) noexcept {
+    if (token.slot >= this->size()) return nullptr;
+    T& found = this->slot(token.slot);
+    return found.generation == token.generation ? &found : nullptr;
+  }
+  const T* find(Token token) const noexcept {
+    if (token.slot >= this->size()) return nullptr;
+    const T& found = this->slot(token.slot);
+    return found.generation == token.generation ? &found : nullptr;
+  }
+  Token token(std::uint32_t index) const noexcept { return {index, this->slot(index).generation}; }
+};
+
 /// The slot whose handler is running, if any.
 struct CalledSlot {
   std::uint32_t index = no_slot;
@@ -96,19 +109,20 @@ template <class Table>
 class WhileCalled {
  public:
   WhileCalled(Table& table, CalledSlot& called, std::uint32_t index)
-      : table_{table}, called_{called} {
+      : table_{table}, called_{called}, index_{index} {
     called_.index = index;
   }
   WhileCalled(const WhileCalled&) = delete;
   WhileCalled& operator=(const WhileCalled&) = delete;
   ~WhileCalled() {
-    const std::uint32_t index = std::exchange(called_.index, no_slot);
-    if (std::exchange(called_.ended, false)) table_.release(index);
+    called_.index = no_slot;
+    if (std::exchange(called_.ended, false)) table_.release(index_);
   }
 
  private:
   Table& table_;
   CalledSlot& called_;
+  std::uint32_t index_;
 };
 
 }  // namespace pollux::detail

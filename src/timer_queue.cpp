@@ -3,180 +3,246 @@
 
 #include <algorithm>
 #include <bit>
-#include <tuple>
+#include <functional>
 #include <utility>
 
 namespace pollux::detail {
+
+std::uint32_t TimerQueue::acquire() {
+  const std::uint32_t index = SlotPool::acquire();
+  if (due_.capacity() < size()) {
+    try {
+      make_room(size());
+    } catch (...) {
+      SlotPool::release(index);
+      throw;
+    }
+  }
+  return index;
+}
+
+void TimerQueue::make_room(std::size_t timers) {
+  const std::size_t room = std::max(timers, 2 * due_.capacity());
+  scattered_.reserve(room);
+  cells_.reserve(room + 1);
+  due_.reserve(room);
+}
 
 std::uint64_t TimerQueue::tick_of(time_point time) noexcept {
   const auto since = std::chrono::nanoseconds{time.time_since_epoch()}.count();
   return since <= 0 ? 0 : static_cast<std::uint64_t>(since) >> tick_bits;
 }
 
-std::uint16_t TimerQueue::bucket_for(time_point deadline) const noexcept {
+std::uint32_t TimerQueue::bucket_for(time_point deadline) const noexcept {
   const std::uint64_t tick = std::max(tick_of(deadline), now_);
   // The highest digit (of six bits) in which the two differ says how far off it is.
   const auto differ = static_cast<unsigned>(std::bit_width((tick ^ now_) | 1u)) - 1;
   const unsigned level = differ / level_bits;
   const auto digit = static_cast<unsigned>(tick >> (level * level_bits)) & (fan - 1);
-  return static_cast<std::uint16_t>(level * fan + digit);
+  return level * fan + digit;
 }
 
-std::uint16_t TimerQueue::first_bucket() const noexcept {
+std::uint32_t TimerQueue::first_bucket() const noexcept {
   // All buckets of a lower level come before those of a higher one, and what is past is empty.
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] != 0)
-      return static_cast<std::uint16_t>(level * fan +
-                                        static_cast<unsigned>(std::countr_zero(occupied_[level])));
+      return level * fan + static_cast<unsigned>(std::countr_zero(occupied_[level]));
   }
-  return TimerSlot::idle;
+  return TimerSlot::not_hanging;
 }
 
-std::uint64_t TimerQueue::start_of(std::uint16_t bucket) const noexcept {
+std::uint64_t TimerQueue::start_of(std::uint32_t bucket) const noexcept {
   const unsigned level = bucket / fan;
   const std::uint64_t digit = bucket % fan;
   const unsigned above = (level + 1) * level_bits;
   return (now_ >> above << above) | (digit << (level * level_bits));
 }
 
-void TimerQueue::link(std::uint32_t index, std::uint16_t bucket) noexcept {
-  TimerSlot& timer = slot(index);
-  timer.bucket = bucket;
-  timer.previous = no_slot;
-  timer.next = heads_[bucket];
-  if (timer.next != no_slot) slot(timer.next).previous = index;
-  heads_[bucket] = index;
-  occupied_[bucket / fan] |= std::uint64_t{1} << (bucket % fan);
+std::chrono::nanoseconds TimerQueue::span_of(std::uint32_t bucket) noexcept {
+  const unsigned bits = tick_bits + bucket / fan * level_bits;
+  return std::chrono::nanoseconds{(std::uint64_t{1} << bits) - 1};
 }
 
-void TimerQueue::unlink(std::uint32_t index) noexcept {
-  TimerSlot& timer = slot(index);
-  const std::uint16_t bucket = std::exchange(timer.bucket, TimerSlot::idle);
+void TimerQueue::link(std::uint32_t index, TimerSlot& timer, std::uint32_t bucket) noexcept {
+  timer.set_bucket(bucket);
+  timer.previous = no_slot;
+  timer.next = std::exchange(heads_[bucket], index);
+  if (timer.next != no_slot) {
+    slot(timer.next).previous = index;
+  } else {
+    occupied_[bucket / fan] |= std::uint64_t{1} << (bucket % fan);
+    starts_[bucket] = time_point{std::chrono::nanoseconds{start_of(bucket) << tick_bits}};
+  }
+}
+
+void TimerQueue::unlink(TimerSlot& timer) noexcept {
+  const std::uint32_t bucket = timer.bucket();
+  timer.set_bucket(TimerSlot::not_hanging);
   if (bucket >= TimerSlot::due) return;
   if (timer.next != no_slot) slot(timer.next).previous = timer.previous;
   if (timer.previous != no_slot) {
     slot(timer.previous).next = timer.next;
   } else {
     heads_[bucket] = timer.next;
-    if (timer.next == no_slot) occupied_[bucket / fan] &= ~(std::uint64_t{1} << (bucket % fan));
+    if (timer.next == no_slot) mark_empty(bucket);
   }
 }
 
-/// False if that is where it hangs already.
-bool TimerQueue::move_to_where_it_belongs(std::uint32_t index, std::uint16_t from) noexcept {
-  const std::uint16_t bucket = bucket_for(slot(index).deadline);
-  if (bucket == from) return false;
-  unlink(index);
-  link(index, bucket);
-  return true;
-}
-
-void TimerQueue::arm(std::uint32_t index, time_point deadline) noexcept {
+void TimerQueue::hang_anew(std::uint32_t index) noexcept {
   TimerSlot& timer = slot(index);
-  timer.order = ++orders_;
-  const bool hangs = timer.bucket < TimerSlot::due;
-  if (hangs && timer.deadline == next_) next_known_ = false;
-  if (hangs && deadline >= timer.deadline) {
-    timer.deadline = deadline;  // moved when time comes to where it hangs
-    return;
-  }
-  if (!timer.armed()) ++armed_;
-  unlink(index);
-  timer.deadline = deadline;
-  link(index, bucket_for(deadline));
-  if (deadline < next_) {
-    next_ = deadline;
-    // Unknown was known to be no earlier than that.
-    next_known_ = true;
-  }
-}
-
-void TimerQueue::disarm(std::uint32_t index) noexcept {
-  TimerSlot& timer = slot(index);
-  if (!timer.armed()) return;
-  if (timer.deadline == next_) next_known_ = false;
-  unlink(index);
-  --armed_;
+  unlink(timer);
+  link(index, timer, bucket_for(timer.deadline));
 }
 
 void TimerQueue::release(std::uint32_t index) noexcept {
   disarm(index);
+  unlink(slot(index));
   // Its captures may end other timers on their way out.
   const AnyHandler handler = std::move(slot(index).handler);
-  SlotTable::release(index);
+  SlotPool::release(index);
 }
 
 TimerQueue::time_point TimerQueue::next() noexcept {
-  if (due_taken_ < due_.size()) return time_point::min();
-  while (!next_known_) {
-    const std::uint16_t bucket = first_bucket();
-    if (bucket == TimerSlot::idle) {
-      next_ = never;
-      next_known_ = true;
-    } else {
-      next_known_ = find_earliest(bucket);
-    }
+  if (!due_.empty()) return time_point::min();
+  while (!next_holds()) {
+    const std::uint32_t bucket = first_bucket();
+    next_ = never;
+    earliest_ = none_sooner;
+    if (bucket != TimerSlot::not_hanging) find_earliest(bucket);
   }
   return next_;
 }
 
-/// Sets next_ to the earliest deadline in the bucket, and hangs those that were put off where they
-/// belong now. False if none is left in it.
-bool TimerQueue::find_earliest(std::uint16_t bucket) noexcept {
-  next_ = never;
-  int searched = 0;
-  for (std::uint32_t index = heads_[bucket]; index != no_slot;) {
-    const std::uint32_t following = slot(index).next;
-    if (!move_to_where_it_belongs(index, bucket)) next_ = std::min(next_, slot(index).deadline);
-    if (++searched == most_searched && bucket >= fan) {
-      next_ = time_point{std::chrono::nanoseconds{start_of(bucket) << tick_bits}};
-      return true;
-    }
-    index = following;
-  }
-  return heads_[bucket] != no_slot;
+bool TimerQueue::next_holds() const noexcept {
+  if (earliest_ == none_sooner) return true;
+  if (earliest_ == no_slot) return false;
+  const TimerSlot& timer = slot(earliest_);
+  return timer.armed() && timer.deadline == next_;
 }
 
-void TimerQueue::collect(time_point now) {
-  if (armed_ == 0 || (next_known_ && now < next_)) return;
+/// Sets next_ to the earliest deadline in the bucket, takes those out that were cancelled, and
+/// hangs those that were put off where they belong now.
+void TimerQueue::find_earliest(std::uint32_t bucket) noexcept {
+  earliest_ = no_slot;
+  const time_point end = starts_[bucket] + span_of(bucket);
+  int searched = 0;
+  for (std::uint32_t index = heads_[bucket], following = no_slot; index != no_slot;
+       index = following) {
+    TimerSlot& timer = slot(index);
+    following = timer.next;
+    if (!timer.armed()) {
+      unlink(timer);
+    } else if (timer.deadline > end) {
+      hang_anew(index);
+    } else {
+      if (timer.deadline <= next_) {
+        next_ = timer.deadline;
+        earliest_ = index;
+      }
+      if (++searched == most_searched && bucket >= fan) {
+        next_ = starts_[bucket];
+        earliest_ = none_sooner;
+        return;
+      }
+    }
+  }
+}
+
+void TimerQueue::collect(time_point now) noexcept {
+  if (armed_ == 0 || now < next_) return;
+  // What an earlier turn has left: those that were cancelled or armed anew since make room.
+  std::erase_if(due_, [this](const Due& due) { return slot(due.index).stamp != due.stamp; });
   const std::uint64_t now_tick = std::max(tick_of(now), now_);
-  std::uint16_t bucket = TimerSlot::idle;
-  while ((bucket = first_bucket()) != TimerSlot::idle) {
+  std::uint32_t bucket = TimerSlot::not_hanging;
+  while ((bucket = first_bucket()) != TimerSlot::not_hanging) {
     const std::uint64_t start = start_of(bucket);
     if (start > now_tick) break;
     now_ = start;
-    next_known_ = false;
-    for (std::uint32_t index = heads_[bucket], following = no_slot; index != no_slot;
-         index = following) {
-      TimerSlot& timer = slot(index);
-      following = timer.next;
-      if (timer.deadline <= now) {
-        due_.push_back({timer.deadline, timer.order, index});
-        unlink(index);
-        timer.bucket = TimerSlot::due;
-      } else {
-        move_to_where_it_belongs(index, bucket);
-      }
+    if (bucket < fan && start == now_tick) {
+      take(bucket, now, false);
+      break;  // what is left of this tick is yet to come
     }
-    if (bucket < fan && start == now_tick) break;  // what is left of this tick is yet to come
+    take(bucket, now, true);
   }
   now_ = now_tick;
-  std::ranges::sort(due_.begin() + static_cast<std::ptrdiff_t>(due_taken_), due_.end(), {},
-                    [](const Due& due) { return std::tie(due.deadline, due.order); });
+  if (earliest_ == none_sooner) earliest_ = no_slot;
+  sort_due();
 }
 
-std::optional<std::uint32_t> TimerQueue::next_due() noexcept {
-  while (due_taken_ < due_.size()) {
-    const Due& next = due_[due_taken_++];
-    TimerSlot& timer = slot(next.index);
-    if (timer.bucket != TimerSlot::due || timer.order != next.order) continue;
-    timer.bucket = TimerSlot::idle;
-    --armed_;
-    return next.index;
+/// Takes what is due from the bucket that time has come to; `all`: the rest hangs where it belongs
+/// now, and the bucket is empty.
+void TimerQueue::take(std::uint32_t bucket, time_point now, bool all) noexcept {
+  std::uint32_t index = heads_[bucket];
+  if (all) {
+    heads_[bucket] = no_slot;
+    mark_empty(bucket);
   }
-  due_.clear();
-  due_taken_ = 0;
-  return std::nullopt;
+  while (index != no_slot) {
+    TimerSlot& timer = slot(index);
+    const std::uint32_t following = timer.next;
+    if (timer.armed() && timer.deadline <= now) {
+      if (!all) unlink(timer);
+      timer.set_bucket(TimerSlot::due);
+      due_.push_back({timer.deadline, timer.stamp, index});
+    } else if (all && timer.armed()) {
+      link(index, timer, bucket_for(timer.deadline));
+    } else if (all) {
+      timer.set_bucket(TimerSlot::not_hanging);
+    }
+    index = following;
+  }
+}
+
+void TimerQueue::sort_due() noexcept {
+  if (std::ranges::is_sorted(due_, std::greater{})) return;
+  if (due_.size() < enough_to_scatter || !scatter_due()) {
+    std::ranges::sort(due_, std::greater{});
+    return;
+  }
+  // What is left to do is within a cell.
+  for (auto due = due_.begin() + 1; due != due_.end(); ++due) {
+    if (!(*due > due[-1])) continue;
+    const Due moved = *due;
+    auto place = due;
+    do {
+      *place = place[-1];
+      --place;
+    } while (place != due_.begin() && moved > place[-1]);
+    *place = moved;
+  }
+}
+
+/// Puts very many nearly in order: into as many cells as there are timers, of equal widths, from
+/// the last deadline back to the first. So timers that are spread cost the same each, however many
+/// are due at once. False, and nothing done, where they crowd in some cell.
+bool TimerQueue::scatter_due() noexcept {
+  time_point first = due_.front().deadline;
+  time_point last = first;
+  for (const Due& due : due_) {
+    first = std::min(first, due.deadline);
+    last = std::max(last, due.deadline);
+  }
+  // Unsigned: from the beginning of time to its end is more than a duration holds.
+  const auto before_last = [last](time_point time) {
+    return static_cast<std::uint64_t>(last.time_since_epoch().count()) -
+           static_cast<std::uint64_t>(time.time_since_epoch().count());
+  };
+  const auto bits = std::bit_width(before_last(first));
+  const auto cell_bits = std::bit_width(due_.size()) - 1;
+  const auto width = bits - std::min(bits, cell_bits);
+  cells_.assign(std::size_t{1} << cell_bits, 0);
+  for (const Due& due : due_) ++cells_[before_last(due.deadline) >> width];
+  std::uint32_t sum = 0;
+  std::uint32_t most = 0;
+  for (std::uint32_t& cell : cells_) {
+    most = std::max(most, cell);
+    sum += std::exchange(cell, sum);
+  }
+  if (most > most_in_a_cell) return false;
+  scattered_.resize(due_.size());
+  for (const Due& due : due_) scattered_[cells_[before_last(due.deadline) >> width]++] = due;
+  due_.swap(scattered_);
+  return true;
 }
 
 }  // namespace pollux::detail

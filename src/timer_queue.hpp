@@ -2,10 +2,10 @@
 // The timers of one reactor, by deadline: a hierarchical wheel. It knows no clock.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include <pollux/handler.hpp>
@@ -14,41 +14,72 @@
 
 namespace pollux::detail {
 
-/// One timer. `generation` and `next` as SlotTable wants them.
-struct TimerSlot {
+/// One timer: a cache line, and nothing beside it is touched where it is put off or cancelled.
+struct alignas(64) TimerSlot {
   using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::nanoseconds;
 
   AnyHandler handler;
-  time_point deadline{};
-  std::chrono::nanoseconds interval{};  ///< from arming to firing; what restart() takes again
-  std::uint64_t order = 0;              ///< when it was armed, among the others
-  std::uint32_t generation = 0;
+  time_point deadline{};  ///< the last one, if it is not armed
+  duration interval{};    ///< what restart() takes again; negative, the period of one that repeats
+  std::uint64_t stamp = not_hanging;  ///< when it was armed, among the others, and the bucket
   std::uint32_t previous = no_slot;
-  std::uint32_t next = no_slot;
-  std::uint16_t bucket = idle;
-  bool repeats = false;
+  std::uint32_t next = no_slot;  ///< in the bucket, or in the list of free slots
 
-  static constexpr std::uint16_t idle = 0xFFFF;  ///< will not fire
-  static constexpr std::uint16_t due = 0xFFFE;   ///< its time has come, and it is yet to be called
+  static constexpr unsigned bucket_bits = 9;
+  /// What is less is not armed.
+  static constexpr std::uint64_t first_order = std::uint64_t{1} << bucket_bits;
+  static constexpr std::uint64_t bucket_mask = first_order - 1;
+  static constexpr std::uint32_t not_hanging = bucket_mask;
+  /// Its time has come, and it is yet to be called.
+  static constexpr std::uint32_t due = bucket_mask - 1;
 
-  bool armed() const noexcept { return bucket != idle; }
+  bool armed() const noexcept { return stamp >= first_order; }
+  std::uint32_t bucket() const noexcept { return static_cast<std::uint32_t>(stamp & bucket_mask); }
+  void set_bucket(std::uint32_t bucket) noexcept { stamp = (stamp & ~bucket_mask) | bucket; }
+  bool repeats() const noexcept { return interval < duration::zero(); }
+  duration span() const noexcept { return repeats() ? -interval : interval; }
+  void set_interval(duration span, bool repeat) noexcept {
+    interval = repeat ? -span : std::max(span, duration::zero());
+  }
 };
 
 /// A bucket of level 0 is a tick of 2^20 ns wide (about 1 ms), one of the next level 64 times as
 /// much, and so on. A timer hangs in the bucket in which its deadline is told apart from now, and
 /// moves down when time comes to that bucket; in the last one, the exact nanosecond counts. So
-/// arming and cancelling cost the same however many timers there are, and timers fire in the order
-/// of their deadlines, those of one deadline in the order in which they were armed.
+/// arming costs the same however many timers there are, and timers fire in the order of their
+/// deadlines, those of one deadline in the order in which they were armed.
 ///
-/// Putting a deadline off is one store: the timer stays where it hangs until time comes there.
-class TimerQueue : public SlotTable<TimerSlot> {
+/// Putting a deadline off is one store, and so is cancelling: the timer stays where it hangs until
+/// time comes there, and arming it again for anything later than that is one store as well.
+class TimerQueue : public SlotPool<TimerSlot> {
  public:
   using time_point = TimerSlot::time_point;
   static constexpr time_point never = time_point::max();
 
-  /// Makes it fire at `deadline`, whatever was before. Allocates nothing.
-  void arm(std::uint32_t index, time_point deadline) noexcept;
-  void disarm(std::uint32_t index) noexcept;
+  /// A timer that is not armed. May throw std::bad_alloc, and then has changed nothing; nothing
+  /// else here throws or allocates.
+  std::uint32_t acquire();
+  /// Makes it fire at `deadline`, whatever was before.
+  void arm(std::uint32_t index, time_point deadline) noexcept {
+    TimerSlot& timer = slot(index);
+    const std::uint32_t bucket = timer.bucket();
+    if (!timer.armed()) ++armed_;
+    orders_ += TimerSlot::first_order;
+    timer.stamp = orders_ | bucket;
+    timer.deadline = deadline;
+    if (deadline < next_) {
+      next_ = deadline;
+      earliest_ = index;
+    }
+    if (deadline < starts_[bucket]) hang_anew(index);
+  }
+  void disarm(std::uint32_t index) noexcept {
+    TimerSlot& timer = slot(index);
+    if (!timer.armed()) return;
+    timer.stamp &= TimerSlot::bucket_mask;
+    --armed_;
+  }
   /// Forgets the timer. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
 
@@ -59,53 +90,92 @@ class TimerQueue : public SlotTable<TimerSlot> {
   /// without any.
   time_point next() noexcept;
 
-  /// What is due at `now` is taken, by next_due(), in order. May throw std::bad_alloc, and then has
-  /// lost nothing.
-  void collect(time_point now);
+  /// What is due at `now` is taken, by next_due(), in order.
+  void collect(time_point now) noexcept;
   /// The next that was collected and has not been cancelled or put off since; it is disarmed.
-  std::optional<std::uint32_t> next_due() noexcept;
+  /// no_slot if there is none.
+  std::uint32_t next_due() noexcept {
+    while (!due_.empty()) {
+      const std::uint32_t index = due_.back().index;
+      const std::uint64_t stamp = due_.back().stamp;
+      due_.pop_back();
+      TimerSlot& timer = slot(index);
+      if (timer.stamp != stamp) continue;
+      timer.stamp = TimerSlot::not_hanging;
+      --armed_;
+      return index;
+    }
+    return no_slot;
+  }
 
  private:
   static constexpr unsigned tick_bits = 20;
   static constexpr unsigned level_bits = 6;
-  static constexpr unsigned levels = 8;  ///< 48 bits of ticks and more than a clock has
+  static constexpr unsigned levels = 8;  ///< 48 bits of ticks; a clock has 43
   static constexpr std::uint32_t fan = 1u << level_bits;
+  static constexpr std::uint32_t buckets = levels * fan;
+  static_assert(buckets == TimerSlot::bucket_mask + 1);
   /// A bucket with more timers than that is not searched for its earliest.
   static constexpr int most_searched = 64;
+  /// Fewer are sorted at once.
+  static constexpr std::size_t enough_to_scatter = 32;
+  static constexpr std::uint32_t most_in_a_cell = 16;
+  /// In place of a timer: next_ holds until time comes there.
+  static constexpr std::uint32_t none_sooner = no_slot - 1;
 
   struct Due {
     time_point deadline;
-    std::uint64_t order;
+    std::uint64_t stamp;
     std::uint32_t index;
+
+    /// Equal deadlines: as they were armed.
+    friend bool operator>(const Due& a, const Due& b) noexcept {
+      return a.deadline != b.deadline ? a.deadline > b.deadline : a.stamp > b.stamp;
+    }
   };
 
+  void make_room(std::size_t timers);
   static std::uint64_t tick_of(time_point time) noexcept;
-  std::uint16_t bucket_for(time_point deadline) const noexcept;
-  /// The bucket that time comes to next; idle if all are empty.
-  std::uint16_t first_bucket() const noexcept;
-  std::uint64_t start_of(std::uint16_t bucket) const noexcept;
-  void link(std::uint32_t index, std::uint16_t bucket) noexcept;
-  void unlink(std::uint32_t index) noexcept;
-  bool move_to_where_it_belongs(std::uint32_t index, std::uint16_t from) noexcept;
-  bool find_earliest(std::uint16_t bucket) noexcept;
+  std::uint32_t bucket_for(time_point deadline) const noexcept;
+  /// The bucket that time comes to next; not_hanging if all are empty.
+  std::uint32_t first_bucket() const noexcept;
+  std::uint64_t start_of(std::uint32_t bucket) const noexcept;
+  /// From its start to its last nanosecond.
+  static std::chrono::nanoseconds span_of(std::uint32_t bucket) noexcept;
+  void mark_empty(std::uint32_t bucket) noexcept {
+    occupied_[bucket / fan] &= ~(std::uint64_t{1} << (bucket % fan));
+  }
+  void link(std::uint32_t index, TimerSlot& timer, std::uint32_t bucket) noexcept;
+  void unlink(TimerSlot& timer) noexcept;
+  void hang_anew(std::uint32_t index) noexcept;
+  bool next_holds() const noexcept;
+  void find_earliest(std::uint32_t bucket) noexcept;
+  void take(std::uint32_t bucket, time_point now, bool all) noexcept;
+  void sort_due() noexcept;
+  bool scatter_due() noexcept;
 
-  std::array<std::uint32_t, levels* fan> heads_ = all_empty();
+  template <class T>
+  static constexpr std::array<T, buckets> all(T value) {
+    std::array<T, buckets> filled{};
+    filled.fill(value);
+    return filled;
+  }
+
+  std::array<std::uint32_t, buckets> heads_ = all(no_slot);
+  /// When time comes to a bucket that is not empty; never to those that are none.
+  std::array<time_point, buckets> starts_ = all(never);
   std::array<std::uint64_t, levels> occupied_{};  ///< a bit a bucket
   std::uint64_t now_ = 0;                         ///< the tick up to which time has passed
-  std::uint64_t orders_ = 0;
+  std::uint64_t orders_ = 0;                      ///< in steps of first_order
   std::size_t armed_ = 0;
 
-  time_point next_ = never;
-  bool next_known_ = true;
+  time_point next_ = never;               ///< no timer is earlier
+  std::uint32_t earliest_ = none_sooner;  ///< the one that is due at next_, if it still is
 
-  std::vector<Due> due_;
-  std::size_t due_taken_ = 0;
-
-  static constexpr std::array<std::uint32_t, levels * fan> all_empty() {
-    std::array<std::uint32_t, levels * fan> heads{};
-    heads.fill(no_slot);
-    return heads;
-  }
+  // Room for all timers, made when they are.
+  std::vector<Due> due_;        ///< the last is the next
+  std::vector<Due> scattered_;  ///< while sorting very many
+  std::vector<std::uint32_t> cells_;
 };
 
 }  // namespace pollux::detail

@@ -7,7 +7,9 @@
 
 #include "reactor_core.hpp"
 
-namespace pollux::detail {
+namespace pollux {
+
+namespace detail {
 
 Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
                              AnyHandler&& handler, std::error_code& error) {
@@ -16,48 +18,45 @@ Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds inter
   if (repeats && interval <= std::chrono::nanoseconds::zero())
     error = refusal(std::errc::invalid_argument);
   if (error) return {};
-  const Token token = timers_.acquire();
+  const std::uint32_t index = timers_.acquire();
+  TimerSlot& timer = timers_.slot(index);
+  timer.handler = handler ? std::move(handler) : Handler<void>{[] {}};
+  timer.set_interval(interval, repeats);
+  arm_timer(index, deadline);
+  return {shared_from_this(), {index, 0}};
+}
+
+bool ReactorCore::arm_timer(std::uint32_t index, time_point deadline) noexcept {
+  calm_ = false;
+  if (prepared_ && deadline < *prepared_) return arm_sooner(index, deadline);
+  timers_.arm(index, deadline);
+  return true;
+}
+
+bool ReactorCore::restart_timer_at(Token token, time_point deadline) noexcept {
+  return backend_ && arm_timer(token.slot, deadline);
+}
+
+bool ReactorCore::restart_timer(Token token) noexcept {
+  if (!backend_) return false;
+  const time_point now = options_.clock();
+  return arm_timer(token.slot, later(now, timers_.slot(token.slot).span()));
+}
+
+bool ReactorCore::restart_timer(Token token, std::chrono::nanoseconds interval) noexcept {
+  if (!backend_) return false;
+  const time_point now = options_.clock();
   TimerSlot& timer = timers_.slot(token.slot);
-  timer.handler = std::move(handler);
-  timer.interval = interval;
-  timer.repeats = repeats;
-  timers_.arm(token.slot, deadline);
-  timer_armed(deadline);
-  return {shared_from_this(), token};
-}
-
-void ReactorCore::restart_timer(Token token, std::error_code& error) noexcept {
-  const TimerSlot* timer = timers_.find(token);
-  restart_timer(token, timer != nullptr ? timer->interval : std::chrono::nanoseconds{}, error);
-}
-
-void ReactorCore::restart_timer(Token token, std::chrono::nanoseconds interval,
-                                std::error_code& error) noexcept {
-  TimerSlot* timer = timers_.find(token);
-  restart_timer_at(token, from_now(interval), error);
-  if (!error && !timer->repeats) timer->interval = interval;
-}
-
-void ReactorCore::restart_timer_at(Token token, time_point deadline,
-                                   std::error_code& error) noexcept {
-  error.clear();
-  if (!backend_) {
-    error = Errc::reactor_closed;
-  } else if (timers_.find(token) == nullptr) {
-    error = Errc::timer_closed;
-  } else {
-    timers_.arm(token.slot, deadline);
-    timer_armed(deadline);
-  }
+  if (!timer.repeats()) timer.set_interval(interval, false);
+  return arm_timer(token.slot, later(now, interval));
 }
 
 void ReactorCore::cancel_timer(Token token) noexcept {
-  if (timers_.find(token) != nullptr) timers_.disarm(token.slot);
+  if (backend_) timers_.disarm(token.slot);
 }
 
 bool ReactorCore::is_timer_armed(Token token) const noexcept {
-  const TimerSlot* timer = timers_.find(token);
-  return timer != nullptr && timer->armed();
+  return backend_ && timers_.slot(token.slot).armed();
 }
 
 ReactorCore::time_point ReactorCore::timer_deadline(Token token) const noexcept {
@@ -65,11 +64,10 @@ ReactorCore::time_point ReactorCore::timer_deadline(Token token) const noexcept 
 }
 
 void ReactorCore::end_timer(Token token) noexcept {
-  if (timers_.find(token) == nullptr) return;
+  if (!backend_) return;  // ended by close()
   if (firing_.index == token.slot) {
     // Its handler is running, and must live until it returns.
     timers_.disarm(token.slot);
-    timers_.disown(token.slot);
     firing_.ended = true;
   } else {
     timers_.release(token.slot);
@@ -80,13 +78,13 @@ std::size_t ReactorCore::fire_timers() {
   std::size_t called = 0;
   const time_point now = options_.clock();
   timers_.collect(now);
-  while (const std::optional<std::uint32_t> index = timers_.next_due()) {
-    TimerSlot& timer = timers_.slot(*index);
-    if (timer.repeats) {
-      const auto missed = (now - timer.deadline) / timer.interval;
-      timers_.arm(*index, later(timer.deadline + missed * timer.interval, timer.interval));
+  for (std::uint32_t index; (index = timers_.next_due()) != no_slot;) {
+    TimerSlot& timer = timers_.slot(index);
+    if (timer.repeats()) {
+      const auto missed = (now - timer.deadline) / timer.span();
+      timers_.arm(index, later(timer.deadline + missed * timer.span(), timer.span()));
     }
-    const WhileCalled running{timers_, firing_, *index};
+    const WhileCalled running{timers_, firing_, index};
     ++called;
     ++stats_.timers;
     timer.handler.call(nullptr);
@@ -95,4 +93,60 @@ std::size_t ReactorCore::fire_timers() {
   return called;
 }
 
-}  // namespace pollux::detail
+}  // namespace detail
+
+namespace {
+
+/// `core` is null where the handle is empty.
+template <class Restart>
+Errc outcome(const std::shared_ptr<detail::ReactorCore>& core, Restart restart) noexcept {
+  if (core == nullptr) return Errc::timer_closed;
+  return restart(*core) ? Errc{} : Errc::reactor_closed;
+}
+
+void tell(Errc outcome, std::error_code& error) noexcept {
+  error = outcome == Errc{} ? std::error_code{} : make_error_code(outcome);
+}
+
+[[noreturn]] void refuse(Errc outcome) {
+  throw std::system_error{outcome, "pollux::Timer::restart"};
+}
+
+void throw_unless_done(Errc outcome) {
+  if (outcome != Errc{}) refuse(outcome);
+}
+
+}  // namespace
+
+void Timer::restart() {
+  throw_unless_done(outcome(core_, [&](auto& core) { return core.restart_timer(token_); }));
+}
+void Timer::restart(std::error_code& error) noexcept {
+  tell(outcome(core_, [&](auto& core) { return core.restart_timer(token_); }), error);
+}
+void Timer::restart(std::chrono::nanoseconds delay) {
+  throw_unless_done(outcome(core_, [&](auto& core) { return core.restart_timer(token_, delay); }));
+}
+void Timer::restart(std::chrono::nanoseconds delay, std::error_code& error) noexcept {
+  tell(outcome(core_, [&](auto& core) { return core.restart_timer(token_, delay); }), error);
+}
+void Timer::restart_at(time_point deadline) {
+  throw_unless_done(
+      outcome(core_, [&](auto& core) { return core.restart_timer_at(token_, deadline); }));
+}
+void Timer::restart_at(time_point deadline, std::error_code& error) noexcept {
+  tell(outcome(core_, [&](auto& core) { return core.restart_timer_at(token_, deadline); }), error);
+}
+
+void Timer::cancel() noexcept {
+  if (core_) core_->cancel_timer(token_);
+}
+
+bool Timer::armed() const noexcept {
+  return core_ && core_->is_timer_armed(token_);
+}
+Timer::time_point Timer::deadline() const noexcept {
+  return core_ ? core_->timer_deadline(token_) : time_point::max();
+}
+
+}  // namespace pollux

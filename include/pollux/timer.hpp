@@ -28,8 +28,9 @@ class Timer : public detail::Registration<detail::Registered::timer> {
 
   /// Arms it anew: for its interval from now (what after() or every() was given last), for `delay`
   /// from now, or for `deadline`; what is past is due at once, in the next turn. A repeating timer
-  /// goes on from there at its period. Cheap, and cheapest where a deadline is put off; allocates
-  /// nothing. Errc::timer_closed for an empty timer, Errc::reactor_closed if the reactor is gone.
+  /// goes on from there at its period. Allocates nothing, and costs a store where a deadline is put
+  /// off; the rest is the reading of the clock, which restart_at() does without. Errc::timer_closed
+  /// for an empty timer, Errc::reactor_closed if the reactor is gone.
   void restart();
   void restart(std::error_code& error) noexcept;
   void restart(std::chrono::nanoseconds delay);

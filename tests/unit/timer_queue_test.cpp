@@ -25,7 +25,7 @@ time_point at(std::chrono::nanoseconds since) {
 std::vector<std::uint32_t> fired(TimerQueue& queue, time_point now) {
   std::vector<std::uint32_t> all;
   queue.collect(now);
-  while (const auto index = queue.next_due()) all.push_back(*index);
+  for (std::uint32_t index; (index = queue.next_due()) != no_slot;) all.push_back(index);
   return all;
 }
 
@@ -34,7 +34,7 @@ using Indices = std::vector<std::uint32_t>;
 class ATimerQueue : public testing::Test {
  protected:
   std::uint32_t armed(time_point deadline) {
-    const std::uint32_t index = queue.acquire().slot;
+    const std::uint32_t index = queue.acquire();
     queue.arm(index, deadline);
     return index;
   }
@@ -87,7 +87,7 @@ TEST_F(ATimerQueue, DoesNotFireWhatACallOfTheSameTurnCancelsOrPutsOff) {
   EXPECT_EQ(queue.next_due(), first);
   queue.disarm(second);
   queue.arm(third, at(10s));
-  EXPECT_EQ(queue.next_due(), std::nullopt);
+  EXPECT_EQ(queue.next_due(), no_slot);
   EXPECT_EQ(queue.next(), at(10s));
   EXPECT_EQ(fired(queue, at(10s)), Indices{third});
 }
@@ -109,7 +109,42 @@ TEST_F(ATimerQueue, ForgetsWhatIsReleasedWhileDue) {
   EXPECT_EQ(queue.next_due(), first);
   queue.release(second);
   EXPECT_EQ(armed(at(1h)), second);  // the slot of another now
-  EXPECT_EQ(queue.next_due(), std::nullopt);
+  EXPECT_EQ(queue.next_due(), no_slot);
+}
+
+TEST_F(ATimerQueue, KeepsACancelledTimerOutOfTheWayUntilItIsArmedAgain) {
+  const auto cancelled = armed(at(1s));
+  const auto later = armed(at(1h));
+  queue.disarm(cancelled);
+  EXPECT_EQ(queue.next(), at(1h));
+  queue.arm(cancelled, at(2h));  // where it hangs, and then where it does not
+  EXPECT_EQ(queue.next(), at(1h));
+  queue.arm(cancelled, at(1min));
+  EXPECT_EQ(queue.next(), at(1min));
+  EXPECT_EQ(fired(queue, at(1h)), (Indices{cancelled, later}));
+}
+
+TEST_F(ATimerQueue, ForgetsWhatIsReleasedWhereItHangsAfterBeingCancelled) {
+  const auto first = armed(at(1s));
+  const auto second = armed(at(1s + 1ns));
+  const auto third = armed(at(1s + 2ns));
+  queue.disarm(second);
+  queue.release(second);
+  EXPECT_EQ(armed(at(1h)), second);  // the slot of another now
+  EXPECT_EQ(fired(queue, at(1min)), (Indices{first, third}));
+  EXPECT_EQ(fired(queue, at(1h)), Indices{second});
+}
+
+TEST_F(ATimerQueue, NeverFiresWhatWasDueAndIsPutOffToTheEndOfTime) {
+  const auto first = armed(at(1s));
+  const auto second = armed(at(1s));
+  queue.collect(at(1s));
+  EXPECT_EQ(queue.next_due(), first);
+  queue.arm(second, TimerQueue::never);
+  EXPECT_EQ(queue.next_due(), no_slot);
+  EXPECT_EQ(fired(queue, at(24h * 365 * 200)), Indices{});
+  queue.arm(second, at(24h * 365 * 201));
+  EXPECT_EQ(fired(queue, at(24h * 365 * 201)), Indices{second});
 }
 
 TEST_F(ATimerQueue, DoesNotSearchACrowdToSayWhenItIsNeededNext) {
@@ -140,12 +175,13 @@ class Reference {
     sorted_.erase({found->second, index});
     keys_.erase(found);
   }
+  bool empty() const { return sorted_.empty(); }
   time_point next() const {
     return sorted_.empty() ? TimerQueue::never : sorted_.begin()->first.first;
   }
-  Indices fired(time_point now) {
+  Indices fired(time_point now, std::size_t most = no_slot) {
     Indices all;
-    while (!sorted_.empty() && sorted_.begin()->first.first <= now) {
+    while (!sorted_.empty() && sorted_.begin()->first.first <= now && all.size() < most) {
       all.push_back(sorted_.begin()->second);
       disarm(sorted_.begin()->second);
     }
@@ -172,15 +208,28 @@ TEST_P(AgainstASortedList, FiresTheSameInTheSameOrderNeverEarlyAndIsNeverAwaited
   const std::uint32_t timers = 1 + static_cast<std::uint32_t>(dice() % 300);
   TimerQueue queue;
   Reference reference;
-  for (std::uint32_t i = 0; i < timers; ++i) EXPECT_EQ(queue.acquire().slot, i);
+  for (std::uint32_t i = 0; i < timers; ++i) EXPECT_EQ(queue.acquire(), i);
   time_point now = at(1h);
   for (int step = 0; step < 20'000; ++step) {
     const auto index = static_cast<std::uint32_t>(dice() % timers);
-    switch (dice() % 8) {
+    switch (dice() % 10) {
       case 0:
         queue.disarm(index);
         reference.disarm(index);
         break;
+      case 8:  // ended, and the slot is another's at once
+        queue.release(index);
+        reference.disarm(index);
+        ASSERT_EQ(queue.acquire(), index);
+        break;
+      case 9: {  // stopped before all that is due is called
+        now += some_span(dice) / 2;
+        queue.collect(now);
+        const Indices expected = reference.fired(now, 3);
+        for (const std::uint32_t one : expected)
+          ASSERT_EQ(queue.next_due(), one) << "step " << step;
+        break;
+      }
       case 1:
       case 2: {
         now += some_span(dice) / 2;
@@ -196,18 +245,60 @@ TEST_P(AgainstASortedList, FiresTheSameInTheSameOrderNeverEarlyAndIsNeverAwaited
         break;
       }
       default: {
-        const time_point deadline =
-            dice() % 16 == 0 ? now + std::chrono::milliseconds{dice() % 4} : now + some_span(dice);
+        time_point deadline = now + some_span(dice);
+        if (dice() % 16 == 0) deadline = now + std::chrono::milliseconds{dice() % 4};
+        if (dice() % 16 == 0) deadline = now - some_span(dice) / 1024;
+        if (dice() % 64 == 0) deadline = TimerQueue::never;
         queue.arm(index, deadline);
         reference.arm(index, deadline);
         break;
       }
     }
-    ASSERT_EQ(queue.empty(), reference.next() == TimerQueue::never);
+    ASSERT_EQ(queue.empty(), reference.empty());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(, AgainstASortedList, testing::Range(1u, 9u));
+
+/// Thousands that are due at once, spread over `width`, some of them armed twice.
+void expect_in_order(std::chrono::nanoseconds width, std::mt19937_64& dice) {
+  TimerQueue queue;
+  Reference reference;
+  for (std::uint32_t i = 0; i < 5000; ++i) EXPECT_EQ(queue.acquire(), i);
+  const auto deadline = [&] {
+    return at(1h) + std::chrono::nanoseconds{dice() % static_cast<std::uint64_t>(width.count())};
+  };
+  for (std::uint32_t i = 0; i < 7000; ++i) {
+    const std::uint32_t index = i < 5000 ? i : static_cast<std::uint32_t>(dice() % 5000);
+    const time_point when = deadline();
+    queue.arm(index, when);
+    reference.arm(index, when);
+  }
+  EXPECT_EQ(fired(queue, at(1h) + width / 2), reference.fired(at(1h) + width / 2));
+  EXPECT_EQ(fired(queue, at(2h)), reference.fired(at(2h)));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(Thousands, FireInOrderHoweverTheyAreSpread) {
+  std::mt19937_64 dice{7};
+  for (const std::chrono::nanoseconds width : {2ns, 50ns, 5000ns, 1'000'000ns, 1'000'000'000ns})
+    expect_in_order(width, dice);
+  expect_in_order(30min, dice);
+}
+
+TEST(Thousands, FireInOrderWhereNearlyAllCrowdAndOneIsFarAway) {
+  TimerQueue queue;
+  Reference reference;
+  std::mt19937_64 dice{8};
+  for (std::uint32_t i = 0; i < 5000; ++i) {
+    time_point when = at(1h + std::chrono::nanoseconds{dice() % 1000});
+    if (i == 2500) when = time_point::min();
+    EXPECT_EQ(queue.acquire(), i);
+    queue.arm(i, when);
+    reference.arm(i, when);
+  }
+  EXPECT_EQ(fired(queue, at(2h)), reference.fired(at(2h)));
+}
 
 }  // namespace
 
