@@ -31,14 +31,12 @@ short to_native(RawInterest interest) {
   return static_cast<short>(events);
 }
 
+static_assert(RawReady{POLLIN | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} ==
+              (RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err));
+
+/// Of what a registration wants to hear, and so nothing but these five.
 RawReady to_raw(int events) {
-  RawReady ready = RawReady::none;
-  if ((events & POLLIN) != 0) ready |= RawReady::in;
-  if ((events & POLLOUT) != 0) ready |= RawReady::out;
-  if ((events & POLLRDHUP) != 0) ready |= RawReady::rdhup;
-  if ((events & POLLHUP) != 0) ready |= RawReady::hup;
-  if ((events & POLLERR) != 0) ready |= RawReady::err;
-  return ready;
+  return static_cast<RawReady>(events);
 }
 
 class IoUringBackend final : public Backend {
