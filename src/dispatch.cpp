@@ -51,12 +51,7 @@ bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
 }
 
 bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
-  // Hang-up and error wake whichever was asked for: its owner's read or write must see them.
-  const bool failed = any(ready, RawReady::hup | RawReady::err);
-  Interest bits = Interest::none;
-  if (failed || any(ready, RawReady::in | RawReady::rdhup)) bits |= Interest::readable;
-  if (failed || any(ready, RawReady::out)) bits |= Interest::writable;
-  bits &= slot.interest;
+  const Interest bits = readiness_of(ready, slot.interest);
   if (bits == Interest::none) return false;
   const Readiness readiness{bits};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);

@@ -20,7 +20,7 @@ NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
 }
 
 std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
-  if (batch_size_ != 0 || !changed_.empty() || bell_.rung() != 0 || notices_wait())
+  if (batch_size_ != 0 || changes_ != 0 || bell_.rung() != 0 || notices_wait())
     return std::chrono::nanoseconds{0};
   const Timeout left = until(next_due());
   if (left.is_infinite()) return std::nullopt;

@@ -4,6 +4,7 @@
 // probe, and is asked again with the answer. No system call, no backend, no kernel's word in it.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include <pollux/backend.hpp>
@@ -65,11 +66,11 @@ struct State {
   bool peer_closed_told : 1 = false;  ///< peer_closed was reported
   bool over : 1 = false;              ///< hangup was reported: the last event
   bool held : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
-  Mute mute = Mute::none;
+  Mute mute : 4 = Mute::none;
 
   /// Nothing has been told that changes what can come.
   constexpr bool is_fresh() const {
-    return !(ended | peer_closed_told | over | held) && mute == Mute::none;
+    return std::bit_cast<std::uint8_t>(*this) == std::bit_cast<std::uint8_t>(State{});
   }
   friend constexpr bool operator==(const State&, const State&) = default;
 };
@@ -112,16 +113,26 @@ struct Verdict {
   State state;
 };
 
-/// Whether a plain `in` can be told without a closer look, as long as is_plain_bytes() says so.
-constexpr bool shows_plain_bytes(const Traits& traits) {
-  return traits.knows_fin &&
+/// `in` and `out` as what they are told as.
+constexpr Interest plain_bits(RawReady ready) {
+  const auto bits = static_cast<unsigned>(ready);
+  return static_cast<Interest>((bits & 1) | (bits >> 1 & 2));
+}
+static_assert(plain_bits(RawReady::in | RawReady::err) == Interest::readable);
+static_assert(plain_bits(RawReady::out | RawReady::hup) == Interest::writable);
+
+/// Whether a stream's reports can be told without a closer look, as long as is_plain() says so.
+constexpr bool can_be_plain(const Traits& traits) {
+  return traits.knows_fin && traits.hears_failures &&
          (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader);
 }
 
-/// The common case, of a stream that shows it: bytes in the middle of its life, nothing else asked
-/// for, nothing else reported. Lifecycle says the same, by the longer way.
-constexpr bool is_plain_bytes(Interest interest, const State& state, RawReady ready) {
-  return ready == RawReady::in && interest == Interest::readable && state.is_fresh();
+/// The common case, of a stream that can be plain, or a readiness watch: bytes or room in the
+/// middle of its life, nothing else asked for, nothing else reported. What is both reported and
+/// asked for is told; Lifecycle says the same, by the longer way.
+constexpr bool is_plain(Interest interest, const State& state, RawReady ready) {
+  return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
+         !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
 }
 
 /// The decision for one turn. Every function below answers for one phase of the life.
@@ -152,7 +163,11 @@ class Lifecycle {
     return any(interest_, Interest::peer_closed) && !state_.peer_closed_told;
   }
 
-  static constexpr Verdict ask(Probe probe) { return {probe, Event::none, {}}; }
+  static constexpr Verdict ask(Probe probe) {
+    Verdict verdict;
+    verdict.probe = probe;
+    return verdict;
+  }
 
   /// The events so far, and `writable` if it is true and asked for.
   constexpr Verdict report(Event events) const {

@@ -65,9 +65,11 @@ class ReactorCore::Dispatching {
 /// One report: what it means, and whom it is told. Whether a handler was called.
 inline bool ReactorCore::tell_one(Token token, Slot& slot, RawReady ready) {
   if (++slot.reports == 0 && is_gone_unheard(token.slot)) return false;
-  if (slot.plain && is_plain_bytes(slot.interest, slot.state, ready) && tracer_ == nullptr) {
+  if (slot.plain && is_plain(slot.interest, slot.state, ready) && tracer_ == nullptr) {
+    const Interest bits = plain_bits(ready) & slot.interest;
+    if (bits == Interest::none) return false;
     slot.backoff = 0;
-    call(token.slot, slot, &plain_bytes_);
+    call(token.slot, slot, plain_event(slot, bits));
     return true;
   }
   return tell(token.slot, slot, ready);
@@ -86,12 +88,12 @@ std::size_t ReactorCore::tell_batch() {
   return called;
 }
 
-/// Makes a batch of what was reported, one report a slot. False if something was that the kernel's
-/// set should have forgotten.
-bool ReactorCore::merge(std::uint32_t count) {
+/// Makes a batch of what was reported, one report a slot.
+void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
+  RawReady seen = RawReady::none;
   bool all_known = true;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const RawEvent event = batch_[i];
+    const RawEvent& event = batch_[i];
     if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
     Slot* const slot = table_.find(event.token);
     // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
@@ -102,10 +104,15 @@ bool ReactorCore::merge(std::uint32_t count) {
       all_known = false;
       continue;
     }
-    if (slot->ready == RawReady::none) batch_[batch_size_++] = event;
+    seen |= event.ready;
+    const RawReady before = slot->ready;
     slot->ready |= event.ready;
+    if (before != RawReady::none) continue;
+    if (batch_size_ != i) batch_[batch_size_] = event;
+    ++batch_size_;
   }
-  return all_known;
+  if (!all_known) error = rebuild();  // there is what the kernel's set should have forgotten
+  if (batch_size_ > 1 && any(seen, knows_fin_ ? RawReady::rdhup : RawReady::in)) look_ahead();
 }
 
 /// Has the backend wait. How much was reported; `error` is set if there is one, and else left as it
@@ -117,11 +124,6 @@ inline std::uint32_t ReactorCore::wait(Timeout timeout, std::error_code& error) 
   if (result.error != 0) error = os::error_code(result.error);
   stats_.reports += result.count;
   return result.count;
-}
-
-void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
-  if (!merge(count)) error = rebuild();
-  if (batch_size_ > 1) look_ahead();
 }
 
 /// Calls the handlers. What was posted or raised by now is for this turn, what is by one of them
@@ -167,6 +169,7 @@ inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error
   if (!calm_ && !settle()) return busy_turn(deadline, error);
   const Timeout timeout = bell_.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t count = wait(timeout, error);
+  if (count == 0 && bell_.rung() == 0) return 0;
   if (count == 1 && bell_.rung() == 0) {
     // The common case: nothing to merge the report with, and nobody to look at ahead of it.
     const RawEvent& event = batch_[0];
@@ -188,7 +191,10 @@ std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& er
   std::size_t called = 0;
   while (!stopped()) {
     called += turn(deadline, error);
-    if (error) break;
+    if (error) {
+      if (std::exchange(woken_, false)) bell_.note(Doorbell::wake);  // who tries again is woken
+      break;
+    }
     if (for_ever && bell_.rung() == 0) continue;
     const bool awoken = std::exchange(woken_, false);
     if (once && (awoken || called > 0)) break;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -25,6 +26,16 @@ namespace pollux::detail {
 /// A backend's word that a registration has gone with its descriptor.
 inline bool is_gone(const std::error_code& error) {
   return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
+}
+
+/// What a readiness watch is told.
+inline Interest readiness_of(RawReady ready, Interest asked) {
+  // Hang-up and error wake whichever was asked for: its owner's read or write must see them.
+  const bool failed = any(ready, RawReady::hup | RawReady::err);
+  Interest bits = Interest::none;
+  if (failed || any(ready, RawReady::in | RawReady::rdhup)) bits |= Interest::readable;
+  if (failed || any(ready, RawReady::out)) bits |= Interest::writable;
+  return bits & asked;
 }
 
 /// What a descriptor is watched as. `own`: by the core, whose handler only takes note.
@@ -163,7 +174,6 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
   bool forked() const noexcept { return fork_count_ != fork_count(); }
-  bool merge(std::uint32_t count);
   void look_ahead();
   std::size_t dispatch();
   std::size_t tell_batch();
@@ -173,6 +183,10 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::size_t run_posted();
   bool stopped() const noexcept { return bell_.rung_for(Doorbell::stop); }
   bool tell_one(Token token, Slot& slot, RawReady ready);
+  const void* plain_event(const Slot& slot, Interest bits) const noexcept {
+    const auto i = static_cast<std::size_t>(bits);
+    return slot.stream ? static_cast<const void*>(&plain_events_[i]) : &plain_readiness[i];
+  }
   void call(std::uint32_t index, Slot& slot, const void* event) {
     const WhileCalled called{table_, calling_, index};
     ++stats_.events;
@@ -196,8 +210,10 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   bool can_edge_ = true;  ///< until the backend has answered that it can't
 
   WatchTable table_;
-  std::vector<std::uint32_t> changed_;  ///< slots the kernel may have to be told about, each once
-  Lookout lookout_;                     ///< slots to look at again, later
+  /// Slots that the kernel may have to be told about, each once: the first `changes_`.
+  std::vector<std::uint32_t> changed_;
+  std::size_t changes_ = 0;
+  Lookout lookout_;  ///< slots to look at again, later
 
   Doorbell bell_;
   NoticeTable notices_;
@@ -214,8 +230,14 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
 
   Stats stats_;
   Tracer* tracer_ = nullptr;
-  /// What is told most often, made once: an error code takes a call to its category.
-  const StreamEvent plain_bytes_{Event::readable};
+  /// What is told most often, by the bits of Interest that it stands for, and made once: an error
+  /// code takes a call to its category.
+  const std::array<StreamEvent, 4> plain_events_{
+      StreamEvent{Event::none}, StreamEvent{Event::readable}, StreamEvent{Event::writable},
+      StreamEvent{Event::readable | Event::writable}};
+  static constexpr std::array<Readiness, 4> plain_readiness{
+      Readiness{Interest::none}, Readiness{Interest::readable}, Readiness{Interest::writable},
+      Readiness{Interest::readable | Interest::writable}};
   unsigned fork_count_ = fork_count();
 
   AnyHandler notify_;                   ///< the other loop's, if there is one

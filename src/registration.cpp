@@ -29,12 +29,16 @@ ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions&
 
 namespace {
 
-/// Why such an interest makes no sense.
-std::error_code refused(Interest interest, bool stream) {
-  const bool in_vain =
-      stream ? any(interest, Interest::edge) : any(interest, Interest::peer_closed);
-  const bool both = any(interest, Interest::one_shot) && any(interest, Interest::edge);
-  return in_vain || both ? refusal(std::errc::invalid_argument) : std::error_code{};
+/// Whether such an interest makes no sense.
+bool is_in_vain(Interest interest, bool stream) {
+  return any(interest, stream ? Interest::edge : Interest::peer_closed) ||
+         (any(interest, Interest::one_shot) && any(interest, Interest::edge));
+}
+
+/// Whether reports are told by the shortest way: see Slot.
+bool is_plain(const Traits& traits, Interest interest, Watched as) {
+  return as == Watched::stream ? can_be_plain(traits)
+                               : as == Watched::readiness && !any(interest, Interest::one_shot);
 }
 
 }  // namespace
@@ -43,7 +47,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
                              Watched as, std::error_code& error) {
   const bool stream = as == Watched::stream;
   error = refusal_to_register();
-  if (!error) error = refused(interest, stream);
+  if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
   const StreamKind kind =
       stream ? os::stream_kind(handle, error, stats_.system_calls) : StreamKind::socket;
@@ -58,13 +62,13 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   }
   // So that note_change() never allocates.
   const std::size_t slots = table_.size() + WatchTable::chunk_size;
-  if (changed_.capacity() < slots) changed_.reserve(2 * slots);
+  if (changed_.size() < slots) changed_.resize(2 * slots);
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
   slot.own = as == Watched::own;
   slot.kind = kind;
-  slot.plain = stream && shows_plain_bytes(traits(slot));
+  slot.plain = is_plain(traits(slot), interest, as);
   slot.interest = interest;
 
   const RawInterest first = wanted(slot);
@@ -105,8 +109,10 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     error = Errc::watch_closed;
     return;
   }
-  error = refused(interest, slot->stream);
-  if (error) return;
+  if (is_in_vain(interest, slot->stream)) {
+    error = refusal(std::errc::invalid_argument);
+    return;
+  }
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
@@ -125,6 +131,7 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
   } else if (now != slot->installed) {
     note_change(token.slot);
   }
+  if (!slot->stream) slot->plain = is_plain(traits(*slot), interest, Watched::readiness);
   slot->backoff = 0;
   cancel_look(token.slot);
 }
@@ -215,7 +222,7 @@ void ReactorCore::note_change(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.changed) return;
   slot.changed = true;
-  changed_.push_back(index);
+  changed_[changes_++] = index;
   calm_ = false;
   if (prepared_) reschedule();
 }
@@ -230,22 +237,23 @@ void ReactorCore::note_closed(std::uint32_t index) noexcept {
 }
 
 void ReactorCore::apply_changes() {
-  for (const std::uint32_t index : changed_) {
-    Slot& slot = table_.slot(index);
+  for (std::size_t i = 0; i < changes_; ++i) {
+    Slot& slot = table_.slot(changed_[i]);
     slot.changed = false;
-    if (slot.used) apply_change(index);
+    if (slot.used) apply_change(changed_[i]);
   }
-  changed_.clear();
+  changes_ = 0;
 }
 
 void ReactorCore::apply_change(std::uint32_t index) {
   Slot& slot = table_.slot(index);
-  RawInterest now = wanted(slot);
+  const RawInterest now = wanted(slot);
   if (now == slot.installed) {
     ++stats_.coalesced;
     return;
   }
-  std::error_code error = install(index, now);
+  const std::error_code error = install(index, now);
+  if (!error) return;
   if (error == std::errc::operation_not_supported && any(now, RawInterest::edge)) {
     // No edges here: the registration leaves the set, and is looked at again from time to time.
     can_edge_ = false;
@@ -253,7 +261,6 @@ void ReactorCore::apply_change(std::uint32_t index) {
     look_later(index);
     return;
   }
-  if (!error) return;
   if (is_gone(error)) {
     note_closed(index);
   } else {

@@ -35,7 +35,8 @@ class SlotPool {
   /// Makes the slot what a fresh one is, and free.
   void release(std::uint32_t index) noexcept {
     T& freed = slot(index);
-    freed = T{};
+    std::destroy_at(&freed);
+    std::construct_at(&freed);
     freed.next = std::exchange(free_, index);
   }
 

@@ -2,7 +2,9 @@
 // The registrations of one reactor: slots that never move, found by token, and by handle.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <pollux/backend.hpp>
@@ -26,7 +28,9 @@ struct alignas(64) Slot {
   bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
   bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
   bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
-  bool plain : 1 = false;    ///< a stream that shows_plain_bytes()
+  /// A stream that can_be_plain(), or a readiness watch that is told whenever it is ready:
+  /// what most reports are, told by the shortest way.
+  bool plain : 1 = false;
   Interest interest = Interest::none;
   State state;
   RawInterest installed = RawInterest::none;
@@ -43,16 +47,40 @@ class WatchTable : public SlotTable<Slot> {
  public:
   /// A slot for `handle`. This and put_handle() may throw std::bad_alloc, and then have changed
   /// nothing; nothing else here throws.
-  Token acquire(NativeHandle handle);
+  Token acquire(NativeHandle handle) {
+    const Token token = SlotTable::acquire();
+    Slot& taken = slot(token.slot);
+    taken.used = true;
+    taken.handle = handle;
+    return token;
+  }
+
   /// Forgets the slot. Its handler is destroyed last, when the slot is free already.
-  void release(std::uint32_t index) noexcept;
+  void release(std::uint32_t index) noexcept {
+    Slot& freed = slot(index);
+    // Its captures may unwatch others on their way out.
+    const AnyHandler handler = std::move(freed.handler);
+    const bool changed = freed.changed;
+    drop_handle(freed.handle, index);
+    SlotTable::release(index);
+    freed.changed = changed;
+  }
 
   /// The slot last put down for `handle`, or no_slot.
-  std::uint32_t by_handle(NativeHandle handle) const noexcept;
+  std::uint32_t by_handle(NativeHandle handle) const noexcept {
+    const auto position = static_cast<std::size_t>(handle);
+    return handle >= 0 && position < by_handle_.size() ? by_handle_[position] : no_slot;
+  }
   /// Only for numbers that are open descriptors: the table grows with them.
-  void put_handle(NativeHandle handle, std::uint32_t index);
+  void put_handle(NativeHandle handle, std::uint32_t index) {
+    const auto position = static_cast<std::size_t>(handle);
+    if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, no_slot);
+    by_handle_[position] = index;
+  }
   /// Forgets `handle` if it still leads to `index`.
-  void drop_handle(NativeHandle handle, std::uint32_t index) noexcept;
+  void drop_handle(NativeHandle handle, std::uint32_t index) noexcept {
+    if (by_handle(handle) == index) by_handle_[static_cast<std::size_t>(handle)] = no_slot;
+  }
 
  private:
   /// By handle: descriptors are small and dense on POSIX. (A SOCKET is neither: a map, there.)

@@ -132,18 +132,20 @@ class EpollBackend final : public Backend {
   /// asked about twice, and no wait in the kernel is left out twice.
   [[gnu::noinline]] WaitResult ask_and_wait(std::span<RawEvent> out, Timeout timeout) {
     std::uint32_t told = 0;
-    if (std::exchange(told_by_asking_, false)) {
+    if (told_by_asking_) {
       arm_all();
     } else {
       told = ask(out);
-      told_by_asking_ = told != 0;
     }
+    WaitResult result;
     // Who wants to know what is ready just now wants to know all of it.
-    if (told == out.size() || (told != 0 && !timeout.is_zero())) return {.count = told};
-    const bool some_wait_on = told == 0 && !asked_.empty();  // not armed, for want of memory
-    WaitResult result = wait_in_kernel(out.subspan(told), some_wait_on ? Timeout::zero() : timeout);
-    if (told != 0) result.error = 0;  // comes again
+    if (told == 0 || (told < out.size() && timeout.is_zero())) {
+      const bool some_wait_on = told == 0 && !asked_.empty();  // not armed, for want of memory
+      result = wait_in_kernel(out.subspan(told), some_wait_on ? Timeout::zero() : timeout);
+      if (told != 0) result.error = 0;  // comes again
+    }
     result.count += told;
+    told_by_asking_ = told != 0;
     return result;
   }
 
@@ -173,6 +175,7 @@ class EpollBackend final : public Backend {
 
   WaitResult wait_in_kernel(std::span<RawEvent> out, Timeout timeout) {
     const int room = static_cast<int>(std::min(out.size(), events_.size()));
+    told_by_asking_ = false;
     ++system_calls_;
     const int count = timeout.is_infinite() ? ::epoll_wait(set_, events_.data(), room, -1)
                                             : wait_for(timeout, room);

@@ -20,18 +20,18 @@ void churn(Meter& meter, std::uint64_t batch, Make make) {
   const Pair pair = support::make_pair(PairKind::unix_stream);
   L loop = make(Threads::one);
   meter.counts(loop);
-  typename L::Stream stream;
+  typename L::Watch watch;
   Never never;
   loop.turn();
   while (meter.more(batch == 0 ? 1 : batch)) {
     for (std::uint64_t i = 0; i < batch; ++i) {
-      loop.watch_stream(stream, pair.local.get(), never);
-      loop.unwatch(stream);
+      loop.watch(watch, pair.local.get(), never);
+      loop.unwatch(watch);
     }
     if (batch == 0) {
-      loop.watch_stream(stream, pair.local.get(), never);
+      loop.watch(watch, pair.local.get(), never);
       loop.turn();
-      loop.unwatch(stream);
+      loop.unwatch(watch);
     }
     loop.turn();
   }

@@ -3,10 +3,15 @@
 // upon. If one of these fails, a kernel has changed, and something in the core can be simpler or
 // must be other.
 #include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
-#include <pollux/backends.hpp>
+#include <pollux/pollux.hpp>
 
 #include "support/pairs.hpp"
 
@@ -92,6 +97,209 @@ TEST_F(Epoll, DoesNotReportTheEndOfAPipeAsRdhup) {
   EXPECT_EQ(look(), RawReady::in | RawReady::hup);
   drain(pair.local);
   EXPECT_EQ(look(), RawReady::hup);
+}
+
+/// Whoever newly asks for `writable` is asked about with one poll() before it is armed.
+class EpollAsked : public Epoll {
+ protected:
+  void SetUp() override {
+    Epoll::SetUp();
+    ASSERT_FALSE(change(pair_.local, RawInterest::none, RawInterest::in));
+  }
+
+  /// One wait that may last; what it reports of the only registration.
+  RawReady wait() {
+    std::array<RawEvent, 4> out;
+    const WaitResult result = backend_->wait(out, Timeout{std::chrono::seconds{10}});
+    EXPECT_EQ(result.count, 1u);
+    return result.count == 0 ? RawReady::none : out[0].ready;
+  }
+
+  /// The system calls that `act` takes.
+  template <class Act>
+  std::uint64_t calls(Act act) {
+    const std::uint64_t before = backend_->system_calls();
+    act();
+    return backend_->system_calls() - before;
+  }
+
+  void ask() { ASSERT_FALSE(change(pair_.local, RawInterest::in, both)); }
+  void stop_asking() { ASSERT_FALSE(change(pair_.local, both, RawInterest::in)); }
+
+  static constexpr RawInterest both = RawInterest::in | RawInterest::out;
+  Pair pair_ = make_pair(PairKind::unix_stream);
+};
+
+TEST_F(EpollAsked, IsToldByOneCallWhereThereIsRoom) {
+  EXPECT_EQ(calls([this] { ask(); }), 0u);
+  EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 1u);
+  EXPECT_EQ(calls([this] { stop_asking(); }), 0u);
+  EXPECT_EQ(calls([this] { EXPECT_EQ(look(), RawReady::none); }), 1u);
+}
+
+TEST_F(EpollAsked, IsToldAllThatIsTrueOfIt) {
+  write_bytes(pair_.peer, "abc");
+  ask();
+  EXPECT_EQ(wait(), RawReady::in | RawReady::out);
+}
+
+TEST_F(EpollAsked, IsArmedIfItGoesOnAskingAndThenIsToldByTheKernel) {
+  ask();
+  EXPECT_EQ(wait(), RawReady::out);
+  EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 2u) << "armed, and waited for";
+  EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 1u);
+  EXPECT_EQ(calls([this] { stop_asking(); }), 1u);
+  EXPECT_EQ(look(), RawReady::none);
+}
+
+TEST_F(EpollAsked, IsArmedAtOnceWhereThereIsNoRoomAndToldWhenThereIs) {
+  fill(pair_.local);
+  ask();
+  EXPECT_EQ(calls([this] { EXPECT_EQ(look(), RawReady::none); }), 3u);
+  drain(pair_.peer);
+  EXPECT_EQ(wait(), RawReady::out);
+}
+
+TEST_F(EpollAsked, IsAskedAgainTheNextTimeThatItNewlyAsks) {
+  for (int i = 0; i < 5; ++i) {
+    ask();
+    EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 1u);
+    stop_asking();
+    EXPECT_EQ(look(), RawReady::none);
+  }
+}
+
+TEST_F(EpollAsked, DoesNotKeepTheOthersWaiting) {
+  const Pair other = make_pair(PairKind::unix_stream);
+  constexpr Token other_token{2, 1};
+  ASSERT_FALSE(
+      backend_->set_interest(other.local.get(), RawInterest::none, RawInterest::in, other_token));
+  write_bytes(other.peer, "abc");
+  bool heard = false;
+  for (int i = 0; i < 2; ++i) {
+    ask();
+    std::array<RawEvent, 4> out;
+    const WaitResult result = backend_->wait(out, Timeout::infinite());
+    for (std::uint32_t k = 0; k < result.count; ++k) heard |= out[k].token == other_token;
+    stop_asking();
+  }
+  EXPECT_TRUE(heard) << "somebody asks anew before each wait";
+}
+
+TEST_F(EpollAsked, IsToldBesideTheOthersByAWaitThatIsToSayWhatIsReadyNow) {
+  const Pair other = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(
+      backend_->set_interest(other.local.get(), RawInterest::none, RawInterest::in, Token{2, 1}));
+  write_bytes(other.peer, "abc");
+  ask();
+  std::array<RawEvent, 4> out;
+  EXPECT_EQ(backend_->wait(out, Timeout::zero()).count, 2u);
+}
+
+TEST_F(EpollAsked, IsForgottenWhenItsNumberIsAnothers) {
+  ask();
+  const NativeHandle number = pair_.local.get();
+  pair_.local.close();
+  Pair other = make_pair(PairKind::unix_stream);
+  ASSERT_EQ(::dup2(other.local.get(), number), number);
+  const Handle reused{number};
+  constexpr Token other_token{1, 2};
+  ASSERT_FALSE(backend_->set_interest(number, RawInterest::none, RawInterest::in, other_token));
+  write_bytes(other.peer, "abc");
+  std::array<RawEvent, 4> out;
+  const WaitResult result = backend_->wait(out, Timeout::zero());
+  ASSERT_EQ(result.count, 1u);
+  EXPECT_EQ(out[0].token, other_token);
+  EXPECT_EQ(out[0].ready, RawReady::in);
+}
+
+TEST_F(EpollAsked, IsArmedForALoopThatWaitsOnTheSet) {
+  ask();
+  EXPECT_EQ(calls([this] { EXPECT_NE(backend_->native_handle(), no_handle); }), 1u);
+  EXPECT_EQ(calls([this] { stop_asking(); }), 1u);
+  EXPECT_EQ(calls([this] { ask(); }), 1u) << "from now on at once";
+}
+
+/// What a loop pays the kernel. The workload's own reads and writes are not in it.
+class EpollLoop : public testing::Test {
+ protected:
+  /// The reactor's system calls of one `operation`, of many.
+  template <class Operation>
+  double calls_of(Operation operation) {
+    constexpr int operations = 1000;
+    for (int i = 0; i < 10; ++i) operation();
+    const std::uint64_t before = reactor_.stats().system_calls;
+    for (int i = 0; i < operations; ++i) operation();
+    return static_cast<double>(reactor_.stats().system_calls - before) / operations;
+  }
+
+  Reactor reactor_{"epoll"};
+  Pair pair_ = make_pair(PairKind::unix_stream);
+};
+
+/// One more for every 256 reports: whether the descriptor still is what is watched.
+constexpr double now_and_then = 1.0 / 128;
+
+TEST_F(EpollLoop, MakesOneCallAnEvent) {
+  const StreamWatch watch = reactor_.watch_stream(
+      pair_.local.get(), Interest::readable, [this](const StreamEvent&) { drain(pair_.local); });
+  EXPECT_LE(calls_of([this] {
+              write_bytes(pair_.peer, "x");
+              reactor_.run_once();
+            }),
+            1 + now_and_then);
+}
+
+TEST_F(EpollLoop, MakesOneCallAnEventAlsoWhileATimerIsArmed) {
+  const Timer far = reactor_.after(std::chrono::hours{1}, [] {});
+  const StreamWatch watch = reactor_.watch_stream(
+      pair_.local.get(), Interest::readable, [this](const StreamEvent&) { drain(pair_.local); });
+  EXPECT_LE(calls_of([this] {
+              write_bytes(pair_.peer, "x");
+              reactor_.run_once();
+            }),
+            1 + now_and_then);
+}
+
+TEST_F(EpollLoop, MakesNoCallForInterestThatIsAskedForAndDroppedInOneHandler) {
+  StreamWatch watch =
+      reactor_.watch_stream(pair_.local.get(), Interest::readable, [&](const StreamEvent&) {
+        drain(pair_.local);
+        watch.set_interest(Interest::readable | Interest::writable);
+        watch.set_interest(Interest::readable);
+      });
+  EXPECT_LE(calls_of([this] {
+              write_bytes(pair_.peer, "x");
+              reactor_.run_once();
+            }),
+            1 + now_and_then);
+}
+
+TEST_F(EpollLoop, MakesTwoCallsForARequestThatIsAnsweredWhenThereIsRoom) {
+  StreamWatch watch =
+      reactor_.watch_stream(pair_.local.get(), Interest::readable, [&](const StreamEvent& event) {
+        if (event.readable()) {
+          drain(pair_.local);
+          watch.set_interest(Interest::readable | Interest::writable);
+        } else if (event.writable()) {
+          write_bytes(pair_.local, "y");
+          watch.set_interest(Interest::readable);
+        }
+      });
+  EXPECT_LE(calls_of([this] {
+              write_bytes(pair_.peer, "x");
+              reactor_.run_once();
+              reactor_.run_once();
+              drain(pair_.peer);
+            }),
+            2 + now_and_then);
+}
+
+TEST_F(EpollLoop, AddsAndRemovesWithACallEach) {
+  EXPECT_EQ(calls_of([this] {
+              Watch watch = reactor_.watch(pair_.local.get(), Interest::readable, [](Readiness) {});
+            }),
+            2);
 }
 
 }  // namespace

@@ -291,6 +291,99 @@ TEST_P(ATimer, WhoseCaptureOwnsItEndsWithTheReactor) {
   EXPECT_TRUE(capture.expired());
 }
 
+/// A stream that is never without a byte, so that no wait ever has to last.
+class ATimerOfABusyLoop : public OnEachBackend {
+ protected:
+  void SetUp() override {
+    OnEachBackend::SetUp();
+    write_bytes(pair_.peer, "x");
+    busy_ = reactor().watch_stream(pair_.local.get(), Interest::readable,
+                                   [this](const StreamEvent&) { ++events_; });
+  }
+  void TearDown() override {
+    busy_.reset();
+    OnEachBackend::TearDown();
+  }
+  /// Turns, so that the loop knows itself to be busy.
+  void be_busy() {
+    for (int i = 0; i < 10; ++i) reactor().run_once();
+  }
+
+  Pair pair_ = make_pair(PairKind::unix_stream);
+  StreamWatch busy_;
+  int events_ = 0;
+};
+
+TEST_P(ATimerOfABusyLoop, FiresAndNeverEarly) {
+  be_busy();
+  for (int i = 0; i < 10; ++i) {
+    Clock::time_point at{};
+    const auto deadline = Clock::now() + 2ms;
+    const Timer timer = reactor().at(deadline, [&] { at = Clock::now(); });
+    be_busy();
+    ASSERT_TRUE(run_until(reactor(), [&] { return at != Clock::time_point{}; }));
+    EXPECT_GE(at, deadline);
+  }
+}
+
+TEST_P(ATimerOfABusyLoop, FiresBeforeOneThatWasArmedEarlierForLater) {
+  be_busy();
+  std::vector<int> fired;
+  const Timer hour = reactor().after(1h, [&] { fired.push_back(3); });
+  be_busy();
+  const Timer second = reactor().after(6ms, [&] { fired.push_back(2); });
+  be_busy();
+  const Timer first = reactor().after(1ms, [&] { fired.push_back(1); });
+  ASSERT_TRUE(run_until(reactor(), [&] { return fired.size() == 2; }));
+  EXPECT_EQ(fired, (std::vector{1, 2}));
+}
+
+TEST_P(ATimerOfABusyLoop, FiresAtTheDeadlineItWasPutOffTo) {
+  be_busy();
+  Clock::time_point at{};
+  Timer timer = reactor().after(1ms, [&] { at = Clock::now(); });
+  be_busy();
+  const auto deadline = Clock::now() + 5ms;
+  timer.restart_at(deadline);
+  ASSERT_TRUE(run_until(reactor(), [&] { return at != Clock::time_point{}; }));
+  EXPECT_GE(at, deadline);
+}
+
+TEST_P(ATimerOfABusyLoop, ThatWasCancelledLeavesTheOthersInTime) {
+  be_busy();
+  bool fired = false;
+  {
+    const Timer cancelled = reactor().after(1ms, [] { FAIL(); });
+    be_busy();
+  }
+  const Timer timer = reactor().after(3ms, [&] { fired = true; });
+  EXPECT_TRUE(run_until(reactor(), [&] { return fired; }));
+}
+
+TEST_P(ATimerOfABusyLoop, FiresAlsoWhenTheLoopHasComeToRest) {
+  be_busy();
+  bool fired = false;
+  const Timer timer = reactor().after(5ms, [&] { fired = true; });
+  be_busy();
+  busy_.reset();
+  EXPECT_TRUE(run_until(reactor(), [&] { return fired; }));
+}
+
+TEST_P(ATimerOfABusyLoop, CostsItsTurnsNoSystemCall) {
+  const auto calls_of_turns = [this] {
+    be_busy();
+    const auto before = reactor().stats();
+    for (int i = 0; i < 200; ++i) reactor().run_once();
+    const auto after = reactor().stats();
+    // Whether the descriptor still is what is watched is asked once in 256 reports.
+    return after.system_calls - before.system_calls - (after.changes - before.changes);
+  };
+  const std::uint64_t without = calls_of_turns();
+  const Timer far = reactor().after(1h, [] {});
+  EXPECT_EQ(calls_of_turns(), without);
+}
+
+POLLUX_ON_EACH_BACKEND(ATimerOfABusyLoop);
 POLLUX_ON_EACH_BACKEND(ATimer);
 
 }  // namespace
