@@ -79,7 +79,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   } else {
     error = install(token.slot, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
-    if (error == std::errc::file_exists && other == no_slot && !(error = rebuild()))
+    if (error && other == no_slot && error == std::errc::file_exists && !(error = rebuild()))
       error = install(token.slot, first);
   }
   if (error) {

@@ -188,6 +188,7 @@ class Backend {
 
   /// What another loop may wait on in this one's place: readable whenever a wait() would report
   /// something or has been woken. It may be another after reset(). no_handle where there is none.
+  /// Once it has been asked for, nothing may be kept back until the next wait().
   virtual NativeHandle native_handle() noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
