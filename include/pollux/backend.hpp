@@ -55,7 +55,7 @@ enum class RawReady : std::uint16_t {
   out = 4,
   err = 8,
   hup = 16,
-  rdhup = 0x2000,
+  rdhup = 0x2000
 };
 
 constexpr RawInterest operator|(RawInterest a, RawInterest b) noexcept {
