@@ -46,9 +46,8 @@ enum class RawInterest : std::uint8_t {
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
 };
 
-/// What the kernel reported, in the kernel's words. `in` and `out` are promises (level: for as long
-/// as they hold); the others are as good as reports() says. The numbers are those that Linux has
-/// for poll() and epoll, so that nothing need be translated where most events are told.
+/// What the kernel reported, in the kernel's words and Linux's numbers. `in` and `out` are promises
+/// (level: for as long as they hold); the others are as good as reports() says.
 enum class RawReady : std::uint16_t {
   none = 0,
   in = 1,
