@@ -39,11 +39,11 @@ std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
   return timeout;
 }
 
-/// Out of line: of those that arm timers, few have told another loop how long to wait.
-bool ReactorCore::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
+/// Out of line: of those that arm timers, few come before all others.
+void ReactorCore::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
+  calm_ = false;
   timers_.arm(index, deadline);
-  reschedule();
-  return true;
+  if (prepared_ && deadline < *prepared_) reschedule();
 }
 
 /// What prepare() has told the other loop holds no longer.

@@ -177,8 +177,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   void look_ahead();
   std::size_t dispatch();
   std::size_t tell_batch();
-  bool arm_timer(std::uint32_t index, time_point deadline) noexcept;
-  bool arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+  void arm_timer(std::uint32_t index, time_point deadline) noexcept;
+  void arm_sooner(std::uint32_t index, time_point deadline) noexcept;
   std::size_t fire_timers();
   std::size_t run_posted();
   bool stopped() const noexcept { return bell_.rung_for(Doorbell::stop); }

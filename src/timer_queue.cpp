@@ -10,7 +10,7 @@ namespace pollux::detail {
 
 std::uint32_t TimerQueue::acquire() {
   const std::uint32_t index = SlotPool::acquire();
-  if (due_.capacity() < size()) {
+  if (times_.size() < size()) {
     try {
       make_room(size());
     } catch (...) {
@@ -22,10 +22,14 @@ std::uint32_t TimerQueue::acquire() {
 }
 
 void TimerQueue::make_room(std::size_t timers) {
-  const std::size_t room = std::max(timers, 2 * due_.capacity());
-  scattered_.reserve(room);
-  cells_.reserve(room + 1);
-  due_.reserve(room);
+  if (times_.capacity() < timers) {
+    const std::size_t room = std::max(timers, 2 * times_.capacity());
+    scattered_.reserve(room);
+    cells_.reserve(room);
+    due_.reserve(room);
+    times_.reserve(room);  // the last: it stands for all of them
+  }
+  times_.resize(timers);
 }
 
 std::uint64_t TimerQueue::tick_of(time_point time) noexcept {
@@ -48,7 +52,7 @@ std::uint32_t TimerQueue::first_bucket() const noexcept {
     if (occupied_[level] != 0)
       return level * fan + static_cast<unsigned>(std::countr_zero(occupied_[level]));
   }
-  return TimerSlot::not_hanging;
+  return TimerTime::not_hanging;
 }
 
 std::uint64_t TimerQueue::start_of(std::uint32_t bucket) const noexcept {
@@ -63,8 +67,9 @@ std::chrono::nanoseconds TimerQueue::span_of(std::uint32_t bucket) noexcept {
   return std::chrono::nanoseconds{(std::uint64_t{1} << bits) - 1};
 }
 
-void TimerQueue::link(std::uint32_t index, TimerSlot& timer, std::uint32_t bucket) noexcept {
-  timer.set_bucket(bucket);
+void TimerQueue::link(std::uint32_t index, std::uint32_t bucket) noexcept {
+  times_[index].set_bucket(bucket);
+  TimerSlot& timer = slot(index);
   timer.previous = no_slot;
   timer.next = std::exchange(heads_[bucket], index);
   if (timer.next != no_slot) {
@@ -75,10 +80,11 @@ void TimerQueue::link(std::uint32_t index, TimerSlot& timer, std::uint32_t bucke
   }
 }
 
-void TimerQueue::unlink(TimerSlot& timer) noexcept {
-  const std::uint32_t bucket = timer.bucket();
-  timer.set_bucket(TimerSlot::not_hanging);
-  if (bucket >= TimerSlot::due) return;
+void TimerQueue::unlink(std::uint32_t index) noexcept {
+  const std::uint32_t bucket = times_[index].bucket();
+  times_[index].set_bucket(TimerTime::not_hanging);
+  if (bucket >= TimerTime::due) return;
+  const TimerSlot& timer = slot(index);
   if (timer.next != no_slot) slot(timer.next).previous = timer.previous;
   if (timer.previous != no_slot) {
     slot(timer.previous).next = timer.next;
@@ -89,14 +95,13 @@ void TimerQueue::unlink(TimerSlot& timer) noexcept {
 }
 
 void TimerQueue::hang_anew(std::uint32_t index) noexcept {
-  TimerSlot& timer = slot(index);
-  unlink(timer);
-  link(index, timer, bucket_for(timer.deadline));
+  unlink(index);
+  link(index, bucket_for(times_[index].deadline));
 }
 
 void TimerQueue::release(std::uint32_t index) noexcept {
   disarm(index);
-  unlink(slot(index));
+  unlink(index);
   // Its captures may end other timers on their way out.
   const AnyHandler handler = std::move(slot(index).handler);
   SlotPool::release(index);
@@ -108,7 +113,7 @@ TimerQueue::time_point TimerQueue::next() noexcept {
     const std::uint32_t bucket = first_bucket();
     next_ = never;
     earliest_ = none_sooner;
-    if (bucket != TimerSlot::not_hanging) find_earliest(bucket);
+    if (bucket != TimerTime::not_hanging) find_earliest(bucket);
   }
   return next_;
 }
@@ -116,8 +121,8 @@ TimerQueue::time_point TimerQueue::next() noexcept {
 bool TimerQueue::next_holds() const noexcept {
   if (earliest_ == none_sooner) return true;
   if (earliest_ == no_slot) return false;
-  const TimerSlot& timer = slot(earliest_);
-  return timer.armed() && timer.deadline == next_;
+  const TimerTime& time = times_[earliest_];
+  return time.armed() && time.deadline == next_;
 }
 
 /// Sets next_ to the earliest deadline in the bucket, takes those out that were cancelled, and
@@ -128,15 +133,15 @@ void TimerQueue::find_earliest(std::uint32_t bucket) noexcept {
   int searched = 0;
   for (std::uint32_t index = heads_[bucket], following = no_slot; index != no_slot;
        index = following) {
-    TimerSlot& timer = slot(index);
-    following = timer.next;
-    if (!timer.armed()) {
-      unlink(timer);
-    } else if (timer.deadline > end) {
+    const TimerTime& time = times_[index];
+    following = slot(index).next;
+    if (!time.armed()) {
+      unlink(index);
+    } else if (time.deadline > end) {
       hang_anew(index);
     } else {
-      if (timer.deadline <= next_) {
-        next_ = timer.deadline;
+      if (time.deadline <= next_) {
+        next_ = time.deadline;
         earliest_ = index;
       }
       if (++searched == most_searched && bucket >= fan) {
@@ -151,10 +156,10 @@ void TimerQueue::find_earliest(std::uint32_t bucket) noexcept {
 void TimerQueue::collect(time_point now) noexcept {
   if (armed_ == 0 || now < next_) return;
   // What an earlier turn has left: those that were cancelled or armed anew since make room.
-  std::erase_if(due_, [this](const Due& due) { return slot(due.index).stamp != due.stamp; });
+  std::erase_if(due_, [this](const Due& due) { return times_[due.index].stamp != due.stamp; });
   const std::uint64_t now_tick = std::max(tick_of(now), now_);
-  std::uint32_t bucket = TimerSlot::not_hanging;
-  while ((bucket = first_bucket()) != TimerSlot::not_hanging) {
+  std::uint32_t bucket = TimerTime::not_hanging;
+  while ((bucket = first_bucket()) != TimerTime::not_hanging) {
     const std::uint64_t start = start_of(bucket);
     if (start > now_tick) break;
     now_ = start;
@@ -178,16 +183,16 @@ void TimerQueue::take(std::uint32_t bucket, time_point now, bool all) noexcept {
     mark_empty(bucket);
   }
   while (index != no_slot) {
-    TimerSlot& timer = slot(index);
-    const std::uint32_t following = timer.next;
-    if (timer.armed() && timer.deadline <= now) {
-      if (!all) unlink(timer);
-      timer.set_bucket(TimerSlot::due);
-      due_.push_back({timer.deadline, timer.stamp, index});
-    } else if (all && timer.armed()) {
-      link(index, timer, bucket_for(timer.deadline));
+    TimerTime& time = times_[index];
+    const std::uint32_t following = slot(index).next;
+    if (time.armed() && time.deadline <= now) {
+      if (!all) unlink(index);
+      time.set_bucket(TimerTime::due);
+      due_.push_back({time.deadline, time.stamp, index});
+    } else if (all && time.armed()) {
+      link(index, bucket_for(time.deadline));
     } else if (all) {
-      timer.set_bucket(TimerSlot::not_hanging);
+      time.set_bucket(TimerTime::not_hanging);
     }
     index = following;
   }

@@ -14,17 +14,13 @@
 
 namespace pollux::detail {
 
-/// One timer: a cache line, and nothing beside it is touched where it is put off or cancelled.
-struct alignas(64) TimerSlot {
+/// When a timer fires, and no more: all that is touched where it is armed, put off or cancelled, and
+/// four of them share a line of the cache.
+struct TimerTime {
   using time_point = std::chrono::steady_clock::time_point;
-  using duration = std::chrono::nanoseconds;
 
-  AnyHandler handler;
-  time_point deadline{};  ///< the last one, if it is not armed
-  duration interval{};    ///< what restart() takes again; negative, the period of one that repeats
+  time_point deadline{};              ///< the last one, if it is not armed
   std::uint64_t stamp = not_hanging;  ///< when it was armed, among the others, and the bucket
-  std::uint32_t previous = no_slot;
-  std::uint32_t next = no_slot;  ///< in the bucket, or in the list of free slots
 
   static constexpr unsigned bucket_bits = 9;
   /// What is less is not armed.
@@ -37,6 +33,17 @@ struct alignas(64) TimerSlot {
   bool armed() const noexcept { return stamp >= first_order; }
   std::uint32_t bucket() const noexcept { return static_cast<std::uint32_t>(stamp & bucket_mask); }
   void set_bucket(std::uint32_t bucket) noexcept { stamp = (stamp & ~bucket_mask) | bucket; }
+};
+
+/// The rest of a timer: what it calls, and where it hangs.
+struct TimerSlot {
+  using duration = std::chrono::nanoseconds;
+
+  AnyHandler handler;
+  duration interval{};  ///< what restart() takes again; negative, the period of one that repeats
+  std::uint32_t previous = no_slot;
+  std::uint32_t next = no_slot;  ///< in the bucket, or in the list of free slots
+
   bool repeats() const noexcept { return interval < duration::zero(); }
   duration span() const noexcept { return repeats() ? -interval : interval; }
   void set_interval(duration span, bool repeat) noexcept {
@@ -54,7 +61,7 @@ struct alignas(64) TimerSlot {
 /// time comes there, and arming it again for anything later than that is one store as well.
 class TimerQueue : public SlotPool<TimerSlot> {
  public:
-  using time_point = TimerSlot::time_point;
+  using time_point = TimerTime::time_point;
   static constexpr time_point never = time_point::max();
 
   /// A timer that is not armed. May throw std::bad_alloc, and then has changed nothing; nothing
@@ -62,27 +69,31 @@ class TimerQueue : public SlotPool<TimerSlot> {
   std::uint32_t acquire();
   /// Makes it fire at `deadline`, whatever was before.
   void arm(std::uint32_t index, time_point deadline) noexcept {
-    TimerSlot& timer = slot(index);
-    const std::uint32_t bucket = timer.bucket();
-    if (!timer.armed()) ++armed_;
-    orders_ += TimerSlot::first_order;
-    timer.stamp = orders_ | bucket;
-    timer.deadline = deadline;
-    if (deadline < next_) {
+    if (is_sooner(deadline)) {
       next_ = deadline;
       earliest_ = index;
     }
+    TimerTime& time = times_[index];
+    const std::uint32_t bucket = time.bucket();
+    if (!time.armed()) ++armed_;
+    orders_ += TimerTime::first_order;
+    time.stamp = orders_ | bucket;
+    time.deadline = deadline;
     if (deadline < starts_[bucket]) hang_anew(index);
   }
   void disarm(std::uint32_t index) noexcept {
-    TimerSlot& timer = slot(index);
-    if (!timer.armed()) return;
-    timer.stamp &= TimerSlot::bucket_mask;
-    --armed_;
+    TimerTime& time = times_[index];
+    if (!time.armed()) return;
+    time.stamp &= TimerTime::bucket_mask;
+    count_disarmed();
   }
   /// Forgets the timer. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
 
+  const TimerTime& time(std::uint32_t index) const noexcept { return times_[index]; }
+  /// Whether a timer armed for then may be needed before all others are. If not, arming it changes
+  /// nothing for those who wait until next().
+  bool is_sooner(time_point deadline) const noexcept { return deadline < next_; }
   /// Whether no timer is armed.
   bool empty() const noexcept { return armed_ == 0; }
   /// When to call collect() next: the earliest deadline. Where very many hang close together, the
@@ -99,10 +110,10 @@ class TimerQueue : public SlotPool<TimerSlot> {
       const std::uint32_t index = due_.back().index;
       const std::uint64_t stamp = due_.back().stamp;
       due_.pop_back();
-      TimerSlot& timer = slot(index);
-      if (timer.stamp != stamp) continue;
-      timer.stamp = TimerSlot::not_hanging;
-      --armed_;
+      TimerTime& time = times_[index];
+      if (time.stamp != stamp) continue;
+      time.stamp = TimerTime::not_hanging;
+      count_disarmed();
       return index;
     }
     return no_slot;
@@ -114,7 +125,7 @@ class TimerQueue : public SlotPool<TimerSlot> {
   static constexpr unsigned levels = 8;  ///< 48 bits of ticks; a clock has 43
   static constexpr std::uint32_t fan = 1u << level_bits;
   static constexpr std::uint32_t buckets = levels * fan;
-  static_assert(buckets == TimerSlot::bucket_mask + 1);
+  static_assert(buckets == TimerTime::bucket_mask + 1);
   /// A bucket with more timers than that is not searched for its earliest.
   static constexpr int most_searched = 64;
   /// Fewer are sorted at once.
@@ -135,6 +146,11 @@ class TimerQueue : public SlotPool<TimerSlot> {
   };
 
   void make_room(std::size_t timers);
+  void count_disarmed() noexcept {
+    if (--armed_ != 0) return;
+    next_ = never;
+    earliest_ = none_sooner;
+  }
   static std::uint64_t tick_of(time_point time) noexcept;
   std::uint32_t bucket_for(time_point deadline) const noexcept;
   /// The bucket that time comes to next; not_hanging if all are empty.
@@ -145,8 +161,8 @@ class TimerQueue : public SlotPool<TimerSlot> {
   void mark_empty(std::uint32_t bucket) noexcept {
     occupied_[bucket / fan] &= ~(std::uint64_t{1} << (bucket % fan));
   }
-  void link(std::uint32_t index, TimerSlot& timer, std::uint32_t bucket) noexcept;
-  void unlink(TimerSlot& timer) noexcept;
+  void link(std::uint32_t index, std::uint32_t bucket) noexcept;
+  void unlink(std::uint32_t index) noexcept;
   void hang_anew(std::uint32_t index) noexcept;
   bool next_holds() const noexcept;
   void find_earliest(std::uint32_t bucket) noexcept;
@@ -172,7 +188,8 @@ class TimerQueue : public SlotPool<TimerSlot> {
   time_point next_ = never;               ///< no timer is earlier
   std::uint32_t earliest_ = none_sooner;  ///< the one that is due at next_, if it still is
 
-  // Room for all timers, made when they are.
+  // By index, and room for all timers, made when they are.
+  std::vector<TimerTime> times_;
   std::vector<Due> due_;        ///< the last is the next
   std::vector<Due> scattered_;  ///< while sorting very many
   std::vector<std::uint32_t> cells_;

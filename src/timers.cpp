@@ -26,21 +26,25 @@ Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds inter
   return {shared_from_this(), {index, 0}};
 }
 
-bool ReactorCore::arm_timer(std::uint32_t index, time_point deadline) noexcept {
-  calm_ = false;
-  if (prepared_ && deadline < *prepared_) return arm_sooner(index, deadline);
-  timers_.arm(index, deadline);
-  return true;
+void ReactorCore::arm_timer(std::uint32_t index, time_point deadline) noexcept {
+  if (timers_.is_sooner(deadline)) {
+    arm_sooner(index, deadline);
+  } else {
+    timers_.arm(index, deadline);
+  }
 }
 
 bool ReactorCore::restart_timer_at(Token token, time_point deadline) noexcept {
-  return backend_ && arm_timer(token.slot, deadline);
+  if (!backend_) return false;
+  arm_timer(token.slot, deadline);
+  return true;
 }
 
 bool ReactorCore::restart_timer(Token token) noexcept {
   if (!backend_) return false;
   const time_point now = options_.clock();
-  return arm_timer(token.slot, later(now, timers_.slot(token.slot).span()));
+  arm_timer(token.slot, later(now, timers_.slot(token.slot).span()));
+  return true;
 }
 
 bool ReactorCore::restart_timer(Token token, std::chrono::nanoseconds interval) noexcept {
@@ -48,7 +52,8 @@ bool ReactorCore::restart_timer(Token token, std::chrono::nanoseconds interval) 
   const time_point now = options_.clock();
   TimerSlot& timer = timers_.slot(token.slot);
   if (!timer.repeats()) timer.set_interval(interval, false);
-  return arm_timer(token.slot, later(now, interval));
+  arm_timer(token.slot, later(now, interval));
+  return true;
 }
 
 void ReactorCore::cancel_timer(Token token) noexcept {
@@ -56,11 +61,11 @@ void ReactorCore::cancel_timer(Token token) noexcept {
 }
 
 bool ReactorCore::is_timer_armed(Token token) const noexcept {
-  return backend_ && timers_.slot(token.slot).armed();
+  return backend_ && timers_.time(token.slot).armed();
 }
 
 ReactorCore::time_point ReactorCore::timer_deadline(Token token) const noexcept {
-  return is_timer_armed(token) ? timers_.slot(token.slot).deadline : TimerQueue::never;
+  return is_timer_armed(token) ? timers_.time(token.slot).deadline : TimerQueue::never;
 }
 
 void ReactorCore::end_timer(Token token) noexcept {
@@ -81,8 +86,9 @@ std::size_t ReactorCore::fire_timers() {
   for (std::uint32_t index; (index = timers_.next_due()) != no_slot;) {
     TimerSlot& timer = timers_.slot(index);
     if (timer.repeats()) {
-      const auto missed = (now - timer.deadline) / timer.span();
-      timers_.arm(index, later(timer.deadline + missed * timer.span(), timer.span()));
+      const time_point due = timers_.time(index).deadline;
+      const auto missed = (now - due) / timer.span();
+      timers_.arm(index, later(due + missed * timer.span(), timer.span()));
     }
     const WhileCalled running{timers_, firing_, index};
     ++called;
