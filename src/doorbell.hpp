@@ -22,13 +22,17 @@ class Doorbell {
 
   /// Any thread, and signal handlers.
   void ring(unsigned why) noexcept {
+    if (note(why)) wake_up();
+  }
+  /// The two halves of ring(), for those who hold a lock that a loop which is woken would run into,
+  /// and for those who must not wake it. Whether wake_up() is to follow.
+  bool note(unsigned why) noexcept {
     // Either this thread sees that the loop is about to sleep, or the loop sees what is wanted: the
     // two stores and the two loads are in one order for both.
     const unsigned before = rung_.fetch_or(why, std::memory_order_seq_cst);
-    if (before == 0 && asleep_.load(std::memory_order_seq_cst)) backend_->wake();
+    return before == 0 && asleep_.load(std::memory_order_seq_cst);
   }
-  /// As ring(), where the loop must not be woken. Any thread, and signal handlers.
-  void note(unsigned why) noexcept { rung_.fetch_or(why, std::memory_order_seq_cst); }
+  void wake_up() noexcept { backend_->wake(); }
 
   // All below: loop thread.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "post_queue.hpp"
 
-#include <memory>
-#include <system_error>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <pollux/error.hpp>
@@ -12,45 +12,95 @@ namespace pollux {
 
 namespace detail {
 
-std::error_code PostQueue::push(AnyHandler&& task) {
-  const std::lock_guard lock{mutex_};
-  if (bell_ == nullptr) return Errc::reactor_closed;
-  posted_.push_back(std::move(task));
-  if (posted_.size() == 1) bell_->ring(Doorbell::post);
-  return {};
+/// A page of tasks, less what an allocator adds.
+struct PostQueue::Block {
+  static constexpr std::size_t room = 4096 / sizeof(AnyHandler) - 1;
+
+  Block* next = nullptr;
+  union {
+    AnyHandler tasks[room];
+  };
+
+  Block() noexcept {}
+  ~Block() {}
+};
+
+bool PostQueue::push(AnyHandler&& task) {
+  std::unique_lock lock{mutex_};
+  if (bell_ == nullptr) return false;
+  const bool was_empty = posted_.first == nullptr;
+  if (posted_.end == room_end_) add_block();
+  std::construct_at(posted_.end++, std::move(task));
+  if (!was_empty || !bell_->note(Doorbell::post)) return true;
+  // A loop that is woken may run at once, in this thread's stead: not into the lock.
+  Doorbell& bell = *bell_;
+  waking_.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();
+  bell.wake_up();
+  waking_.fetch_sub(1, std::memory_order_release);
+  return true;
 }
 
-void PostQueue::collect() {
-  if (taken_ != batch_.size()) return;
-  batch_.clear();
-  taken_ = 0;
-  const std::lock_guard lock{mutex_};
-  batch_.swap(posted_);
+void PostQueue::add_block() {
+  Block* const block = spare_ != nullptr ? std::exchange(spare_, spare_->next) : new Block;
+  block->next = nullptr;
+  (posted_.first == nullptr ? posted_.first : posted_.last->next) = block;
+  posted_.last = block;
+  posted_.end = block->tasks;
+  room_end_ = block->tasks + Block::room;
 }
 
-std::optional<AnyHandler> PostQueue::next() noexcept {
-  if (taken_ == batch_.size()) return std::nullopt;
-  AnyHandler task = std::move(batch_[taken_++]);
-  if (taken_ == batch_.size()) {
+void PostQueue::collect() noexcept {
+  if (next_ != block_end_) return;
+  Block* unneeded = nullptr;
+  {
     const std::lock_guard lock{mutex_};
-    if (posted_.empty()) bell_->take(Doorbell::post);
+    // Spare since the last time: what was posted meanwhile could do without. So the memory of many
+    // posts goes with the turns that have few, and where all have as many, nothing is allocated.
+    if (spare_ != nullptr) unneeded = std::exchange(spare_, spare_->next);
+    if (batch_.first != nullptr) {
+      batch_.last->next = spare_;
+      spare_ = batch_.first;
+    }
+    batch_ = std::exchange(posted_, {});
+    room_end_ = nullptr;
   }
-  return task;
+  delete unneeded;
+  if (batch_.first != nullptr) begin_block(batch_.first);
+}
+
+void PostQueue::begin_block(Block* block) noexcept {
+  block_ = block;
+  next_ = block->tasks;
+  block_end_ = block == batch_.last ? batch_.end : block->tasks + Block::room;
+}
+
+void PostQueue::next_block() noexcept {
+  if (block_ != batch_.last) return begin_block(block_->next);
+  const std::lock_guard lock{mutex_};
+  if (posted_.first == nullptr && bell_ != nullptr) bell_->take(Doorbell::post);
 }
 
 void PostQueue::after_fork() noexcept {
   std::construct_at(&mutex_);
+  waking_.store(0, std::memory_order_relaxed);
 }
 
 void PostQueue::close() noexcept {
-  // Destroyed when the lock is open again: captures may post on their way out.
-  std::vector<AnyHandler> waiting;
-  std::vector<AnyHandler> taken;
-  const std::lock_guard lock{mutex_};
-  bell_ = nullptr;
-  waiting.swap(posted_);
-  taken.swap(batch_);
-  taken_ = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    bell_ = nullptr;
+  }
+  // For a moment. Yielding alone would keep out a thread that the scheduler holds in lower esteem.
+  while (waking_.load(std::memory_order_acquire) != 0)
+    std::this_thread::sleep_for(std::chrono::microseconds{10});
+  // With the lock open: captures may post on their way out.
+  do {
+    while (next()) {
+    }
+    collect();
+  } while (next_ != block_end_);
+  while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
 }
 
 }  // namespace detail
@@ -58,13 +108,13 @@ void PostQueue::close() noexcept {
 Poster::Poster(std::shared_ptr<detail::PostQueue> queue) noexcept : queue_{std::move(queue)} {}
 
 void Poster::post(Handler<void> task) const {
-  std::error_code error;
-  post(std::move(task), error);
-  if (error) throw std::system_error{error, "pollux::Poster::post"};
+  if (!queue_ || !queue_->push(std::move(task)))
+    throw std::system_error{Errc::reactor_closed, "pollux::Poster::post"};
 }
 
 void Poster::post(Handler<void> task, std::error_code& error) const {
-  error = queue_ ? queue_->push(std::move(task)) : make_error_code(Errc::reactor_closed);
+  error.clear();
+  if (!queue_ || !queue_->push(std::move(task))) error = Errc::reactor_closed;
 }
 
 }  // namespace pollux

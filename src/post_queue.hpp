@@ -2,10 +2,10 @@
 // What other threads want the loop to run.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+#include <memory>
 #include <mutex>
-#include <optional>
-#include <system_error>
-#include <vector>
 
 #include <pollux/handler.hpp>
 
@@ -13,35 +13,68 @@
 
 namespace pollux::detail {
 
-/// Tasks, in the order in which they came. The one that finds the queue empty rings.
+/// Tasks, in the order in which they came. The one that finds the queue empty rings. They lie in
+/// blocks, and stay where they were put until they have been called.
 class PostQueue {
- public:
-  /// `bell` must live until close(). Null: closed from the beginning.
-  explicit PostQueue(Doorbell* bell) noexcept : bell_{bell} {}
+  struct Destroy {
+    void operator()(AnyHandler* task) const noexcept { std::destroy_at(task); }
+  };
 
-  /// Any thread. Errc::reactor_closed after close(). May throw std::bad_alloc.
-  std::error_code push(AnyHandler&& task);
+ public:
+  /// A task in its place, which it leaves with this.
+  using Task = std::unique_ptr<AnyHandler, Destroy>;
+
+  /// `bell` must live until close(), which must come. Null: closed from the beginning.
+  explicit PostQueue(Doorbell* bell) noexcept : bell_{bell} {}
+  PostQueue(const PostQueue&) = delete;
+  PostQueue& operator=(const PostQueue&) = delete;
+
+  /// Any thread. False after close(), and the task is left alone. May throw std::bad_alloc.
+  [[nodiscard]] bool push(AnyHandler&& task);
 
   // All below: loop thread.
 
   /// Takes what has come so far, unless there is something left of what was taken before.
-  void collect();
-  /// The next of those. Until the last is taken, the bell stays rung.
-  std::optional<AnyHandler> next() noexcept;
+  void collect() noexcept;
+  /// The next of those, or null. Until the last is taken, the bell stays rung.
+  Task next() noexcept {
+    if (next_ == block_end_) return nullptr;
+    Task task{next_++};
+    if (next_ == block_end_) next_block();
+    return task;
+  }
 
-  /// In the child of a fork: no other thread is left that could hold the lock.
+  /// In the child of a fork: no other thread is left that could hold the lock, or wake anybody.
   void after_fork() noexcept;
 
   /// Refuses everything from now on, and destroys what waits.
   void close() noexcept;
 
  private:
-  std::mutex mutex_;
-  Doorbell* bell_;                  ///< guarded by mutex_
-  std::vector<AnyHandler> posted_;  ///< guarded by mutex_
+  struct Block;
 
-  std::vector<AnyHandler> batch_;
-  std::size_t taken_ = 0;
+  /// From the first to the last that has a task in it.
+  struct Blocks {
+    Block* first = nullptr;
+    Block* last = nullptr;
+    AnyHandler* end = nullptr;  ///< of the tasks in the last
+  };
+
+  void add_block();
+  void begin_block(Block* block) noexcept;
+  void next_block() noexcept;
+
+  std::mutex mutex_;
+  Doorbell* bell_;                   ///< guarded by mutex_
+  Blocks posted_;                    ///< guarded by mutex_
+  AnyHandler* room_end_ = nullptr;   ///< guarded by mutex_: of the block that is filled
+  Block* spare_ = nullptr;           ///< guarded by mutex_
+  std::atomic<unsigned> waking_{0};  ///< threads inside Doorbell::wake_up(); more only under mutex_
+
+  Blocks batch_;
+  Block* block_ = nullptr;
+  AnyHandler* next_ = nullptr;
+  AnyHandler* block_end_ = nullptr;
 };
 
 }  // namespace pollux::detail

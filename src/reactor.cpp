@@ -216,10 +216,10 @@ std::error_code ReactorCore::refusal_to_run() const noexcept {
 
 std::size_t ReactorCore::run_posted() {
   std::size_t called = 0;
-  while (std::optional<AnyHandler> task = posts_->next()) {
+  while (const PostQueue::Task task = posts_->next()) {
     ++called;
     ++stats_.posts;
-    task->call(nullptr);
+    if (*task) task->call(nullptr);
     if (stopped()) break;
   }
   return called;

@@ -6,6 +6,7 @@
 
 #include <pollux/backend_support.hpp>
 #include <pollux/backends.hpp>
+#include <pollux/error.hpp>
 
 #include "reactor_core.hpp"
 
@@ -106,10 +107,12 @@ Poster Reactor::poster() const noexcept {
   return Poster{core_->posts()};
 }
 void Reactor::post(Handler<void> task) {
-  poster().post(std::move(task));
+  if (!core_->posts()->push(std::move(task)))
+    throw std::system_error{Errc::reactor_closed, "pollux::Reactor::post"};
 }
 void Reactor::post(Handler<void> task, std::error_code& error) {
-  poster().post(std::move(task), error);
+  error.clear();
+  if (!core_->posts()->push(std::move(task))) error = Errc::reactor_closed;
 }
 
 namespace {

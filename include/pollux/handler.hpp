@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -26,13 +27,16 @@ class AnyHandler {
     }
     return *this;
   }
-  ~AnyHandler() { clear(); }
+  ~AnyHandler() {
+    if (ops_ != nullptr && ops_->destroy != nullptr) clear();
+  }
 
   explicit operator bool() const noexcept { return ops_ != nullptr; }
   void call(const void* argument) { ops_->call(storage_, argument); }
   void clear() noexcept {
     // Whoever looks from inside the capture's destructor finds the handler already empty.
-    if (const Ops* ops = std::exchange(ops_, nullptr)) ops->destroy(storage_);
+    const Ops* ops = std::exchange(ops_, nullptr);
+    if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
   }
 
  protected:
@@ -53,8 +57,8 @@ class AnyHandler {
  private:
   struct Ops {
     void (*call)(void* self, const void* argument);
-    void (*move)(void* from, void* to) noexcept;
-    void (*destroy)(void* self) noexcept;
+    void (*move)(void* from, void* to) noexcept;  ///< null: the bytes are copied
+    void (*destroy)(void* self) noexcept;         ///< null: nothing is to be done
   };
 
   template <class T>
@@ -71,24 +75,32 @@ class AnyHandler {
     }
   }
 
+  template <class F>
+  static void move(void* from, void* to) noexcept {
+    ::new (to) F(std::move(as<F>(from)));
+    as<F>(from).~F();
+  }
+
   template <class Argument, class F>
   static constexpr Ops in_place{
       [](void* self, const void* argument) { invoke<Argument>(as<F>(self), argument); },
-      [](void* from, void* to) noexcept {
-        ::new (to) F(std::move(as<F>(from)));
-        as<F>(from).~F();
-      },
-      [](void* self) noexcept { as<F>(self).~F(); }};
+      std::is_trivially_copyable_v<F> ? nullptr : &move<F>,
+      std::is_trivially_destructible_v<F> ? nullptr
+                                          : +[](void* self) noexcept { as<F>(self).~F(); }};
 
   template <class Argument, class F>
   static constexpr Ops on_heap{
-      [](void* self, const void* argument) { invoke<Argument>(*as<F*>(self), argument); },
-      [](void* from, void* to) noexcept { ::new (to) F*(as<F*>(from)); },
+      [](void* self, const void* argument) { invoke<Argument>(*as<F*>(self), argument); }, nullptr,
       [](void* self) noexcept { delete as<F*>(self); }};
 
   void take(AnyHandler& other) noexcept {
-    if (other.ops_ != nullptr) other.ops_->move(other.storage_, storage_);
     ops_ = std::exchange(other.ops_, nullptr);
+    if (ops_ == nullptr) return;
+    if (ops_->move != nullptr) {
+      ops_->move(other.storage_, storage_);
+    } else {
+      std::memcpy(storage_, other.storage_, sizeof storage_);
+    }
   }
 
   alignas(void*) std::byte storage_[3 * sizeof(void*)];

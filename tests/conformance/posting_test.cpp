@@ -12,6 +12,7 @@
 #include <pollux/error.hpp>
 
 #include "conformance/kit.hpp"
+#include "support/forwarding_backend.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -84,11 +85,46 @@ TEST_P(APostedTask, ThatStopsTheLoopLeavesTheOthersForLater) {
 
 TEST_P(APostedTask, ThatThrowsIsDoneAndTheOthersComeLater) {
   std::string order;
-  reactor().post([] { throw std::runtime_error{"thrown"}; });
+  const auto capture = std::make_shared<int>();
+  reactor().post([owned = capture] { throw std::runtime_error{"thrown"}; });
   reactor().post([&] { order += 'b'; });
   EXPECT_THROW(reactor().run_once(), std::runtime_error);
+  EXPECT_EQ(capture.use_count(), 1);
   EXPECT_EQ(reactor().run_once(), 1u);
   EXPECT_EQ(order, "b");
+}
+
+TEST_P(APostedTask, IsOneOfManyEachOfWhichMayStopTheLoop) {
+  // More than lie together in memory, and some posted while others are left.
+  constexpr int tasks = 1000;
+  std::vector<int> order;
+  const auto task = [&](int number) {
+    return [&, number] {
+      order.push_back(number);
+      reactor().stop();
+    };
+  };
+  for (int i = 0; i < tasks; i += 2) reactor().post(task(i));
+  for (int i = 0; i < tasks; i += 2) {
+    EXPECT_EQ(reactor().run(), 1u);
+    reactor().post(task(tasks + i));
+  }
+  for (int i = 0; i < tasks; i += 2) EXPECT_EQ(reactor().run(), 1u);
+  EXPECT_EQ(reactor().poll(), 0u);
+  std::vector<int> all;
+  for (int i = 0; i < 2 * tasks; i += 2) all.push_back(i);
+  EXPECT_EQ(order, all);
+}
+
+TEST_P(APostedTask, MayBeEmptyAndCallsNothing) {
+  std::string order;
+  reactor().post({});
+  EXPECT_EQ(reactor().run_once(), 1u) << "the loop was woken for it all the same";
+  reactor().post([&] { order += 'a'; });
+  reactor().post(Handler<void>{});
+  reactor().post([&] { order += 'b'; });
+  EXPECT_EQ(reactor().run_once(), 3u);
+  EXPECT_EQ(order, "ab");
 }
 
 TEST_P(APostedTask, MayBeMovedOnlyAndIsDestroyedWhenItHasBeenCalled) {
@@ -193,6 +229,35 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
   reactor().run();
   thread.join();
   EXPECT_EQ(count, rounds);
+}
+
+/// Each wake-up lasts until what it was for has been done, and a little longer.
+class SlowToWake : public support::ForwardingBackend {
+ public:
+  SlowToWake(std::unique_ptr<Backend> inner, std::latch& done)
+      : ForwardingBackend{std::move(inner)}, done_{done} {}
+
+  void wake() noexcept override {
+    ForwardingBackend::wake();
+    done_.wait();
+    for (int i = 0; i < 100; ++i) std::this_thread::yield();
+    ForwardingBackend::wake();
+  }
+
+ private:
+  std::latch& done_;
+};
+
+TEST_P(APostedTask, IsCalledBeforeThePosterHasWokenTheLoopAndTheReactorGoesAfterThat) {
+  for (int i = 0; i < 20; ++i) {
+    std::latch done{1};
+    auto other =
+        std::make_unique<Reactor>(std::make_unique<SlowToWake>(make_contestant(backend()), done));
+    static_cast<void>(other->prepare());  // as if it slept: whoever posts now wakes it
+    std::jthread thread{[&, to = other.get()] { to->post([&] { done.count_down(); }); }};
+    while (!done.try_wait()) other->poll();
+    other.reset();
+  }
 }
 
 TEST_P(APostedTask, IsRefusedOrCalledButNeverLostWhileTheReactorGoes) {

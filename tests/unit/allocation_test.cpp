@@ -15,6 +15,7 @@
 namespace {
 
 std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> deallocations{0};
 std::atomic<std::uint64_t> allocated_bytes{0};
 
 void* allocate(std::size_t size, std::size_t alignment) {
@@ -23,6 +24,11 @@ void* allocate(std::size_t size, std::size_t alignment) {
   size = (size + alignment - 1) / alignment * alignment;
   if (void* memory = std::aligned_alloc(alignment, size != 0 ? size : alignment)) return memory;
   throw std::bad_alloc{};
+}
+
+void deallocate(void* memory) {
+  if (memory != nullptr) ++deallocations;
+  std::free(memory);
 }
 
 }  // namespace
@@ -34,16 +40,16 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 void operator delete(void* memory) noexcept {
-  std::free(memory);
+  deallocate(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+  deallocate(memory);
 }
 void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  deallocate(memory);
 }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  deallocate(memory);
 }
 
 namespace pollux::support {
@@ -140,6 +146,31 @@ TEST_P(SteadyState, WithTasksPostedAllocatesNothing) {
   });
   EXPECT_EQ(made, 0u);
   EXPECT_EQ(calls, 10 * (turns + 10));
+}
+
+TEST_P(SteadyState, OfFewTasksAndManyInTurnAllocatesNothing) {
+  const std::uint64_t made = allocations_of([&] {
+    for (int i = 0; i < 1000; ++i) reactor.post([this] { ++calls; });
+    reactor.run_once();
+    reactor.post([this] { ++calls; });
+    reactor.run_once();
+  });
+  EXPECT_EQ(made, 0u);
+  EXPECT_EQ(calls, 1001 * (turns + 10));
+}
+
+TEST_P(SteadyState, OfFewTasksDoesNotKeepTheMemoryOfMany) {
+  const auto kept = [] { return allocations - deallocations; };
+  const auto post_and_run = [this](int tasks) {
+    for (int i = 0; i < tasks; ++i) reactor.post([this] { ++calls; });
+    reactor.run_once();
+  };
+  for (int i = 0; i < 10; ++i) post_and_run(1);
+  const std::uint64_t before = kept();
+  post_and_run(10'000);
+  EXPECT_GT(kept(), before + 10);
+  for (int i = 0; i < turns; ++i) post_and_run(1);
+  EXPECT_EQ(kept(), before);
 }
 
 std::vector<std::string_view> backend_names() {
