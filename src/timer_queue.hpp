@@ -14,8 +14,8 @@
 
 namespace pollux::detail {
 
-/// When a timer fires, and no more: all that is touched where it is armed, put off or cancelled, and
-/// four of them share a line of the cache.
+/// When a timer fires, and no more: all that is touched where it is armed, put off or cancelled,
+/// and four of them share a line of the cache.
 struct TimerTime {
   using time_point = std::chrono::steady_clock::time_point;
 

@@ -124,6 +124,24 @@ TEST_F(ATimerQueue, KeepsACancelledTimerOutOfTheWayUntilItIsArmedAgain) {
   EXPECT_EQ(fired(queue, at(1h)), (Indices{cancelled, later}));
 }
 
+TEST_F(ATimerQueue, SaysThatATimerIsSoonerThanAllOthersAlsoWhereEarlierOnesAreNoLongerArmed) {
+  EXPECT_TRUE(queue.is_sooner(at(1h)));
+  const auto cancelled = armed(at(1s));
+  EXPECT_FALSE(queue.is_sooner(at(1s)));
+  EXPECT_TRUE(queue.is_sooner(at(1s - 1ns)));
+  queue.disarm(cancelled);
+  EXPECT_TRUE(queue.is_sooner(at(1h)));
+  const auto called = armed(at(2s));
+  EXPECT_FALSE(queue.is_sooner(at(1h)));
+  EXPECT_EQ(fired(queue, at(3s)), Indices{called});
+  EXPECT_TRUE(queue.is_sooner(at(1h)));
+  queue.arm(cancelled, at(1min));
+  queue.arm(called, at(1h));
+  queue.disarm(cancelled);
+  EXPECT_EQ(queue.next(), at(1h));
+  EXPECT_TRUE(queue.is_sooner(at(1min)));
+}
+
 TEST_F(ATimerQueue, ForgetsWhatIsReleasedWhereItHangsAfterBeingCancelled) {
   const auto first = armed(at(1s));
   const auto second = armed(at(1s + 1ns));
