@@ -54,6 +54,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   Interest interest(Token token) noexcept;
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
   void unwatch(Token token) noexcept;
+  bool close_watch(Token token) noexcept;
 
   // Timers (timers.cpp). Each has one handle: a token is good until end_timer() or close(). What
   // restarts is false after close().

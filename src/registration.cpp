@@ -165,6 +165,21 @@ void ReactorCore::unwatch(Token token) noexcept {
   }
 }
 
+bool ReactorCore::close_watch(Token token) noexcept {
+  Slot* slot = table_.find(token);
+  if (slot == nullptr) return false;
+  const NativeHandle handle = slot->handle;
+  const bool is_open = !slot->closed;
+  if (slot->installed != RawInterest::none && backend_ && !forked()) {
+    ++stats_.changes;
+    backend_->remove_closing(handle, slot->installed, token);
+    slot->installed = RawInterest::none;
+  }
+  unwatch(token);
+  if (is_open) os::close_handle(handle, stats_.system_calls);
+  return is_open;
+}
+
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
   posts_->close();

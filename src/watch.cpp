@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/watch.hpp>
 
+#include <memory>
+#include <utility>
+
 #include <pollux/error.hpp>
 
 #include "reactor_core.hpp"
@@ -32,6 +35,11 @@ void WatchBase::set_interest(Interest interest, std::error_code& error) noexcept
   } else {
     error = Errc::watch_closed;
   }
+}
+
+bool WatchBase::close() noexcept {
+  const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr);
+  return core != nullptr && core->close_watch(token_);
 }
 
 Interest WatchBase::interest() const noexcept {

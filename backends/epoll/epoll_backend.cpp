@@ -86,6 +86,12 @@ class EpollBackend final : public Backend {
     return control(set_, EPOLL_CTL_MOD, handle, events, token);
   }
 
+  void remove_closing(NativeHandle handle, RawInterest, Token) override {
+    // The set forgets what is closed (epoll(7)). With a duplicate alive it does not: then it
+    // reports what it should have forgotten, and is made anew.
+    if (AskFirst::Entry* const asked = asked_.find(handle)) asked_.remove(*asked);
+  }
+
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     return asked_.empty() ? wait_in_kernel(out, timeout) : ask_and_wait(out, timeout);
   }

@@ -41,8 +41,8 @@ class PolluxLoop {
   }
   template <class AnyWatch>
   void unwatch_and_close(AnyWatch& watch, Handle& handle) {
-    watch.reset();
-    close_counted(handle);
+    static_cast<void>(handle.release());
+    watch.close();
   }
 
   template <class Owner>

@@ -121,10 +121,6 @@ class Timeout {
   nanoseconds duration_;
 };
 
-static_assert(Timeout::zero().poll_ms() == 0 && Timeout::infinite().poll_ms() == -1);
-static_assert(Timeout{std::chrono::nanoseconds{1}}.poll_ms() == 1);
-static_assert(Timeout{std::chrono::hours{24 * 365}}.poll_ms() == INT_MAX);
-
 /// What a wait came back with: `count` reports at the front of the span, and whether wake() had
 /// been called. An error is the system's number (errno), 0 for none; nothing was reported then.
 struct WaitResult {
@@ -133,7 +129,7 @@ struct WaitResult {
   int error = 0;
 };
 
-/// Six functions, and one that is optional. Registrations are level-triggered and persistent: a
+/// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
 /// kernel that reports once is asked again at the start of the *next* wait. A backend never closes,
 /// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
 /// aborts.
@@ -181,9 +177,13 @@ class Backend {
   /// call it, and a signal handler; calls may fall together, and none is lost.
   virtual void wake() noexcept = 0;
 
-  /// Forgets every registration and starts on a new kernel object. On error everything is as
-  /// before.
+  /// Forgets every registration and starts on a new kernel object. On error all is as before.
   virtual std::error_code reset() = 0;
+
+  /// Removes what is closed next: whatever the kernel does by itself then may be left to it.
+  virtual void remove_closing(NativeHandle handle, RawInterest from, Token token) {
+    static_cast<void>(set_interest(handle, from, RawInterest::none, token));
+  }
 
   /// What another loop may wait on in this one's place: readable whenever a wait() would report
   /// something or has been woken. It may be another after reset(). no_handle where there is none.

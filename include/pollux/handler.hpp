@@ -103,7 +103,7 @@ class AnyHandler {
     }
   }
 
-  alignas(void*) std::byte storage_[3 * sizeof(void*)];
+  alignas(void*) std::byte storage_[3 * sizeof(void*)]{};  // copied as a whole
   const Ops* ops_ = nullptr;
 };
 

@@ -29,6 +29,14 @@ class WatchBase : public Registration<Registered::watch> {
   /// What was asked for last; none for an empty watch.
   Interest interest() const noexcept;
 
+  /// Ends the watch, as reset() does, and closes the descriptor, which is the same as doing both
+  /// but for the system call that takes it out of the kernel's set: where closing does that by
+  /// itself (epoll(7)), none is made. For a descriptor that has no duplicate, in no other process
+  /// either; with one alive nothing is told of it, but the kernel's set has to be made anew when it
+  /// is reported. False if there is nothing to close: the watch is empty, its reactor is gone, or
+  /// the descriptor was closed under it. Loop thread.
+  bool close() noexcept;
+
  private:
   friend class ReactorCore;
   using Registration::Registration;
@@ -38,7 +46,7 @@ class WatchBase : public Registration<Registered::watch> {
 
 /// A plain registration: readable, writable, as a foreign library or an eventfd wants it. Hang-up
 /// and error wake whichever of the two was asked for; nothing is probed or consumed. Made by
-/// Reactor::watch(). Does not own the descriptor: unwatch first, close then.
+/// Reactor::watch(). Does not own the descriptor: unwatch first, close then, or close() it.
 class Watch : public detail::WatchBase {
  public:
   Watch() noexcept = default;
@@ -50,7 +58,7 @@ class Watch : public detail::WatchBase {
 
 /// The registration of a byte stream (TCP, AF_UNIX stream, pipe, FIFO, terminal), with the whole
 /// lifecycle of docs/contract.md. Made by Reactor::watch_stream(). Does not own the descriptor:
-/// unwatch first, close then.
+/// unwatch first, close then, or close() it.
 class StreamWatch : public detail::WatchBase {
  public:
   StreamWatch() noexcept = default;

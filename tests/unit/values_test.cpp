@@ -15,6 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+static_assert(Timeout::zero().poll_ms() == 0 && Timeout::infinite().poll_ms() == -1);
+static_assert(Timeout{1ns}.poll_ms() == 1 && Timeout{24h * 365}.poll_ms() == INT_MAX);
 static_assert(Timeout{1ms}.poll_ms() == 1 && Timeout{1ms + 1ns}.poll_ms() == 2);
 static_assert(Timeout{-1ns}.is_zero() && Timeout{std::chrono::nanoseconds::min()}.is_zero());
 static_assert(Timeout{std::chrono::nanoseconds::max()}.is_infinite());

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Watch::close(): the watch ends and its descriptor is closed, in one go.
+#include <utility>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "conformance/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+/// A fresh pair whose local end has that number, which is free.
+Pair pair_at(NativeHandle number, PairKind kind) {
+  Pair pair = make_pair(kind);
+  if (pair.peer.get() == number) std::swap(pair.local, pair.peer);
+  if (pair.local.get() == number) return pair;
+  EXPECT_EQ(::dup2(pair.local.get(), number), number);
+  pair.local = Handle{number};
+  return pair;
+}
+
+class Closing : public OnEachKind {};
+
+TEST_P(Closing, EndsTheWatchAndThePeerHearsOfItAtOnce) {
+  Pair pair = make_pair(kind());
+  StreamWatch watch = reactor().watch_stream(pair.local.get(), Interest::readable,
+                                             [](const StreamEvent&) { FAIL(); });
+  settle(reactor());
+  const NativeHandle number = pair.local.release();
+  EXPECT_TRUE(watch.close());
+  EXPECT_FALSE(watch);
+  EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "it is open";
+  pollfd peer{pair.peer.get(), kind() == PairKind::pipe ? short{0} : short{POLLIN}, 0};
+  EXPECT_EQ(::poll(&peer, 1, 5000), 1) << "the peer has not heard of it";
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Closing, MayBeDoneByTheHandler) {
+  Pair pair = make_pair(kind());
+  int calls = 0;
+  StreamWatch watch;
+  watch = reactor().watch_stream(pair.local.release(), Interest::readable, [&](const StreamEvent&) {
+    ++calls;
+    EXPECT_TRUE(watch.close());
+  });
+  write_bytes(pair.peer, "left unread");
+  EXPECT_TRUE(run_until(reactor(), [&] { return calls == 1; }));
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_P(Closing, LeavesTheNumberToOthers) {
+  Pair first = make_pair(kind());
+  const NativeHandle number = first.local.get();
+  StreamWatch watch = reactor().watch_stream(first.local.release(), Interest::readable,
+                                             [](const StreamEvent&) { FAIL(); });
+  settle(reactor());
+  ASSERT_TRUE(watch.close());
+  const Pair second = pair_at(number, kind());
+  Recorder local{reactor(), second.local, Interest::readable};
+  write_bytes(second.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+}
+
+TEST_P(Closing, IsRightAlsoWhereADuplicateIsAlive) {
+  Pair pair = make_pair(kind());
+  StreamWatch watch = reactor().watch_stream(pair.local.get(), Interest::readable,
+                                             [](const StreamEvent&) { FAIL(); });
+  settle(reactor());
+  const Handle copy = duplicate(pair.local);
+  static_cast<void>(pair.local.release());
+  ASSERT_TRUE(watch.close());
+  write_bytes(pair.peer, "abc");
+  settle(reactor());
+  EXPECT_TRUE(sleeps());
+  EXPECT_TRUE(has_unread(copy));
+}
+
+TEST_P(Closing, LeavesAloneWhatWasClosedUnderTheWatch) {
+  Pair pair = make_pair(kind());
+  const NativeHandle number = pair.local.get();
+  StreamWatch old =
+      reactor().watch_stream(number, Interest::readable, [](const StreamEvent&) { FAIL(); });
+  pair.local.close();
+  const Pair other = pair_at(number, kind());
+  const StreamWatch fresh =
+      reactor().watch_stream(number, Interest::readable, [](const StreamEvent&) {});
+  EXPECT_FALSE(old.close()) << "the number is another's";
+  EXPECT_NE(::fcntl(number, F_GETFD), -1);
+}
+
+TEST_P(Closing, OfAnEmptyWatchClosesNothing) {
+  StreamWatch watch;
+  EXPECT_FALSE(watch.close());
+}
+
+POLLUX_ON_EACH_KIND(Closing, streams);
+
+}  // namespace
+}  // namespace pollux::conformance
