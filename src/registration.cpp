@@ -160,6 +160,7 @@ void ReactorCore::unwatch(Token token) noexcept {
 
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
+  if (forked()) posts_->after_fork();
   posts_->close();
   signals_.close(stats_.system_calls);
   drop_alarm();
