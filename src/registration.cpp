@@ -182,6 +182,7 @@ bool ReactorCore::close_watch(Token token) noexcept {
 
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
+  if (forked()) posts_->after_fork();
   posts_->close();
   signals_.close(stats_.system_calls);
   drop_alarm();

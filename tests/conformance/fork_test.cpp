@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Forks: the child has a reactor of its own after after_fork(), is told so before, and never
 // disturbs its parent. Each test really forks; what the child finds is its exit status.
+#include <latch>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <pollux/error.hpp>
 
 #include "conformance/kit.hpp"
+#include "support/forwarding_backend.hpp"
 #include "support/processes.hpp"
 
 namespace pollux::conformance {
@@ -79,6 +82,35 @@ TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
   write_bytes(pair.peer, "abc");
   EXPECT_EQ(own->run_once(5s), 1u);
   EXPECT_EQ(calls, 1u);
+}
+
+/// Wakes the loop, and goes on to do so for as long as the test wants.
+class LongWake : public support::ForwardingBackend {
+ public:
+  LongWake(std::unique_ptr<Backend> inner, std::latch& end)
+      : ForwardingBackend{std::move(inner)}, end_{end} {}
+
+  void wake() noexcept override {
+    ForwardingBackend::wake();
+    end_.wait();
+  }
+
+ private:
+  std::latch& end_;
+};
+
+TEST_P(AForkedReactor, MayBeDestroyedThoughWhoWasWakingItIsNotThere) {
+  std::latch end{1};
+  auto own = std::make_unique<Reactor>(std::make_unique<LongWake>(make_contestant(backend()), end));
+  static_cast<void>(own->prepare());  // as if it slept: whoever posts now wakes it
+  const std::jthread thread{[to = own.get()] { to->post([] {}); }};
+  std::size_t calls = 0;
+  while (calls == 0) calls = own->poll();
+  EXPECT_TRUE(in_a_child([&] {
+    own.reset();
+    return true;
+  }));
+  end.count_down();
 }
 
 TEST_P(AForkedReactor, IsWokenByItself) {
