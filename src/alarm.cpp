@@ -28,9 +28,11 @@ bool ReactorCore::make_alarm() noexcept {
   std::error_code error;
   try {
     // An edge: it never has to be read.
-    alarm_watch_ =
-        watch(alarm_, Interest::readable | Interest::edge,
-              Handler<void>{[this] { alarm_at_ = time_point::max(); }}, Watched::own, error);
+    alarm_watch_ = watch(alarm_, Interest::readable | Interest::edge, Handler<void>{[this] {
+                           alarm_at_ = time_point::max();
+                           interrupted_ = false;  // unless the next wait with an end is, too
+                         }},
+                         Watched::own, error);
   } catch (const std::exception&) {
     error = std::make_error_code(std::errc::not_enough_memory);
   }
