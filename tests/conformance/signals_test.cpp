@@ -424,14 +424,16 @@ TEST_P(ASignal, LeavesAForkedReactorThatNobodyToldAlone) {
   const Disposition native{SIGUSR1, &count_natively};
   native_calls = 0;
   SignalWatch forked = watch(*own, SIGUSR1, 'a');
+  // The kernel takes down an earlier test's ring in its own time, and that cuts waits short.
+  for (int i = 0; i < 10 && waits_in(glance, *own) > 1; ++i) {
+  }
   EXPECT_TRUE(in_a_child([&] {
     ::raise(SIGUSR1);
     own.reset();
     ::raise(SIGUSR1);
     return native_calls == 1;
   }));
-  own->run_for(glance);
-  EXPECT_EQ(own->stats().waits, 1u) << "a child's signal has woken its parent";
+  EXPECT_EQ(waits_in(glance, *own), 1u) << "a child's signal has woken its parent";
   ::raise(SIGUSR1);
   EXPECT_EQ(own->run_once(5s), 1u);
 }
