@@ -420,22 +420,25 @@ TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
 }
 
 TEST_P(ASignal, LeavesAForkedReactorThatNobodyToldAlone) {
-  auto own = std::make_unique<Reactor>(make_contestant(backend()));
-  const Disposition native{SIGUSR1, &count_natively};
-  native_calls = 0;
-  SignalWatch forked = watch(*own, SIGUSR1, 'a');
-  // The kernel takes down an earlier test's ring in its own time, and that cuts waits short.
-  for (int i = 0; i < 10 && waits_in(glance, *own) > 1; ++i) {
+  std::uint64_t waits = 0;
+  // The kernel takes down an earlier test's ring in its own time, and that cuts waits short; a
+  // child's signal would each time.
+  for (int i = 0; waits != 1 && i < 10; ++i) {
+    auto own = std::make_unique<Reactor>(make_contestant(backend()));
+    const Disposition native{SIGUSR1, &count_natively};
+    native_calls = 0;
+    SignalWatch forked = watch(*own, SIGUSR1, 'a');
+    EXPECT_TRUE(in_a_child([&] {
+      ::raise(SIGUSR1);
+      own.reset();
+      ::raise(SIGUSR1);
+      return native_calls == 1;
+    }));
+    waits = waits_in(glance, *own);
+    ::raise(SIGUSR1);
+    EXPECT_EQ(own->run_once(5s), 1u);
   }
-  EXPECT_TRUE(in_a_child([&] {
-    ::raise(SIGUSR1);
-    own.reset();
-    ::raise(SIGUSR1);
-    return native_calls == 1;
-  }));
-  EXPECT_EQ(waits_in(glance, *own), 1u) << "a child's signal has woken its parent";
-  ::raise(SIGUSR1);
-  EXPECT_EQ(own->run_once(5s), 1u);
+  EXPECT_EQ(waits, 1u) << "a child's signal has woken its parent";
 }
 
 TEST_P(ASignal, IsNeverLostInAStorm) {
