@@ -34,7 +34,7 @@ void ReactorCore::look_ahead() {
 /// asked.
 bool ReactorCore::is_gone_unheard(std::uint32_t index) {
   const Slot& slot = table_.slot(index);
-  if (slot.closed || any(slot.interest, Interest::edge)) return false;  // asking made a new edge
+  if (slot.closed || any(slot.interest, Interest::edge)) return false;  // asking is a new one
   if (!is_gone(install(index, slot.installed))) return false;
   note_closed(index);
   return true;

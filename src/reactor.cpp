@@ -94,8 +94,9 @@ void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
   bool all_known = true;
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent& event = batch_[i];
-    if (tracer_ != nullptr) tracer_->reported(options_.clock(), event.token, event.ready);
     Slot* const slot = table_.find(event.token);
+    if (tracer_ != nullptr && (slot == nullptr || !slot->own))
+      tracer_->reported(options_.clock(), event.token, event.ready);
     // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
     // or for a slot outside the set, is a registration that could not be removed (its descriptor
     // was closed first, and a duplicate keeps it alive).
@@ -188,6 +189,7 @@ std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& er
 
   const Running running{*this};
   const bool for_ever = !once && deadline == time_point::max();
+  woken_ = false;  // an exception has ended the run that heard of it
   std::size_t called = 0;
   while (!stopped()) {
     called += turn(deadline, error);
@@ -195,7 +197,10 @@ std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& er
       if (std::exchange(woken_, false)) bell_.note(Doorbell::wake);  // who tries again is woken
       break;
     }
-    if (for_ever && bell_.rung() == 0) continue;
+    if (for_ever && bell_.rung() == 0) {
+      woken_ = false;  // nobody waits for it
+      continue;
+    }
     const bool awoken = std::exchange(woken_, false);
     if (once && (awoken || called > 0)) break;
     if (deadline != time_point::max() && until(deadline).is_zero()) break;

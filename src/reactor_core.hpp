@@ -244,7 +244,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since
 
-  std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a slot after merge()
+  std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a slot after prepare_batch()
   std::uint32_t batch_room_ = 0;
   std::uint32_t batch_size_ = 0;
   /// Nothing but the bell and the kernel can give this turn anything to do; settle() has seen to

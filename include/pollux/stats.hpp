@@ -24,8 +24,8 @@ struct Stats {
   std::uint64_t coalesced = 0;      ///< changes of interest that needed none
   std::uint64_t probes = 0;         ///< looks at a descriptor: lifecycle.hpp says when
   std::uint64_t rebuilds = 0;       ///< the kernel's set was made anew
-  /// System calls by the reactor and its backend. Exact on epoll and poll; what Asio calls besides
-  /// one wait a turn and one re-arm a report is not known.
+  /// System calls by the reactor and its backend. Exact on epoll, io_uring and poll; what Asio
+  /// calls besides one wait a turn and one re-arm a report is not known.
   std::uint64_t system_calls = 0;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The counters, the tracer, and a backend that is not to be believed.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,36 @@ TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsTold) {
   scribe.heard.clear();
   EXPECT_EQ(reactor().poll(), 1u);
   EXPECT_EQ(scribe.heard, "");
+}
+
+/// Remembers who was watched, and how often somebody else was reported.
+class Doorkeeper final : public Tracer {
+ public:
+  void watched(time_point, NativeHandle, Token token) noexcept override {
+    watched_.push_back(token);
+  }
+  void reported(time_point, Token token, RawReady) noexcept override {
+    if (std::find(watched_.begin(), watched_.end(), token) == watched_.end()) ++strangers;
+  }
+  void told(time_point, Token, const StreamEvent&) noexcept override {}
+  void told(time_point, Token, Readiness) noexcept override {}
+
+  int strangers = 0;
+
+ private:
+  std::vector<Token> watched_;
+};
+
+TEST_P(LookingInside, ATracerDoesNotHearOfWhatTheLoopWatchesForItself) {
+  Doorkeeper doorkeeper;
+  reactor().set_tracer(&doorkeeper);
+  const Pair busy = make_pair(PairKind::unix_stream);
+  write_bytes(busy.peer, "x");
+  const Watch watch = reactor().watch(busy.local.get(), Interest::readable, [](Readiness) {});
+  bool fired = false;
+  const Timer timer = reactor().after(std::chrono::milliseconds{2}, [&] { fired = true; });
+  ASSERT_TRUE(run_until(reactor(), [&] { return fired; }));
+  EXPECT_EQ(doorkeeper.strangers, 0);
 }
 
 POLLUX_ON_EACH_BACKEND(LookingInside);

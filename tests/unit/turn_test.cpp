@@ -340,6 +340,19 @@ TEST(Wake, LeftOverFromAStopDoesNotEndRunOnceEarly) {
   EXPECT_EQ(time_of([&] { on.reactor.run_once(10ms); }), 10ms);
 }
 
+TEST(Wake, HeardByARunThatAnExceptionEndedDoesNotEndTheNextEarly) {
+  FakeReactor on;
+  Watch watch = on.reactor.watch(5, Interest::readable, [&](Readiness) {
+    on.fake.set_ready(5, RawReady::none);
+    throw std::runtime_error{"enough"};
+  });
+  on.fake.set_ready(5, RawReady::in);
+  on.reactor.wake();
+  EXPECT_THROW(on.reactor.run_once(), std::runtime_error);
+  on.fake.interrupt();  // a turn that hears nothing
+  EXPECT_EQ(time_of([&] { on.reactor.run_once(5ms); }), 5ms);
+}
+
 TEST(RunInsideAHandler, IsRefusedInEveryForm) {
   FakeReactor on;
   std::vector<std::error_code> errors;
