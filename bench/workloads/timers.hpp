@@ -51,6 +51,14 @@ struct NotDue {
   void expired() { throw std::runtime_error{"a timer fired that was not due"}; }
 };
 
+/// All of them, told of by `owner`.
+template <class L, class Owner>
+std::vector<typename L::Timer> prepared_timers(L& loop, Owner& owner) {
+  std::vector<typename L::Timer> timers(timer_count);
+  for (auto& timer : timers) loop.prepare(timer, owner);
+  return timers;
+}
+
 template <class L, class Batch>
 void in_each_turn(Meter& meter, L& loop, Batch batch) {
   const Handle always_ready = make_eventfd(1);
@@ -67,8 +75,7 @@ void insert_cancel(Meter& meter, Make make) {
   L loop = make(Threads::one);
   meter.counts(loop);
   NotDue not_due;
-  std::vector<typename L::Timer> timers(timer_count);
-  for (auto& timer : timers) loop.prepare(timer, not_due);
+  auto timers = prepared_timers(loop, not_due);
   in_each_turn(meter, loop, [&](Clock::time_point now) {
     for (std::size_t i = 0; i < timer_count; ++i) loop.arm(timers[i], now, plan.delays[i]);
     for (const std::uint32_t i : plan.order) loop.cancel(timers[i]);
@@ -82,11 +89,8 @@ void put_off(Meter& meter, Make make) {
   L loop = make(Threads::one);
   meter.counts(loop);
   NotDue not_due;
-  std::vector<typename L::Timer> timers(timer_count);
-  for (auto& timer : timers) {
-    loop.prepare(timer, not_due);
-    loop.arm(timer, Clock::now(), 60s);
-  }
+  auto timers = prepared_timers(loop, not_due);
+  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
   in_each_turn(meter, loop, [&](Clock::time_point now) {
     for (const std::uint32_t i : plan.order) loop.put_off(timers[i], now, 60s);
   });
@@ -112,8 +116,7 @@ void fire(Meter& meter, Make make) {
   L loop = make(Threads::one);
   meter.counts(loop);
   Countdown<L> countdown{meter, loop};
-  std::vector<typename L::Timer> timers(timer_count);
-  for (auto& timer : timers) loop.prepare(timer, countdown);
+  auto timers = prepared_timers(loop, countdown);
   while (meter.more(timer_count)) {
     meter.pause();
     loop.turn();
