@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include <linux/time_types.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -212,10 +213,9 @@ class EpollBackend final : public Backend {
   [[gnu::noinline]] int wait_for(Timeout timeout, int room) {
 #if defined(SYS_epoll_pwait2)
     if (precise_ && !timeout.is_zero()) {
-      const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout.duration());
-      const std::int64_t spec[] = {seconds.count(), (timeout.duration() - seconds).count()};
+      const auto spec = to_timespec<__kernel_timespec>(timeout.duration());
       const long count =
-          ::syscall(SYS_epoll_pwait2, set_, events_.data(), room, spec, nullptr, std::size_t{0});
+          ::syscall(SYS_epoll_pwait2, set_, events_.data(), room, &spec, nullptr, std::size_t{0});
       if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return static_cast<int>(count);
       precise_ = false;
     }

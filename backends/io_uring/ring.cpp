@@ -102,10 +102,7 @@ int Ring::enter(unsigned completions, Timeout timeout) noexcept {
   using namespace std::chrono;
   // The kernel adds it to the time there is, and does not look whether that is too much.
   const nanoseconds duration = std::min<nanoseconds>(timeout.duration(), hours{24 * 365});
-  const auto whole = floor<seconds>(duration);
-  __kernel_timespec spec{};
-  spec.tv_sec = whole.count();
-  spec.tv_nsec = (duration - whole).count();
+  const auto spec = to_timespec<__kernel_timespec>(duration);
   io_uring_getevents_arg argument{};
   argument.ts = reinterpret_cast<std::uintptr_t>(&spec);
   return unless_passing(call(completions, IORING_ENTER_EXT_ARG, &argument));

@@ -176,10 +176,7 @@ class PollBackend final : public Backend {
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
 #if defined(__linux__) || defined(__FreeBSD__)
   if (!timeout.is_infinite() && !timeout.is_zero()) {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout.duration());
-    timespec spec{};
-    spec.tv_sec = static_cast<std::time_t>(seconds.count());
-    spec.tv_nsec = static_cast<long>((timeout.duration() - seconds).count());
+    const auto spec = to_timespec<timespec>(timeout.duration());
     return ::ppoll(polled, count, &spec, nullptr);
   }
 #endif

@@ -3,6 +3,7 @@
 // with. Applications have no need of it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <system_error>
 
@@ -14,6 +15,16 @@ namespace pollux {
 /// answers with the same error code. Any thread.
 inline std::error_code refusal(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
+}
+
+/// A duration as kernels take it: `Spec` is `timespec`, or one of its kin. Any thread.
+template <class Spec>
+constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
+  Spec spec{};
+  spec.tv_sec = static_cast<decltype(spec.tv_sec)>(seconds.count());
+  spec.tv_nsec = static_cast<decltype(spec.tv_nsec)>((duration - seconds).count());
+  return spec;
 }
 
 /// Which open file a descriptor number stands for, as far as the system tells. Equal identities of

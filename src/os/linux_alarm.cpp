@@ -6,6 +6,8 @@
 
 #include <sys/timerfd.h>
 
+#include <pollux/backend_support.hpp>
+
 #include "os/alarm.hpp"
 
 namespace pollux::detail::os {
@@ -19,10 +21,7 @@ bool set_alarm(NativeHandle alarm, std::chrono::steady_clock::time_point time,
                std::uint64_t& calls) noexcept {
   // Zero would turn it off, and nothing is due before the clock began.
   const auto since_start = std::max(time.time_since_epoch(), std::chrono::nanoseconds{1});
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_start);
-  itimerspec spec{};
-  spec.it_value.tv_sec = static_cast<std::time_t>(seconds.count());
-  spec.it_value.tv_nsec = static_cast<long>((since_start - seconds).count());
+  const itimerspec spec{{}, to_timespec<timespec>(since_start)};
   ++calls;
   return ::timerfd_settime(alarm, TFD_TIMER_ABSTIME, &spec, nullptr) == 0;
 }
