@@ -331,8 +331,12 @@ TEST_P(ATimerOfABusyLoop, FiresBeforeOneThatWasArmedEarlierForLater) {
   std::vector<int> fired;
   const Timer hour = reactor().after(1h, [&] { fired.push_back(3); });
   be_busy();
-  const Timer second = reactor().after(6ms, [&] { fired.push_back(2); });
-  be_busy();
+  Timer second;
+  do {  // again, if the machine was so slow that it is due before the other is armed
+    fired.clear();
+    second = reactor().after(6ms, [&] { fired.push_back(2); });
+    be_busy();
+  } while (!fired.empty());
   const Timer first = reactor().after(1ms, [&] { fired.push_back(1); });
   ASSERT_TRUE(run_until(reactor(), [&] { return fired.size() == 2; }));
   EXPECT_EQ(fired, (std::vector{1, 2}));
@@ -343,6 +347,7 @@ TEST_P(ATimerOfABusyLoop, FiresAtTheDeadlineItWasPutOffTo) {
   Clock::time_point at{};
   Timer timer = reactor().after(1ms, [&] { at = Clock::now(); });
   be_busy();
+  at = {};  // if the machine was so slow that it has fired
   const auto deadline = Clock::now() + 5ms;
   timer.restart_at(deadline);
   ASSERT_TRUE(run_until(reactor(), [&] { return at != Clock::time_point{}; }));
