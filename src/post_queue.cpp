@@ -14,37 +14,48 @@ namespace detail {
 
 /// A page of tasks, less what an allocator adds.
 struct PostQueue::Block {
-  static constexpr std::size_t room = 4096 / sizeof(AnyHandler) - 1;
+  static constexpr std::size_t room = 4096 - 6 * sizeof(void*);
 
   Block* next = nullptr;
-  union {
-    AnyHandler tasks[room];
-  };
-
-  Block() noexcept {}
-  ~Block() {}
+  std::byte* end = nullptr;  ///< of the tasks, once another block has been begun
+  alignas(void*) std::byte tasks[room];
 };
 
 bool PostQueue::push(AnyHandler&& task) {
-  std::unique_lock lock{mutex_};
-  if (bell_ == nullptr) return false;
-  const bool was_empty = posted_.first == nullptr;
-  if (posted_.end == room_end_) add_block();
-  std::construct_at(posted_.end++, std::move(task));
-  if (!was_empty || !bell_->note(Doorbell::post)) return true;
+  const std::size_t size = PackedHandler::size_of(task);
+  Doorbell* sleeper = nullptr;
+  {
+    const std::lock_guard lock{mutex_};
+    // An empty queue has no room, and neither has a closed one.
+    if (static_cast<std::size_t>(room_end_ - posted_.end) < size) {
+      if (bell_ == nullptr) return false;
+      const bool was_empty = posted_.first == nullptr;
+      add_block();
+      if (was_empty && bell_->note(Doorbell::post)) {
+        sleeper = bell_;
+        waking_.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+    ::new (static_cast<void*>(posted_.end)) PackedHandler{std::move(task)};
+    posted_.end += size;
+  }
+  if (sleeper == nullptr) return true;
   // A loop that is woken may run at once, in this thread's stead: not into the lock.
-  Doorbell& bell = *bell_;
-  waking_.fetch_add(1, std::memory_order_relaxed);
-  lock.unlock();
-  bell.wake_up();
+  sleeper->wake_up();
   waking_.fetch_sub(1, std::memory_order_release);
   return true;
 }
 
 void PostQueue::add_block() {
+  static_assert(Block::room >= PackedHandler::max_size);
   Block* const block = spare_ != nullptr ? std::exchange(spare_, spare_->next) : new Block;
   block->next = nullptr;
-  (posted_.first == nullptr ? posted_.first : posted_.last->next) = block;
+  if (posted_.first == nullptr) {
+    posted_.first = block;
+  } else {
+    posted_.last->end = posted_.end;
+    posted_.last->next = block;
+  }
   posted_.last = block;
   posted_.end = block->tasks;
   room_end_ = block->tasks + Block::room;
@@ -72,7 +83,7 @@ void PostQueue::collect() noexcept {
 void PostQueue::begin_block(Block* block) noexcept {
   block_ = block;
   next_ = block->tasks;
-  block_end_ = block == batch_.last ? batch_.end : block->tasks + Block::room;
+  block_end_ = block == batch_.last ? batch_.end : block->end;
 }
 
 void PostQueue::next_block() noexcept {
@@ -90,6 +101,7 @@ void PostQueue::close() noexcept {
   {
     const std::lock_guard lock{mutex_};
     bell_ = nullptr;
+    room_end_ = posted_.end;
   }
   // For a moment. Yielding alone would keep out a thread that the scheduler holds in lower esteem.
   while (waking_.load(std::memory_order_acquire) != 0)

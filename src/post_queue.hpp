@@ -7,9 +7,8 @@
 #include <memory>
 #include <mutex>
 
-#include <pollux/handler.hpp>
-
 #include "doorbell.hpp"
+#include "packed_handler.hpp"
 
 namespace pollux::detail {
 
@@ -17,12 +16,12 @@ namespace pollux::detail {
 /// blocks, and stay where they were put until they have been called.
 class PostQueue {
   struct Destroy {
-    void operator()(AnyHandler* task) const noexcept { std::destroy_at(task); }
+    void operator()(PackedHandler* task) const noexcept { std::destroy_at(task); }
   };
 
  public:
   /// A task in its place, which it leaves with this.
-  using Task = std::unique_ptr<AnyHandler, Destroy>;
+  using Task = std::unique_ptr<PackedHandler, Destroy>;
 
   /// `bell` must live until close(), which must come. Null: closed from the beginning.
   explicit PostQueue(Doorbell* bell) noexcept : bell_{bell} {}
@@ -39,7 +38,8 @@ class PostQueue {
   /// The next of those, or null. Until the last is taken, the bell stays rung.
   Task next() noexcept {
     if (next_ == block_end_) return nullptr;
-    Task task{next_++};
+    Task task{reinterpret_cast<PackedHandler*>(next_)};
+    next_ += task->size();
     if (next_ == block_end_) next_block();
     return task;
   }
@@ -57,7 +57,7 @@ class PostQueue {
   struct Blocks {
     Block* first = nullptr;
     Block* last = nullptr;
-    AnyHandler* end = nullptr;  ///< of the tasks in the last
+    std::byte* end = nullptr;  ///< of the tasks in the last
   };
 
   void add_block();
@@ -67,14 +67,14 @@ class PostQueue {
   std::mutex mutex_;
   Doorbell* bell_;                   ///< guarded by mutex_
   Blocks posted_;                    ///< guarded by mutex_
-  AnyHandler* room_end_ = nullptr;   ///< guarded by mutex_: of the block that is filled
+  std::byte* room_end_ = nullptr;    ///< guarded by mutex_: of the block that is filled
   Block* spare_ = nullptr;           ///< guarded by mutex_
   std::atomic<unsigned> waking_{0};  ///< threads inside Doorbell::wake_up(); more only under mutex_
 
   Blocks batch_;
   Block* block_ = nullptr;
-  AnyHandler* next_ = nullptr;
-  AnyHandler* block_end_ = nullptr;
+  std::byte* next_ = nullptr;
+  std::byte* block_end_ = nullptr;
 };
 
 }  // namespace pollux::detail

@@ -224,7 +224,7 @@ std::size_t ReactorCore::run_posted() {
   while (const PostQueue::Task task = posts_->next()) {
     ++called;
     ++stats_.posts;
-    if (*task) task->call(nullptr);
+    task->call();
     if (stopped()) break;
   }
   return called;

@@ -45,6 +45,8 @@ class AnyHandler {
     using Function = std::decay_t<F>;
     if constexpr (sizeof(Function) <= sizeof(storage_) && alignof(Function) <= alignof(void*) &&
                   std::is_nothrow_move_constructible_v<Function>) {
+      // Also what it leaves out of its last word is copied.
+      std::memset(storage_, 0, words_of<Function> * sizeof(void*));
       ::new (static_cast<void*>(storage_)) Function(std::forward<F>(function));
       ops_ = &in_place<Argument, Function>;
     } else {
@@ -55,11 +57,26 @@ class AnyHandler {
   }
 
  private:
+  friend class PackedHandler;
+
   struct Ops {
     void (*call)(void* self, const void* argument);
-    void (*move)(void* from, void* to) noexcept;  ///< null: the bytes are copied
+    void (*move)(void* from, void* to) noexcept;  ///< null: the words are copied
     void (*destroy)(void* self) noexcept;         ///< null: nothing is to be done
+    std::size_t words;                            ///< of captures, each as large as a pointer
+
+    void take(void* from, void* to) const noexcept {
+      if (move != nullptr) return move(from, to);
+      // Word by word, as they were written a moment ago: a load wider than the store before it
+      // waits for the cache.
+      for (std::size_t i = 0; i < words; ++i)
+        std::memcpy(static_cast<std::byte*>(to) + i * sizeof(void*),
+                    static_cast<const std::byte*>(from) + i * sizeof(void*), sizeof(void*));
+    }
   };
+
+  template <class F>
+  static constexpr std::size_t words_of = (sizeof(F) + sizeof(void*) - 1) / sizeof(void*);
 
   template <class T>
   static T& as(void* storage) noexcept {
@@ -86,24 +103,20 @@ class AnyHandler {
       [](void* self, const void* argument) { invoke<Argument>(as<F>(self), argument); },
       std::is_trivially_copyable_v<F> ? nullptr : &move<F>,
       std::is_trivially_destructible_v<F> ? nullptr
-                                          : +[](void* self) noexcept { as<F>(self).~F(); }};
+                                          : +[](void* self) noexcept { as<F>(self).~F(); },
+      words_of<F>};
 
   template <class Argument, class F>
   static constexpr Ops on_heap{
       [](void* self, const void* argument) { invoke<Argument>(*as<F*>(self), argument); }, nullptr,
-      [](void* self) noexcept { delete as<F*>(self); }};
+      [](void* self) noexcept { delete as<F*>(self); }, words_of<F*>};
 
   void take(AnyHandler& other) noexcept {
     ops_ = std::exchange(other.ops_, nullptr);
-    if (ops_ == nullptr) return;
-    if (ops_->move != nullptr) {
-      ops_->move(other.storage_, storage_);
-    } else {
-      std::memcpy(storage_, other.storage_, sizeof storage_);
-    }
+    if (ops_ != nullptr) ops_->take(other.storage_, storage_);
   }
 
-  alignas(void*) std::byte storage_[3 * sizeof(void*)]{};  // copied as a whole
+  alignas(void*) std::byte storage_[3 * sizeof(void*)];
   const Ops* ops_ = nullptr;
 };
 

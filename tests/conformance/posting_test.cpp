@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What other threads want the loop to do: nothing lost, in order, and a loop that sleeps is woken.
 // A wake-up that was lost would hang its test, which ctest's time limit ends.
+#include <array>
 #include <atomic>
 #include <latch>
 #include <memory>
@@ -35,6 +36,58 @@ TEST_P(APostedTask, IsCalledAfterThoseThatWerePostedBefore) {
   for (const char letter : {'a', 'b', 'c'}) reactor().post([&, letter] { order += letter; });
   EXPECT_EQ(reactor().run_once(), 3u);
   EXPECT_EQ(order, "abc");
+}
+
+/// Notes a number that it carries so many times.
+template <std::size_t words>
+struct Carrier {
+  std::vector<std::size_t>& noted;
+  std::array<std::size_t, words> number;
+
+  void operator()() const {
+    noted.push_back(number.front());
+    for (const std::size_t word : number) EXPECT_EQ(word, number.front());
+  }
+};
+
+template <std::size_t words>
+Carrier<words> carrier(std::vector<std::size_t>& noted, std::size_t number) {
+  Carrier<words> made{noted, {}};
+  made.number.fill(number);
+  return made;
+}
+
+TEST_P(APostedTask, MayCaptureAsMuchAsItLikes) {
+  std::vector<std::size_t> noted;
+  std::vector<std::size_t> expected;
+  static std::size_t without_captures = 0;
+  without_captures = 0;
+  for (std::size_t i = 0; i < 4000; ++i) {
+    switch (i % 6) {
+      case 0:
+        reactor().post([] { ++without_captures; });
+        continue;
+      case 1:
+        reactor().post(Handler<void>{});
+        continue;
+      case 2:
+        reactor().post(carrier<1>(noted, i));
+        break;
+      case 3:
+        reactor().post(carrier<2>(noted, i));
+        break;
+      case 4:
+        reactor().post(carrier<9>(noted, i));
+        break;
+      default:
+        reactor().post(
+            [&noted, owned = std::make_unique<std::size_t>(i)] { noted.push_back(*owned); });
+    }
+    expected.push_back(i);
+  }
+  EXPECT_EQ(reactor().run_once(), 4000u);
+  EXPECT_EQ(noted, expected);
+  EXPECT_EQ(without_captures, 667u);
 }
 
 TEST_P(APostedTask, ThatPostsComesAgainInTheNextTurnAndStarvesNobody) {

@@ -42,6 +42,14 @@ TEST(AHandler, MayBeBiggerThanItsPlace) {
   EXPECT_EQ(sum, 42);
 }
 
+TEST(AHandler, MayBeSmallerThanItsPlace) {
+  static int sum = 0;
+  IntHandler handler{[forty = std::uint8_t{40}](int more) { sum = forty + more; }};
+  IntHandler moved{std::move(handler)};
+  call(moved, 2);
+  EXPECT_EQ(sum, 42);
+}
+
 TEST(AHandler, MayBeAlignedMoreThanItsPlace) {
   struct alignas(64) Aligned {
     std::uintptr_t* where;
