@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a row of the benchmarks does, counted from outside: its system calls, by strace or perf, and its
 instructions in user space, by Callgrind."""
+import collections
 import json
 import os
 import re
@@ -96,12 +97,53 @@ def may_callgrind():
     return may("valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}", "true")
 
 
+# Which part of pollux a function belongs to, by its name; the first that fits. Any other is the row's own.
+PARTS = (
+    ("backend", r"Backend::|AskFirst"),
+    ("lifecycle", r"Lifecycle|::os::(probe|take_error|look|stream_kind)|ReactorCore::(tell|decide|probe|"
+                  r"look_ahead|is_gone|call_as_asked)\b|ReactorCore::tell_"),
+    ("changes", r"Reactor::watch|WatchBase|end_registration|ReactorCore::(watch|unwatch|set_interest|wanted|"
+                r"install|take_from_kernel|note_c|apply_change|close_watch|drop_)"),
+    ("timers", r"Timer(Queue|s)?::|ReactorCore::\w*timer"),
+    ("turn", r"ReactorCore::|PostQueue|Reactor::"),
+)
+
+
+def part_of(function):
+    if function.startswith("pollux::") and not function.startswith("pollux::bench"):
+        for part, names in PARTS:
+            if re.search(names, function):
+                return part
+    return "own"
+
+
+def costs(profile):
+    """The instructions of each function itself, from Callgrind's file: (function, instructions) pairs."""
+    names, function, of_callee = {}, None, False
+    for line in profile:
+        if named := re.match(r"(c?)fn=\((\d+)\)(?: (.*))?", line):
+            if named[3]:
+                names[named[2]] = named[3]
+            if not named[1]:
+                function = names[named[2]]
+        elif line.startswith("calls="):
+            of_callee = True
+        elif cost := re.match(r"[+*\d-]\S* (\d+)$", line):
+            if not of_callee:
+                yield function, int(cost[1])
+            of_callee = False
+
+
 def instructions(program, name, operations):
-    """In user space, an operation."""
-    done = run(["valgrind", "--tool=callgrind", "--collect-atstart=no",
-                f"--callgrind-out-file={os.devnull}", *exactly(program, name, operations)])
-    said = answer(done)
-    collected = re.search(r"Collected : (\d+)", done.stderr)
-    if not collected:
+    """In user space, an operation: all, and those of each part."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as profile:
+        done = run(["valgrind", "--tool=callgrind", "--collect-atstart=no",
+                    f"--callgrind-out-file={profile.name}", *exactly(program, name, operations)])
+        said = answer(done)
+        parts = collections.Counter()
+        for function, cost in costs(profile):
+            parts[part_of(function)] += cost
+    if not parts:
         raise Failed("Callgrind collected nothing")
-    return int(collected[1]) / said["operations"]
+    each = {part: cost / said["operations"] for part, cost in parts.items()}
+    return sum(each.values()), each

@@ -124,6 +124,21 @@ def instructions_table(results):
     return counts_table(results, "instructions", lambda row: f"{row['instructions']:.0f}")
 
 
+def parts_table(results):
+    """What is behind an instruction goal that is not met."""
+    parts = ("own", "turn", "backend", "changes", "lifecycle", "timers")
+    lines = []
+    for goal in goals.GOALS:
+        row = results.row(goal.workload, results.native)
+        if goal.instructions is None or not row or "parts" not in row:
+            continue
+        of = row["parts"]
+        lines.append([goal.workload, f"{row['instructions']:.0f} (≤ {goal.instructions})",
+                      *(f"{of[part]:.0f}" if of.get(part, 0) >= 0.5 else "" for part in parts)])
+    return table(["workload", "instructions", "the row itself", "turn", "backend", "changes",
+                  "lifecycle", "timers"], lines)
+
+
 def memory_table(results):
     loops = columns(results)
     rows = [results.row(goals.BYTES[0], loop) for loop in loops]
@@ -216,7 +231,7 @@ def left_out_text(results):
 
 
 TABLES = {"setup": setup_text, "times": times_table, "variants": variants_table, "calls": calls_table,
-          "instructions": instructions_table, "memory": memory_table, "goals": goals_table,
+          "instructions": instructions_table, "parts": parts_table, "memory": memory_table, "goals": goals_table,
           "limits": limits_table, "ahead": ahead_table, "left-out": left_out_text}
 
 
