@@ -17,7 +17,7 @@ NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error
   if (error) return {};
   collect_notices();  // what was raised before is not for this one
   const Token token = notices_.acquire();
-  NoticeBase made{shared_from_this(), token};
+  NoticeBase made{*this, token};
   error = signals_.subscribe(signo, stats_.system_calls);
   if (error) return {};
   Notice& signal = notices_.slot(token.slot);
@@ -33,7 +33,7 @@ NoticeBase ReactorCore::watch_child(int pid, AnyHandler&& handler, std::error_co
   if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
   if (error) return {};
   const Token token = notices_.acquire();
-  NoticeBase made{shared_from_this(), token};
+  NoticeBase made{*this, token};
   Notice& child = notices_.slot(token.slot);
   child.number = pid;
   if (!watch_child_handle(token.slot)) error = watch_child_signal(token.slot);

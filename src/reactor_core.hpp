@@ -16,6 +16,7 @@
 #include "doorbell.hpp"
 #include "lookout.hpp"
 #include "notice_table.hpp"
+#include "os/os.hpp"
 #include "os/signals.hpp"
 #include "post_queue.hpp"
 #include "timer_queue.hpp"
@@ -41,7 +42,7 @@ inline Interest readiness_of(RawReady ready, Interest asked) {
 /// What a descriptor is watched as. `own`: by the core, whose handler only takes note.
 enum class Watched : std::uint8_t { readiness, stream, own };
 
-class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
+class ReactorCore : public CoreBase {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
@@ -123,6 +124,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
     return {slot.kind, knows_fin_, knows_over_, hears_failures_};
   }
   std::error_code install(std::uint32_t index, RawInterest wanted);
+  std::error_code install(Slot& slot, Token token, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
   void note_change(std::uint32_t index) noexcept;
   void note_closed(std::uint32_t index) noexcept;
@@ -174,7 +176,7 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   std::error_code refusal_to_register() const noexcept;
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
-  bool forked() const noexcept { return fork_count_ != fork_count(); }
+  bool forked() const noexcept { return fork_count_ != forks_.load(std::memory_order_relaxed); }
   void look_ahead();
   std::size_t dispatch();
   std::size_t tell_batch();
@@ -239,7 +241,8 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   static constexpr std::array<Readiness, 4> plain_readiness{
       Readiness{Interest::none}, Readiness{Interest::readable}, Readiness{Interest::writable},
       Readiness{Interest::readable | Interest::writable}};
-  unsigned fork_count_ = fork_count();
+  const std::atomic<unsigned>& forks_ = os::forks();
+  unsigned fork_count_ = forks_.load(std::memory_order_relaxed);
 
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since
@@ -256,5 +259,9 @@ class ReactorCore : public std::enable_shared_from_this<ReactorCore> {
   CalledSlot firing_;   ///< the timer whose handler is running
   CalledSlot calling_;  ///< the slot whose handler is running
 };
+
+inline ReactorCore& CorePointer::operator*() const noexcept {
+  return static_cast<ReactorCore&>(*core_);
+}
 
 }  // namespace pollux::detail

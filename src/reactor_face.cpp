@@ -23,29 +23,34 @@ auto throwing(const char* what, Call call) {
   return result;
 }
 
-}  // namespace
-
+using detail::CorePointer;
 using detail::ReactorCore;
+
+CorePointer made_core(std::unique_ptr<Backend> backend, const ReactorOptions& options) {
+  return CorePointer{*new ReactorCore(std::move(backend), options)};
+}
+
+}  // namespace
 
 Reactor::Reactor() : Reactor{std::string_view{}} {}
 Reactor::Reactor(std::error_code& error) : Reactor{std::string_view{}, error} {}
 Reactor::Reactor(std::string_view backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
-        return std::make_shared<ReactorCore>(make_backend(backend, error), options);
+        return made_core(make_backend(backend, error), options);
       })} {}
 Reactor::Reactor(std::string_view backend, std::error_code& error)
     : Reactor{backend, ReactorOptions{}, error} {}
 Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::error_code& error)
-    : core_{std::make_shared<ReactorCore>(make_backend(backend, error), options)} {}
+    : core_{made_core(make_backend(backend, error), options)} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
         if (!backend) error = refusal(std::errc::invalid_argument);
-        return std::make_shared<ReactorCore>(std::move(backend), options);
+        return made_core(std::move(backend), options);
       })} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                  std::error_code& error) {
   error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
-  core_ = std::make_shared<ReactorCore>(std::move(backend), options);
+  core_ = made_core(std::move(backend), options);
 }
 Reactor::~Reactor() {
   core_->close();
@@ -142,15 +147,15 @@ std::size_t Reactor::poll(std::error_code& error) {
 }
 
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler) {
-  return throwing("pollux::Reactor::watch", [&](std::error_code& error) {
-    return watch(handle, interest, std::move(handler), error);
-  });
+  return Watch{throwing("pollux::Reactor::watch", [&](std::error_code& error) {
+    return core_->watch(handle, interest, std::move(handler), detail::Watched::readiness, error);
+  })};
 }
 StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler) {
-  return throwing("pollux::Reactor::watch_stream", [&](std::error_code& error) {
-    return watch_stream(handle, interest, std::move(handler), error);
-  });
+  return StreamWatch{throwing("pollux::Reactor::watch_stream", [&](std::error_code& error) {
+    return core_->watch(handle, interest, std::move(handler), detail::Watched::stream, error);
+  })};
 }
 std::size_t Reactor::run() {
   return throwing("pollux::Reactor::run", [&](std::error_code& error) { return run(error); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Registrations: what is watched, and what the kernel is told about it.
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -46,7 +47,8 @@ bool is_plain(const Traits& traits, Interest interest, Watched as) {
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
                              Watched as, std::error_code& error) {
   const bool stream = as == Watched::stream;
-  error = refusal_to_register();
+  error.clear();
+  if (!backend_ || forked()) error = refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
   const StreamKind kind =
@@ -61,8 +63,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     return {};
   }
   // So that note_change() never allocates.
-  const std::size_t slots = table_.size() + WatchTable::chunk_size;
-  if (changed_.size() < slots) changed_.resize(2 * slots);
+  if (table_.is_full()) changed_.resize(table_.size() + WatchTable::chunk_size);
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
@@ -77,10 +78,10 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
              stats_.system_calls);  // outside the kernel's set, but refused like any other
     if (!error && other != no_slot) error = refusal(std::errc::file_exists);
   } else {
-    error = install(token.slot, first);
+    error = install(slot, token, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
     if (error && other == no_slot && error == std::errc::file_exists && !(error = rebuild()))
-      error = install(token.slot, first);
+      error = install(slot, token, first);
   }
   if (error) {
     table_.release(token.slot);
@@ -95,7 +96,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   }
   slot.handler = std::move(handler);
   if (tracer_ != nullptr && !slot.own) tracer_->watched(options_.clock(), handle, token);
-  return {shared_from_this(), token};
+  return {*this, token};
 }
 
 void ReactorCore::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
@@ -200,26 +201,53 @@ void ReactorCore::close() noexcept {
   }
 }
 
-RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
-  if (slot.closed) return RawInterest::none;
-  if (slot.stream) {
-    const RawInterest bits = raw_interest(traits(slot), slot.interest, slot.state);
-    return any(bits, RawInterest::edge) && !can_edge_ ? RawInterest::none : bits;
-  }
-  // A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up
-  // and error cannot be asked away, and would turn the loop for ever.
+namespace {
+
+/// A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up
+/// and error cannot be asked away, and would turn the loop for ever.
+constexpr RawInterest readiness_interest(Interest interest) {
   RawInterest bits = RawInterest::none;
-  if (any(slot.interest, Interest::readable)) bits |= RawInterest::in;
-  if (any(slot.interest, Interest::writable)) bits |= RawInterest::out;
-  if (any(slot.interest, Interest::edge) && bits != RawInterest::none) bits |= RawInterest::edge;
+  if (any(interest, Interest::readable)) bits |= RawInterest::in;
+  if (any(interest, Interest::writable)) bits |= RawInterest::out;
+  if (any(interest, Interest::edge) && bits != RawInterest::none) bits |= RawInterest::edge;
   return bits;
 }
 
+/// What a plain watch of which nothing has been told yet wants, by kind and interest: a readiness
+/// watch, a socket, a pipe's reader.
+constexpr auto plain_interests = [] {
+  std::array<std::array<RawInterest, 32>, 3> wanted{};
+  for (unsigned bits = 0; bits < 32; ++bits) {
+    const auto interest = static_cast<Interest>(bits);
+    wanted[0][bits] = readiness_interest(interest);
+    for (const StreamKind kind : {StreamKind::socket, StreamKind::pipe_reader}) {
+      const Traits traits{.kind = kind, .knows_fin = true, .hears_failures = true};
+      wanted[static_cast<std::size_t>(kind) + 1][bits] = raw_interest(traits, interest, State{});
+    }
+  }
+  return wanted;
+}();
+
+}  // namespace
+
+RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
+  if (slot.plain && slot.state.is_fresh()) {
+    const std::size_t row = slot.stream ? static_cast<std::size_t>(slot.kind) + 1 : 0;
+    return plain_interests[row][static_cast<std::size_t>(slot.interest)];
+  }
+  if (slot.closed) return RawInterest::none;
+  if (!slot.stream) return readiness_interest(slot.interest);
+  const RawInterest bits = raw_interest(traits(slot), slot.interest, slot.state);
+  return any(bits, RawInterest::edge) && !can_edge_ ? RawInterest::none : bits;
+}
+
 std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
-  Slot& slot = table_.slot(index);
+  return install(table_.slot(index), table_.token(index), wanted);
+}
+
+std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
   ++stats_.changes;
-  const std::error_code error =
-      backend_->set_interest(slot.handle, slot.installed, wanted, table_.token(index));
+  const std::error_code error = backend_->set_interest(slot.handle, slot.installed, wanted, token);
   if (!error) slot.installed = wanted;
   return error;
 }
@@ -339,7 +367,7 @@ void ReactorCore::after_fork(std::error_code& error) {
   alarm_tried_ = false;
   error = reinstall_all();
   if (error) return;
-  fork_count_ = fork_count();
+  fork_count_ = forks_.load(std::memory_order_relaxed);
   signals_.after_fork();
 }
 

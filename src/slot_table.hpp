@@ -32,9 +32,12 @@ class SlotPool {
     return index;
   }
 
+  /// Whether the next acquire() will need memory.
+  bool is_full() const noexcept { return free_ == no_slot; }
+
   /// Makes the slot what a fresh one is, and free.
-  void release(std::uint32_t index) noexcept {
-    T& freed = slot(index);
+  void release(std::uint32_t index) noexcept { release(index, slot(index)); }
+  void release(std::uint32_t index, T& freed) noexcept {
     std::destroy_at(&freed);
     std::construct_at(&freed);
     freed.next = std::exchange(free_, index);
@@ -76,10 +79,11 @@ class SlotTable : public SlotPool<T> {
   Token acquire() { return token(SlotPool<T>::acquire()); }
 
   /// Makes the slot what a fresh one is, of the next generation, and free.
-  void release(std::uint32_t index) noexcept {
-    const std::uint32_t generation = this->slot(index).generation + 1;
-    SlotPool<T>::release(index);
-    this->slot(index).generation = generation;
+  void release(std::uint32_t index) noexcept { release(index, this->slot(index)); }
+  void release(std::uint32_t index, T& freed) noexcept {
+    const std::uint32_t generation = freed.generation + 1;
+    SlotPool<T>::release(index, freed);
+    freed.generation = generation;
   }
 
   /// From now on `token` names nothing, though the slot is still in use: its handler is running.

@@ -23,7 +23,7 @@ Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds inter
   timer.handler = handler ? std::move(handler) : Handler<void>{[] {}};
   timer.set_interval(interval, repeats);
   arm_timer(index, deadline);
-  return {shared_from_this(), {index, 0}};
+  return {*this, {index, 0}};
 }
 
 void ReactorCore::arm_timer(std::uint32_t index, time_point deadline) noexcept {
@@ -105,8 +105,8 @@ namespace {
 
 /// `core` is null where the handle is empty.
 template <class Restart>
-Errc outcome(const std::shared_ptr<detail::ReactorCore>& core, Restart restart) noexcept {
-  if (core == nullptr) return Errc::timer_closed;
+Errc outcome(const detail::CorePointer& core, Restart restart) noexcept {
+  if (!core) return Errc::timer_closed;
   return restart(*core) ? Errc{} : Errc::reactor_closed;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/watch.hpp>
 
-#include <memory>
 #include <utility>
 
 #include <pollux/error.hpp>
@@ -12,15 +11,21 @@ namespace pollux {
 
 namespace detail {
 
-void end_registration(Registered what, ReactorCore& core, Token token) noexcept {
-  switch (what) {
-    case Registered::watch:
-      return core.unwatch(token);
-    case Registered::timer:
-      return core.end_timer(token);
-    case Registered::notice:
-      return core.end_notice(token);
-  }
+void CorePointer::destroy(CoreBase& core) noexcept {
+  delete static_cast<ReactorCore*>(&core);
+}
+
+template <>
+void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept {
+  static_cast<ReactorCore&>(core).unwatch(token);
+}
+template <>
+void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept {
+  static_cast<ReactorCore&>(core).end_timer(token);
+}
+template <>
+void end_registration<Registered::notice>(CoreBase& core, Token token) noexcept {
+  static_cast<ReactorCore&>(core).end_notice(token);
 }
 
 void WatchBase::set_interest(Interest interest) {
@@ -38,8 +43,8 @@ void WatchBase::set_interest(Interest interest, std::error_code& error) noexcept
 }
 
 bool WatchBase::close() noexcept {
-  const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr);
-  return core != nullptr && core->close_watch(token_);
+  const CorePointer core = std::move(core_);
+  return core && core->close_watch(token_);
 }
 
 Interest WatchBase::interest() const noexcept {

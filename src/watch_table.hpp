@@ -23,18 +23,18 @@ struct alignas(64) Slot {
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;  ///< in the list of free slots
   int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
-  bool used : 1 = false;
-  bool stream : 1 = false;
-  bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
-  bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
-  bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
+  bool used = false;
+  bool stream = false;
+  bool own = false;      ///< the core's: its handler only takes note, and is told nothing
+  bool changed = false;  ///< in ReactorCore's list of changed slots; outlives the registration
+  bool closed = false;   ///< its descriptor was closed under it: it hears nothing more
   /// A stream that can_be_plain(), or a readiness watch that is told whenever it is ready:
   /// what most reports are, told by the shortest way.
-  bool plain : 1 = false;
+  bool plain = false;
   Interest interest = Interest::none;
   State state;
+  RawReady ready = RawReady::none;  ///< reported by this turn's wait, not yet dispatched
   RawInterest installed = RawInterest::none;
-  RawReady ready = RawReady::none;     ///< reported by this turn's wait, not yet dispatched
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamKind kind = StreamKind::socket;
   std::uint8_t reports = 0;  ///< dispatched to it, modulo 256
@@ -62,7 +62,7 @@ class WatchTable : public SlotTable<Slot> {
     const AnyHandler handler = std::move(freed.handler);
     const bool changed = freed.changed;
     drop_handle(freed.handle, index);
-    SlotTable::release(index);
+    SlotTable::release(index, freed);
     freed.changed = changed;
   }
 

@@ -28,13 +28,21 @@ std::error_code last_error() {
   return {errno, std::system_category()};
 }
 
-std::uint32_t to_native(RawInterest interest) {
-  std::uint32_t events = 0;  // EPOLLHUP and EPOLLERR are always reported (epoll_ctl(2))
-  if (any(interest, RawInterest::in)) events |= EPOLLIN;
-  if (any(interest, RawInterest::out)) events |= EPOLLOUT;
-  if (any(interest, RawInterest::rdhup)) events |= EPOLLRDHUP;
-  if (any(interest, RawInterest::edge)) events |= EPOLLET;
+/// By the bits of RawInterest. EPOLLHUP and EPOLLERR are always reported (epoll_ctl(2)).
+constexpr auto native_events = [] {
+  std::array<std::uint32_t, 32> events{};
+  for (unsigned bits = 0; bits < events.size(); ++bits) {
+    const auto interest = static_cast<RawInterest>(bits);
+    if (any(interest, RawInterest::in)) events[bits] |= EPOLLIN;
+    if (any(interest, RawInterest::out)) events[bits] |= EPOLLOUT;
+    if (any(interest, RawInterest::rdhup)) events[bits] |= EPOLLRDHUP;
+    if (any(interest, RawInterest::edge)) events[bits] |= EPOLLET;
+  }
   return events;
+}();
+
+std::uint32_t to_native(RawInterest interest) {
+  return native_events[static_cast<std::size_t>(interest)];
 }
 
 constexpr auto all_bits =
@@ -63,28 +71,11 @@ class EpollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    AskFirst::Entry* const asked = asked_.find(handle);
-    const std::uint32_t events = to_native(to);
-    if (from == RawInterest::none) {
-      const auto error = control(set_, EPOLL_CTL_ADD, handle, events, token);
-      // Closed under its watch, and the number given out again.
-      if (!error && asked != nullptr) asked_.remove(*asked);
-      return error;
-    }
-    const std::uint32_t installed = asked != nullptr ? asked->installed : to_native(from);
-    if (from == to) return control(set_, EPOLL_CTL_MOD, handle, installed, token);
-    if (to != RawInterest::none && wants_to_write(to)) {
-      if (asked != nullptr) {
-        asked->wanted = events;
-        return {};
-      }
-      if (!is_shared_ && !wants_to_write(from))
-        return ask_first({handle, installed, events, token});
-    }
-    if (asked != nullptr) asked_.remove(*asked);
-    if (to == RawInterest::none) return control(set_, EPOLL_CTL_DEL, handle, 0, token);
-    if (asked != nullptr && events == installed) return {};
-    return control(set_, EPOLL_CTL_MOD, handle, events, token);
+    if (AskFirst::Entry* const asked = asked_.find(handle))
+      return change_asked(*asked, from, to, token);
+    if (from != RawInterest::none && wants_to_write(to) && !wants_to_write(from) && !is_shared_)
+      return ask_first({handle, to_native(from), to_native(to), token});
+    return change(handle, from, to, token);
   }
 
   void remove_closing(NativeHandle handle, RawInterest, Token) override {
@@ -126,6 +117,33 @@ class EpollBackend final : public Backend {
  private:
   static bool wants_to_write(RawInterest interest) {
     return any(interest, RawInterest::out) && !any(interest, RawInterest::edge);
+  }
+
+  std::error_code change(int handle, RawInterest from, RawInterest to, Token token) noexcept {
+    const int operation = from == RawInterest::none ? EPOLL_CTL_ADD
+                          : to == RawInterest::none ? EPOLL_CTL_DEL
+                                                    : EPOLL_CTL_MOD;
+    return control(set_, operation, handle, to_native(to), token);
+  }
+
+  [[gnu::noinline]] std::error_code change_asked(AskFirst::Entry& asked, RawInterest from,
+                                                 RawInterest to, Token token) noexcept {
+    const int handle = asked.handle;
+    const std::uint32_t installed = asked.installed;
+    if (from == RawInterest::none) {
+      // Closed under its watch, and the number given out again.
+      const auto error = change(handle, from, to, token);
+      if (!error) asked_.remove(asked);
+      return error;
+    }
+    if (from == to) return control(set_, EPOLL_CTL_MOD, handle, installed, token);
+    if (wants_to_write(to)) {
+      asked.wanted = to_native(to);
+      return {};
+    }
+    asked_.remove(asked);
+    if (to != RawInterest::none && to_native(to) == installed) return {};
+    return change(handle, from, to, token);
   }
 
   std::error_code ask_first(const AskFirst::Entry& entry) try {
@@ -229,9 +247,10 @@ class EpollBackend final : public Backend {
     event.events = events;
     event.data.u64 = std::bit_cast<std::uint64_t>(token);
     ++system_calls_;
-    return ::epoll_ctl(set, operation, handle, &event) == 0 ? std::error_code{} : last_error();
+    return {::epoll_ctl(set, operation, handle, &event) == 0 ? 0 : errno, category_};
   }
 
+  const std::error_category& category_ = std::system_category();  ///< a call to ask for
   WakeHandle wake_;
   int set_ = -1;
   AskFirst asked_;

@@ -210,7 +210,7 @@ class Reactor {
   RawReady backend_reports() const noexcept;
 
  private:
-  std::shared_ptr<detail::ReactorCore> core_;
+  detail::CorePointer core_;
 };
 
 }  // namespace pollux

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 #include <pollux/backend.hpp>
@@ -13,10 +12,49 @@ namespace pollux::detail {
 
 class ReactorCore;
 
+/// What a ReactorCore is for those who hold it. It goes with the last of them; they are counted
+/// without ado, since all of them belong to the loop's thread.
+class CoreBase {
+  friend class CorePointer;
+  std::uint32_t holders_ = 0;
+};
+
+/// A reactor has one, and so has everything that is registered with it.
+class CorePointer {
+ public:
+  CorePointer() noexcept = default;
+  explicit CorePointer(CoreBase& core) noexcept : core_{&core} { ++core.holders_; }
+  CorePointer(CorePointer&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
+  CorePointer& operator=(CorePointer&& other) noexcept {
+    std::swap(core_, other.core_);
+    return *this;
+  }
+  ~CorePointer() {
+    if (core_ != nullptr && --core_->holders_ == 0) destroy(*core_);
+  }
+
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+  ReactorCore& operator*() const noexcept;
+  ReactorCore* operator->() const noexcept { return &**this; }
+  CoreBase& base() const noexcept { return *core_; }
+
+ private:
+  static void destroy(CoreBase& core) noexcept;
+
+  CoreBase* core_ = nullptr;
+};
+
 /// What is registered.
 enum class Registered : std::uint8_t { watch, timer, notice };
 
-void end_registration(Registered what, ReactorCore& core, Token token) noexcept;
+template <Registered what>
+void end_registration(CoreBase& core, Token token) noexcept;
+template <>
+void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept;
+template <>
+void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept;
+template <>
+void end_registration<Registered::notice>(CoreBase& core, Token token) noexcept;
 
 /// A registration that ends with the object. All members: loop thread, and harmless when the
 /// reactor is gone.
@@ -41,20 +79,18 @@ class Registration {
   /// itself. What is watched, a descriptor or a child, is left as it is.
   void reset() noexcept {
     // Emptied first: the handler that is destroyed with the registration may own this very object.
-    if (const std::shared_ptr<ReactorCore> core = std::exchange(core_, nullptr))
-      end_registration(what, *core, token_);
+    if (const CorePointer core = std::move(core_)) end_registration<what>(core.base(), token_);
   }
 
   /// Whether this object holds a registration: also a watch after hangup, a timer that is not
   /// armed, a child that has been told.
-  explicit operator bool() const noexcept { return core_ != nullptr; }
+  explicit operator bool() const noexcept { return static_cast<bool>(core_); }
 
  protected:
   friend class ReactorCore;
-  Registration(std::shared_ptr<ReactorCore> core, Token token) noexcept
-      : core_{std::move(core)}, token_{token} {}
+  Registration(CoreBase& core, Token token) noexcept : core_{core}, token_{token} {}
 
-  std::shared_ptr<ReactorCore> core_;
+  CorePointer core_;
   Token token_;
 };
 

@@ -4,6 +4,7 @@
 // `calls`.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
@@ -29,6 +30,9 @@ auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
     return call();
   });
 }
+
+/// What fork_count() tells, for those who ask often.
+const std::atomic<unsigned>& forks() noexcept;
 
 /// Closes a handle of the core's own.
 void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept;

@@ -84,11 +84,15 @@ std::error_code WakeHandle::renew_after_fork() noexcept {
 }
 
 unsigned fork_count() noexcept {
+  return detail::os::forks().load(std::memory_order_relaxed);
+}
+
+const std::atomic<unsigned>& detail::os::forks() noexcept {
   static std::atomic<unsigned> forks{0};
   static const int registered =
       ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
   static_cast<void>(registered);
-  return forks.load(std::memory_order_relaxed);
+  return forks;
 }
 
 namespace detail::os {
