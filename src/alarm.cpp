@@ -25,14 +25,19 @@ bool ReactorCore::make_alarm() noexcept {
     return false;
   alarm_ = os::open_alarm(stats_.system_calls);
   if (alarm_ == no_handle) return false;
-  std::error_code error;
-  try {
-    // An edge: it never has to be read.
-    alarm_watch_ = watch(alarm_, Interest::readable | Interest::edge, Handler<void>{[this] {
+  const auto watch_alarm = [this](Interest how, std::error_code& error) {
+    alarm_watch_ = watch(alarm_, Interest::readable | how, Handler<void>{[this] {
                            alarm_at_ = time_point::max();
                            interrupted_ = false;  // unless the next wait with an end is, too
+                           if (!alarm_is_edge_) os::quiet_alarm(alarm_, stats_.system_calls);
                          }},
                          Watched::own, error);
+  };
+  std::error_code error;
+  try {
+    watch_alarm(Interest::edge, error);  // then it never has to be quieted
+    alarm_is_edge_ = error != std::errc::operation_not_supported;
+    if (!alarm_is_edge_) watch_alarm(Interest::none, error);
   } catch (const std::exception&) {
     error = std::make_error_code(std::errc::not_enough_memory);
   }

@@ -228,6 +228,7 @@ class ReactorCore : public CoreBase {
   WatchBase alarm_watch_;
   time_point alarm_at_ = time_point::max();  ///< when it rings; max(): it will not
   bool alarm_tried_ = false;
+  bool alarm_is_edge_ = false;
   bool interrupted_ = false;          ///< the last wait with an end brought something before
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
 

@@ -13,9 +13,12 @@ namespace pollux::detail::os {
 /// descriptors.
 NativeHandle open_alarm(std::uint64_t& calls) noexcept;
 
-/// From `time` on, by std::chrono::steady_clock, the handle is readable, until it is set again.
-/// False if the system refuses.
+/// From `time` on, by std::chrono::steady_clock, the handle is readable, until it is set again or
+/// quieted. False if the system refuses.
 bool set_alarm(NativeHandle alarm, std::chrono::steady_clock::time_point time,
                std::uint64_t& calls) noexcept;
+
+/// The handle is not readable any more.
+void quiet_alarm(NativeHandle alarm, std::uint64_t& calls) noexcept;
 
 }  // namespace pollux::detail::os

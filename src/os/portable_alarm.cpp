@@ -12,4 +12,6 @@ bool set_alarm(NativeHandle, std::chrono::steady_clock::time_point, std::uint64_
   return false;
 }
 
+void quiet_alarm(NativeHandle, std::uint64_t&) noexcept {}
+
 }  // namespace pollux::detail::os

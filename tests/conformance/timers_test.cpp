@@ -374,6 +374,16 @@ TEST_P(ATimerOfABusyLoop, FiresAlsoWhenTheLoopHasComeToRest) {
   EXPECT_TRUE(run_until(reactor(), [&] { return fired; }));
 }
 
+TEST_P(ATimerOfABusyLoop, LeavesTheLoopAsleepWhenItHasFired) {
+  be_busy();
+  bool fired = false;
+  const Timer timer = reactor().after(2ms, [&] { fired = true; });
+  be_busy();
+  ASSERT_TRUE(run_until(reactor(), [&] { return fired; }));
+  busy_.reset();
+  EXPECT_TRUE(sleeps());
+}
+
 TEST_P(ATimerOfABusyLoop, CostsItsTurnsNoSystemCall) {
   const auto calls_of_turns = [this] {
     be_busy();
