@@ -28,7 +28,9 @@ GOALS = (
 )
 # Backends of which more or other is asked: what it is held against, how near, and on which workloads.
 LIMITS = (("poll", "raw_poll", 1.10, ("W1", "W2", "W3", "W4", "W7")),
+          ("poll/readiness", "raw_poll", 1.10, ("W1", "W2", "W3")),
           ("asio", "asio_wait", 1.10, ("W1", "W2", "W3", "W4", "W7")),
+          ("asio/readiness", "asio_wait", 1.10, ("W1", "W2", "W3")),
           ("io_uring", "raw_epoll", 0.80, ("W3.churn-turn",)))
 FLAT = ("W7.idle1k", "W7.idle19k", 1.05)  # the second costs as much as the first, or so much more
 BYTES = ("W7.memory", 128)

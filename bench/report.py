@@ -190,14 +190,18 @@ def goals_table(results):
 
 
 def limits_table(results):
+    """Bold where a limit is not kept."""
     lines = []
-    for loop, other, limit, prefixes in goals.LIMITS:
-        for workload in results.workloads:
+    for workload in results.workloads:
+        cells = []
+        for loop, other, limit, prefixes in goals.LIMITS:
             ratios = workload.startswith(prefixes) and results.compare(workload, loop, other)
-            if ratios and workload != goals.BYTES[0]:
-                lines.append([workload, f"{loop} to {other}", f"{both(ratios)} (≤ {limit:.2f})",
-                              verdict([(min(ratios), limit)])])
-    return table(["workload", "", "time", ""], lines)
+            kept = not ratios or round(min(ratios), 2) <= limit
+            cells.append(both(ratios or None) if kept else f"**{both(ratios)}**")
+        if any(cells) and workload != goals.BYTES[0]:
+            lines.append([workload, *cells])
+    return table(["workload", *(f"{loop} to {other}, ≤ {limit:.2f}"
+                                for loop, other, limit, _ in goals.LIMITS)], lines)
 
 
 def ahead_table(results):

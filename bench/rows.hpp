@@ -17,7 +17,8 @@ template <Loop L, class Make>
 void register_rows(Suite& suite, const std::string& name, Make make) {
   register_ping_pong<L>(suite, name, make);
   register_chain<L>(suite, name, make);
-  register_changes<L>(suite, name, make);
+  register_churn<L>(suite, name, make);
+  register_toggles<L>(suite, name, make);
   register_ends<L>(suite, name, make);
   register_timers<L>(suite, name, make);
   register_posts<L>(suite, name, make);

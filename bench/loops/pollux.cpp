@@ -107,8 +107,10 @@ void gather_backend(Suite& suite, const std::string& name, const Maker& make) {
     return;
   }
   register_rows<PolluxLoop>(suite, name, [make](Threads) { return PolluxLoop{made(make)}; });
-  register_ping_pong<ReadinessLoop>(suite, name + "/readiness",
-                                    [make](Threads) { return ReadinessLoop{made(make)}; });
+  const auto make_readiness = [make](Threads) { return ReadinessLoop{made(make)}; };
+  register_ping_pong<ReadinessLoop>(suite, name + "/readiness", make_readiness);
+  register_chain<ReadinessLoop>(suite, name + "/readiness", make_readiness);
+  register_toggles<ReadinessLoop>(suite, name + "/readiness", make_readiness);
 }
 
 }  // namespace

@@ -82,11 +82,15 @@ void serve(Meter& meter, Make make) {
 }
 
 template <class L, class Make>
-void register_changes(Suite& suite, const std::string& name, Make make) {
+void register_churn(Suite& suite, const std::string& name, Make make) {
   suite.add(
       {"W3.churn-tick/" + name, Time::cpu, [make](Meter& meter) { churn<L>(meter, 100, make); }});
   suite.add(
       {"W3.churn-turn/" + name, Time::cpu, [make](Meter& meter) { churn<L>(meter, 0, make); }});
+}
+
+template <class L, class Make>
+void register_toggles(Suite& suite, const std::string& name, Make make) {
   suite.add({"W3.toggle-across/" + name, Time::cpu,
              [make](Meter& meter) { serve<L, Toggling::across>(meter, make); }});
   suite.add({"W3.toggle-within/" + name, Time::cpu,
