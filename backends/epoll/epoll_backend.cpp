@@ -146,7 +146,7 @@ class EpollBackend final : public Backend {
     return change(handle, from, to, token);
   }
 
-  std::error_code ask_first(const AskFirst::Entry& entry) try {
+  [[gnu::noinline]] std::error_code ask_first(const AskFirst::Entry& entry) try {
     asked_.add(entry);
     return {};
   } catch (const std::bad_alloc&) {
