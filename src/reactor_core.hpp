@@ -236,12 +236,14 @@ class ReactorCore : public CoreBase {
   Tracer* tracer_ = nullptr;
   /// What is told most often, by the bits of Interest that it stands for, and made once: an error
   /// code takes a call to its category.
-  const std::array<StreamEvent, 4> plain_events_{
-      StreamEvent{Event::none}, StreamEvent{Event::readable}, StreamEvent{Event::writable},
-      StreamEvent{Event::readable | Event::writable}};
-  static constexpr std::array<Readiness, 4> plain_readiness{
-      Readiness{Interest::none}, Readiness{Interest::readable}, Readiness{Interest::writable},
-      Readiness{Interest::readable | Interest::writable}};
+  const std::array<StreamEvent, 6> plain_events_{
+      StreamEvent{Event::none},     StreamEvent{Event::readable},
+      StreamEvent{Event::none},     StreamEvent{Event::none},
+      StreamEvent{Event::writable}, StreamEvent{Event::readable | Event::writable}};
+  static constexpr std::array<Readiness, 6> plain_readiness{
+      Readiness{Interest::none},     Readiness{Interest::readable},
+      Readiness{Interest::none},     Readiness{Interest::none},
+      Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
   const std::atomic<unsigned>& forks_ = os::forks();
   unsigned fork_count_ = forks_.load(std::memory_order_relaxed);
 

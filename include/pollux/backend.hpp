@@ -37,8 +37,8 @@ struct Token {
 enum class RawInterest : std::uint8_t {
   none = 0,
   in = 1,     ///< readable, or its end
-  out = 2,    ///< writable
-  rdhup = 4,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
+  out = 4,    ///< writable
+  rdhup = 2,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
   hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
             ///< stands alone, as the empty interest of a registration that must stay alive. Where a
             ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.

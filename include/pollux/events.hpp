@@ -14,9 +14,9 @@ namespace pollux {
 enum class Interest : std::uint8_t {
   none = 0,
   readable = 1,
-  writable = 2,
+  writable = 4,
   peer_closed =
-      4,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
+      2,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
 
   // How it is told. Without one of these: for as long as it is true (level-triggered).
   one_shot = 8,  ///< once: when the handler is called, its interest is none, until set_interest().
