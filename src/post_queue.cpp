@@ -21,27 +21,17 @@ struct PostQueue::Block {
   alignas(void*) std::byte tasks[room];
 };
 
-bool PostQueue::push(AnyHandler&& task) {
-  const std::size_t size = PackedHandler::size_of(task);
-  Doorbell* sleeper = nullptr;
-  {
-    const std::lock_guard lock{mutex_};
-    // An empty queue has no room, and neither has a closed one.
-    if (static_cast<std::size_t>(room_end_ - posted_.end) < size) {
-      if (bell_ == nullptr) return false;
-      const bool was_empty = posted_.first == nullptr;
-      add_block();
-      if (was_empty && bell_->note(Doorbell::post)) {
-        sleeper = bell_;
-        waking_.fetch_add(1, std::memory_order_relaxed);
-      }
-    }
-    ::new (static_cast<void*>(posted_.end)) PackedHandler{std::move(task)};
-    posted_.end += size;
-  }
-  if (sleeper == nullptr) return true;
+bool PostQueue::put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock) {
+  if (bell_ == nullptr) return false;
+  const bool was_empty = posted_.first == nullptr;
+  add_block();
+  put(std::move(task));
+  if (!was_empty || !bell_->note(Doorbell::post)) return true;
   // A loop that is woken may run at once, in this thread's stead: not into the lock.
-  sleeper->wake_up();
+  Doorbell& bell = *bell_;
+  waking_.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();
+  bell.wake_up();
   waking_.fetch_sub(1, std::memory_order_release);
   return true;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "doorbell.hpp"
 #include "packed_handler.hpp"
@@ -29,7 +30,15 @@ class PostQueue {
   PostQueue& operator=(const PostQueue&) = delete;
 
   /// Any thread. False after close(), and the task is left alone. May throw std::bad_alloc.
-  [[nodiscard]] bool push(AnyHandler&& task);
+  [[nodiscard]] bool push(AnyHandler&& task) {
+    const std::size_t size = PackedHandler::size_of(task);
+    std::unique_lock lock{mutex_};
+    // An empty queue has no room, and neither has a closed one.
+    if (static_cast<std::size_t>(room_end_ - posted_.end) < size)
+      return put_in_new_block(std::move(task), std::move(lock));
+    put(std::move(task));
+    return true;
+  }
 
   // All below: loop thread.
 
@@ -60,6 +69,10 @@ class PostQueue {
     std::byte* end = nullptr;  ///< of the tasks in the last
   };
 
+  void put(AnyHandler&& task) noexcept {
+    posted_.end += (::new (static_cast<void*>(posted_.end)) PackedHandler{std::move(task)})->size();
+  }
+  bool put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock);
   void add_block();
   void begin_block(Block* block) noexcept;
   void next_block() noexcept;
