@@ -146,6 +146,7 @@ std::size_t Reactor::poll(std::error_code& error) {
   return core_->run(ReactorCore::time_point::min(), true, error);
 }
 
+// Not by way of their namesakes, which take the handler by value: it is moved once less.
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler) {
   return Watch{throwing("pollux::Reactor::watch", [&](std::error_code& error) {
     return core_->watch(handle, interest, std::move(handler), detail::Watched::readiness, error);
