@@ -189,29 +189,19 @@ std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& er
 
   const Running running{*this};
   const bool for_ever = !once && deadline == time_point::max();
-  woken_ = false;  // an exception has ended the run that heard of it
   std::size_t called = 0;
   while (!stopped()) {
+    woken_ = false;
     called += turn(deadline, error);
     if (error) {
-      if (std::exchange(woken_, false)) bell_.note(Doorbell::wake);  // who tries again is woken
+      if (woken_) bell_.note(Doorbell::wake);  // who tries again is woken
       break;
     }
-    if (for_ever && bell_.rung() == 0) {
-      woken_ = false;  // nobody waits for it
-      continue;
-    }
-    const bool awoken = std::exchange(woken_, false);
-    if (once && (awoken || called > 0)) break;
+    if (for_ever && bell_.rung() == 0) continue;
+    if (once && (woken_ || called > 0)) break;
     if (deadline != time_point::max() && until(deadline).is_zero()) break;
   }
   return called;
-}
-
-std::error_code ReactorCore::refusal_to_register() const noexcept {
-  if (!backend_) return Errc::reactor_closed;
-  if (forked()) return Errc::forked;
-  return {};
 }
 
 std::error_code ReactorCore::refusal_to_run() const noexcept {

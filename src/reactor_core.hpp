@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <pollux/backend_support.hpp>
+#include <pollux/error.hpp>
 #include <pollux/reactor.hpp>
 
 #include "doorbell.hpp"
@@ -173,7 +174,11 @@ class ReactorCore : public CoreBase {
   }
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   void prepare_batch(std::uint32_t count, std::error_code& error);
-  std::error_code refusal_to_register() const noexcept;
+  std::error_code refusal_to_register() const noexcept {
+    if (!backend_) return Errc::reactor_closed;
+    if (forked()) return Errc::forked;
+    return {};
+  }
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
   bool forked() const noexcept { return fork_count_ != forks_.load(std::memory_order_relaxed); }
@@ -245,7 +250,7 @@ class ReactorCore : public CoreBase {
       Readiness{Interest::none},     Readiness{Interest::none},
       Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
   const std::atomic<unsigned>& forks_ = os::forks();
-  unsigned fork_count_ = forks_.load(std::memory_order_relaxed);
+  unsigned fork_count_ = fork_count();
 
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since

@@ -47,8 +47,7 @@ bool is_plain(const Traits& traits, Interest interest, Watched as) {
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
                              Watched as, std::error_code& error) {
   const bool stream = as == Watched::stream;
-  error.clear();
-  if (!backend_ || forked()) error = refusal_to_register();
+  error = refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
   const StreamKind kind =
@@ -367,7 +366,7 @@ void ReactorCore::after_fork(std::error_code& error) {
   alarm_tried_ = false;
   error = reinstall_all();
   if (error) return;
-  fork_count_ = forks_.load(std::memory_order_relaxed);
+  fork_count_ = fork_count();
   signals_.after_fork();
 }
 
