@@ -30,14 +30,45 @@ void ReactorCore::look_ahead() {
 }
 
 /// Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
-/// given out again, it could go on being reported for ever. Once in 256 reports the backend is
-/// asked.
-bool ReactorCore::is_gone_unheard(std::uint32_t index) {
-  const Slot& slot = table_.slot(index);
+/// given out again, it could go on being reported for ever. Nor does a kernel say that it calls a
+/// stream readable for what is no byte of it. Once in 256 reports both are asked.
+bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
+  Slot& slot = table_.slot(index);
   if (slot.closed || any(slot.interest, Interest::edge)) return false;  // asking is a new one
-  if (!is_gone(install(index, slot.installed))) return false;
-  note_closed(index);
+  if (is_gone_from_kernel(index)) {
+    note_closed(index);
+    return true;
+  }
+  if (!slot.stream || !slot.plain || !any(ready, RawReady::in)) return false;
+  Findings found{.ready = ready};
+  if (!probe(index, Probe::inbound, found)) return false;
+  if (found.error != 0) slot.pending_error = found.error;
+  if (found.inbound != Inbound::empty) return false;
+  slot.state.mute = Mute::all;
+  note_change(index);
   return true;
+}
+
+/// The backend is asked whether a number still is what is watched under it.
+bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
+  Slot& slot = table_.slot(index);
+  if (slot.installed == RawInterest::none) return !is_still_ours(index);
+  if (is_gone(install(index, slot.installed))) return true;
+  slot.vouched = epoch_;
+  return false;
+}
+
+/// Bits are up that lead to nothing, for whatever cause. Once or twice is chance: another handler
+/// was faster. What goes on is masked until something new happens, and until then does not turn the
+/// loop (rule 2). An exceptional condition that nobody asked for stays up by its nature.
+bool ReactorCore::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept {
+  constexpr std::uint8_t chance = 2;
+  if (slot.state.mute == Mute::all || any(slot.interest, Interest::edge)) return false;
+  if (slot.backoff < chance) ++slot.backoff;
+  if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
+  slot.state.mute = Mute::all;
+  note_change(index);
+  return false;
 }
 
 bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
@@ -51,9 +82,16 @@ bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
 }
 
 bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
-  const Interest bits = readiness_of(ready, slot.interest);
-  if (bits == Interest::none) return false;
-  const Readiness readiness{bits};
+  const Readiness readiness = readiness_of(ready, slot.interest);
+  if (readiness == Readiness{Interest::none}) return note_vain(index, slot, ready);
+  // A hint, or an exceptional condition, may stay up for long: alone it is told once, and again
+  // when more has happened.
+  const Mute mute = has_what_was_asked(ready, slot.interest) ? Mute::none : Mute::all;
+  if (!any(slot.interest, Interest::edge) && slot.state.mute != mute) {
+    slot.state.mute = mute;
+    note_change(index);
+  }
+  slot.backoff = 0;
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);
   call_as_asked(index, slot, &readiness);
   return true;
@@ -62,6 +100,12 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
 bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   Findings found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
+  if (knows_fin_) slot.vouched = epoch_;
+  // Where numbers are looked up anew in each call, what is reported may be another file's by now.
+  if (!is_vouched_for(slot) && is_gone_from_kernel(index)) {
+    note_closed(index);
+    return false;
+  }
   const State before = slot.state;
   if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
   Verdict verdict;
@@ -69,23 +113,28 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
     note_closed(index);
     return false;
   }
+  // What is masked stays so until there is something to tell.
+  if (before.mute == Mute::all && verdict.events == Event::none &&
+      verdict.state.mute == Mute::none && !verdict.state.over)
+    verdict.state.mute = Mute::all;
   slot.state = verdict.state;
   if (verdict.state != before) {
     if (verdict.state.over || verdict.state.held) {
       take_from_kernel(index);
       cancel_look(index);
+      leave_outside(index);
+      park(index);
       if (verdict.state.over) table_.drop_handle(slot.handle, index);
     } else {
       note_change(index);
-      if (before.mute == Mute::none &&
-          (verdict.state.mute == Mute::hint || (verdict.state.mute == Mute::all && !can_edge_)))
-        look_later(index);
+      if (before.mute != Mute::hint && verdict.state.mute == Mute::hint) look_later(index);
       if (before.mute != Mute::none && verdict.state.mute == Mute::none) cancel_look(index);
     }
   }
   const bool failed = any(verdict.events, Event::error);
   if (found.error != 0 && !failed) slot.pending_error = found.error;
-  if (verdict.events == Event::none) return false;
+  if (verdict.events == Event::none)
+    return verdict.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
   const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
@@ -109,9 +158,8 @@ bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   ++stats_.probes;
   switch (wanted) {
     case Probe::inbound: {
-      // Before a byte of another file is taken for this stream's: a number looked up anew in each
-      // call may have been given out again.
-      if (!knows_fin_ && is_gone(install(index, slot.installed))) return false;
+      // Before a byte of another file is taken for this stream's.
+      if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index)) return false;
       const auto answer = os::probe_inbound(slot.handle, slot.kind, stats_.system_calls);
       found.inbound = answer.found;
       found.error = answer.error;

@@ -20,7 +20,8 @@ constexpr std::pair<Interest, std::string_view> interest_names[] = {
     {Interest::writable, "writable"},
     {Interest::peer_closed, "peer_closed"},
     {Interest::one_shot, "one_shot"},
-    {Interest::edge, "edge"}};
+    {Interest::edge, "edge"},
+    {Interest::priority, "priority"}};
 
 void append(std::string& to, std::string_view word, char separator) {
   if (!to.empty()) to += separator;

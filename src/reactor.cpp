@@ -64,11 +64,12 @@ class ReactorCore::Dispatching {
 
 /// One report: what it means, and whom it is told. Whether a handler was called.
 inline bool ReactorCore::tell_one(Token token, Slot& slot, RawReady ready) {
-  if (++slot.reports == 0 && is_gone_unheard(token.slot)) return false;
+  if (++slot.reports == 0 && is_report_in_vain(token.slot, ready)) return false;
   if (slot.plain && is_plain(slot.interest, slot.state, ready) && tracer_ == nullptr) {
     const Interest bits = plain_bits(ready) & slot.interest;
-    if (bits == Interest::none) return false;
+    if (bits == Interest::none) return note_vain(token.slot, slot, ready);
     slot.backoff = 0;
+    slot.vouched = epoch_;
     call(token.slot, slot, plain_event(slot, bits));
     return true;
   }
@@ -135,6 +136,7 @@ std::size_t ReactorCore::dispatch() {
   if (posts) posts_->collect();
   if (bell_.rung_for(Doorbell::signal) || look_at_children_) collect_notices();
   std::size_t called = tell_batch();
+  if (edges_ready_ && !stopped()) called += tell_edges();
   if (notices_.any_due() && !stopped()) called += tell_notices();
   if (timers_need_clock() && !stopped()) called += fire_timers();
   if (posts && !stopped()) called += run_posted();
@@ -167,6 +169,7 @@ std::size_t ReactorCore::busy_turn(time_point deadline, std::error_code& error) 
 
 inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error) {
   ++stats_.turns;
+  ++epoch_;
   if (!calm_ && !settle()) return busy_turn(deadline, error);
   const Timeout timeout = bell_.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t count = wait(timeout, error);
@@ -225,6 +228,7 @@ bool ReactorCore::check(std::error_code& error) {
   if (error) return false;
   prepared_.reset();
   ++stats_.turns;
+  ++epoch_;
   apply_changes();
   if (batch_size_ == 0) prepare_batch(wait(Timeout::zero(), error), error);
   calm_ = false;

@@ -17,6 +17,7 @@
 #include "doorbell.hpp"
 #include "lookout.hpp"
 #include "notice_table.hpp"
+#include "os/edges.hpp"
 #include "os/os.hpp"
 #include "os/signals.hpp"
 #include "post_queue.hpp"
@@ -30,14 +31,24 @@ inline bool is_gone(const std::error_code& error) {
   return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
 }
 
+/// Whether a readiness watch has what it asked for, and not only a hint: a read or a write does not
+/// block. (At the end of a pipe Linux shows hup alone, and a read is 0.)
+inline bool has_what_was_asked(RawReady ready, Interest asked) {
+  return any(ready, RawReady::hup) ||
+         (any(ready, RawReady::in) && any(asked, Interest::readable)) ||
+         (any(ready, RawReady::out) && any(asked, Interest::writable));
+}
+
 /// What a readiness watch is told.
-inline Interest readiness_of(RawReady ready, Interest asked) {
+inline Readiness readiness_of(RawReady ready, Interest asked) {
+  const bool error = any(ready, RawReady::err);
+  const bool hangup = any(ready, RawReady::hup);
   // Hang-up and error wake whichever was asked for: its owner's read or write must see them.
-  const bool failed = any(ready, RawReady::hup | RawReady::err);
   Interest bits = Interest::none;
-  if (failed || any(ready, RawReady::in | RawReady::rdhup)) bits |= Interest::readable;
-  if (failed || any(ready, RawReady::out)) bits |= Interest::writable;
-  return bits & asked;
+  if (error || hangup || any(ready, RawReady::in | RawReady::rdhup)) bits |= Interest::readable;
+  if (error || hangup || any(ready, RawReady::out)) bits |= Interest::writable;
+  if (any(ready, RawReady::pri)) bits |= Interest::priority;
+  return Readiness{bits & asked, error, hangup};
 }
 
 /// What a descriptor is watched as. `own`: by the core, whose handler only takes note.
@@ -138,6 +149,18 @@ class ReactorCore : public CoreBase {
   void look_again_due();
   std::error_code rebuild();
   std::error_code reinstall_all();
+  bool is_vouched_for(const Slot& slot) const noexcept {
+    return static_cast<std::uint16_t>(epoch_ - slot.vouched) <= 1;
+  }
+
+  // outside.cpp: what is watched, and is in no backend's set just now.
+  void park(std::uint32_t index) noexcept;
+  void mask_outside(std::uint32_t index, RawInterest wanted);
+  bool open_edges();
+  void drop_edges() noexcept;
+  bool is_still_ours(std::uint32_t index) noexcept;
+  void leave_outside(std::uint32_t index) noexcept;
+  std::size_t tell_edges();
 
   // alarm.cpp
   void set_alarm() noexcept;
@@ -202,12 +225,14 @@ class ReactorCore : public CoreBase {
   }
 
   // dispatch.cpp: reports that take a closer look.
-  bool is_gone_unheard(std::uint32_t index);
+  bool is_report_in_vain(std::uint32_t index, RawReady ready);
+  bool is_gone_from_kernel(std::uint32_t index);
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
   bool decide(std::uint32_t index, Findings& found, Verdict& verdict);
   bool probe(std::uint32_t index, Probe wanted, Findings& found);
+  bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void call_as_asked(std::uint32_t index, Slot& slot, const void* event);
 
   std::unique_ptr<Backend> backend_;
@@ -221,7 +246,13 @@ class ReactorCore : public CoreBase {
   /// Slots that the kernel may have to be told about, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
-  Lookout lookout_;  ///< slots to look at again, later
+  Lookout lookout_;        ///< slots to look at again, later
+  HandleRegistry parked_;  ///< who those are that are outside the backend's set, by slot
+  os::EdgeSet edges_;      ///< what is masked, where the backend has no edges
+  WatchBase edges_watch_;
+  bool edges_tried_ = false;
+  bool edges_ready_ = false;  ///< edges_ has something to tell
+  std::uint16_t epoch_ = 2;   ///< counts turns
 
   Doorbell bell_;
   NoticeTable notices_;

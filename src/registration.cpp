@@ -32,7 +32,11 @@ namespace {
 
 /// Whether such an interest makes no sense.
 bool is_in_vain(Interest interest, bool stream) {
-  return any(interest, stream ? Interest::edge : Interest::peer_closed) ||
+  const Interest all =
+      stream ? Interest::readable | Interest::writable | Interest::peer_closed | Interest::one_shot
+             : Interest::readable | Interest::writable | Interest::priority | Interest::one_shot |
+                   Interest::edge;
+  return (static_cast<unsigned>(interest) & ~static_cast<unsigned>(all)) != 0 ||
          (any(interest, Interest::one_shot) && any(interest, Interest::edge));
 }
 
@@ -56,8 +60,9 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
 
   const std::uint32_t other = table_.by_handle(handle);
   // The kernel tells whether a number still means what is watched under it, but only of what is in
-  // its set; of what is outside just now, nobody can tell.
-  if (other != no_slot && table_.slot(other).installed == RawInterest::none) {
+  // its set.
+  if (other != no_slot && table_.slot(other).installed == RawInterest::none &&
+      is_still_ours(other)) {
     error = refusal(std::errc::file_exists);
     return {};
   }
@@ -73,9 +78,12 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
 
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
-    identify(handle, error,
-             stats_.system_calls);  // outside the kernel's set, but refused like any other
-    if (!error && other != no_slot) error = refusal(std::errc::file_exists);
+    // Outside the kernel's set, but refused like any other.
+    error = parked_.add(token.slot, handle, stats_.system_calls);
+    slot.parked = !error;
+    const bool is_watched = other != no_slot && table_.slot(other).installed != RawInterest::none &&
+                            !is_gone(install(other, table_.slot(other).installed));
+    if (!error && is_watched) error = refusal(std::errc::file_exists);
   } else {
     error = install(slot, token, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
@@ -83,6 +91,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
       error = install(slot, token, first);
   }
   if (error) {
+    leave_outside(token.slot);
     table_.release(token.slot);
     return {};
   }
@@ -113,21 +122,28 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     error = refusal(std::errc::invalid_argument);
     return;
   }
+  // Who asks in the turn that has reported the number is known to mean it.
+  if (!running_ || slot->vouched != epoch_) slot->vouched = static_cast<std::uint16_t>(epoch_ - 2);
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
   if (any(interest, Interest::readable)) slot->state.held = false;
 
   const RawInterest now = wanted(*slot);
-  // What a caller must hear of: an addition may fail, and not every backend has edges.
-  const bool at_once = slot->installed == RawInterest::none || any(interest, Interest::edge);
+  // What a caller must hear of: an addition may fail, and not every backend has all there is.
+  const bool at_once =
+      slot->installed == RawInterest::none || any(interest, Interest::edge | Interest::priority);
   if (now != slot->installed && at_once) {
     error = install(token.slot, now);
     if (error) {
       slot->interest = interest_before;
       slot->state = state_before;
+      if (!is_gone(error)) return;
+      note_closed(token.slot);
+      error = Errc::watch_closed;
       return;
     }
+    if (now == RawInterest::none) park(token.slot);
   } else if (now != slot->installed) {
     note_change(token.slot);
   }
@@ -154,6 +170,7 @@ void ReactorCore::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
   take_from_kernel(token.slot);
+  if (slot->parked || slot->edged) leave_outside(token.slot);
   cancel_look(token.slot);
   if (calling_.index == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
@@ -169,15 +186,17 @@ bool ReactorCore::close_watch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return false;
   const NativeHandle handle = slot->handle;
-  const bool is_open = !slot->closed;
+  bool is_ours = !slot->closed;
   if (slot->installed != RawInterest::none && backend_ && !forked()) {
     ++stats_.changes;
-    backend_->remove_closing(handle, slot->installed, token);
+    is_ours = !is_gone(backend_->remove_closing(handle, slot->installed, token));
     slot->installed = RawInterest::none;
+  } else if (is_ours && !forked()) {
+    is_ours = is_still_ours(token.slot);
   }
   unwatch(token);
-  if (is_open) os::close_handle(handle, stats_.system_calls);
-  return is_open;
+  if (is_ours) os::close_handle(handle, stats_.system_calls);
+  return is_ours;
 }
 
 void ReactorCore::close() noexcept {
@@ -186,6 +205,8 @@ void ReactorCore::close() noexcept {
   posts_->close();
   signals_.close(stats_.system_calls);
   drop_alarm();
+  drop_edges();
+  parked_.reset();
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   backend_.reset();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -208,6 +229,7 @@ constexpr RawInterest readiness_interest(Interest interest) {
   RawInterest bits = RawInterest::none;
   if (any(interest, Interest::readable)) bits |= RawInterest::in;
   if (any(interest, Interest::writable)) bits |= RawInterest::out;
+  if (any(interest, Interest::priority)) bits |= RawInterest::pri;
   if (any(interest, Interest::edge) && bits != RawInterest::none) bits |= RawInterest::edge;
   return bits;
 }
@@ -215,8 +237,8 @@ constexpr RawInterest readiness_interest(Interest interest) {
 /// What a plain watch of which nothing has been told yet wants, by kind and interest: a readiness
 /// watch, a socket, a pipe's reader.
 constexpr auto plain_interests = [] {
-  std::array<std::array<RawInterest, 32>, 3> wanted{};
-  for (unsigned bits = 0; bits < 32; ++bits) {
+  std::array<std::array<RawInterest, 64>, 3> wanted{};
+  for (unsigned bits = 0; bits < 64; ++bits) {
     const auto interest = static_cast<Interest>(bits);
     wanted[0][bits] = readiness_interest(interest);
     for (const StreamKind kind : {StreamKind::socket, StreamKind::pipe_reader}) {
@@ -235,9 +257,10 @@ RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
     return plain_interests[row][static_cast<std::size_t>(slot.interest)];
   }
   if (slot.closed) return RawInterest::none;
-  if (!slot.stream) return readiness_interest(slot.interest);
-  const RawInterest bits = raw_interest(traits(slot), slot.interest, slot.state);
-  return any(bits, RawInterest::edge) && !can_edge_ ? RawInterest::none : bits;
+  if (slot.stream) return raw_interest(traits(slot), slot.interest, slot.state);
+  const RawInterest bits = readiness_interest(slot.interest);
+  const bool masked = slot.state.mute == Mute::all && bits != RawInterest::none;
+  return masked ? bits | RawInterest::edge : bits;
 }
 
 std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
@@ -245,9 +268,14 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
 }
 
 std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
+  const bool comes_back = slot.parked || slot.edged;
+  if (comes_back && !is_still_ours(token.slot))
+    return refusal(std::errc::no_such_file_or_directory);
   ++stats_.changes;
   const std::error_code error = backend_->set_interest(slot.handle, slot.installed, wanted, token);
-  if (!error) slot.installed = wanted;
+  if (error) return error;
+  slot.installed = wanted;
+  if (comes_back) leave_outside(token.slot);
   return error;
 }
 
@@ -274,6 +302,7 @@ void ReactorCore::note_closed(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   table_.drop_handle(slot.handle, index);
   cancel_look(index);
+  leave_outside(index);
   slot.closed = true;
   slot.plain = false;
   slot.installed = RawInterest::none;
@@ -291,18 +320,25 @@ void ReactorCore::apply_changes() {
 void ReactorCore::apply_change(std::uint32_t index) {
   Slot& slot = table_.slot(index);
   const RawInterest now = wanted(slot);
+  if (slot.state.mute == Mute::all && !can_edge_ && now != RawInterest::none)
+    return mask_outside(index, now);
   if (now == slot.installed) {
     ++stats_.coalesced;
     return;
   }
-  const std::error_code error = install(index, now);
-  if (!error) return;
-  if (error == std::errc::operation_not_supported && any(now, RawInterest::edge)) {
-    // No edges here: the registration leaves the set, and is looked at again from time to time.
-    can_edge_ = false;
-    take_from_kernel(index);
-    look_later(index);
+  std::error_code error;
+  // Who newly asks to write may be asked about by number alone: first of all, whose it is.
+  if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) &&
+      slot.installed != RawInterest::none && (slot.stream || knows_fin_) && !is_vouched_for(slot))
+    error = install(index, slot.installed);
+  if (!error) error = install(index, now);
+  if (!error) {
+    if (now == RawInterest::none) park(index);
     return;
+  }
+  if (error == std::errc::operation_not_supported && slot.state.mute == Mute::all) {
+    can_edge_ = false;
+    return mask_outside(index, now);
   }
   if (is_gone(error)) {
     note_closed(index);
@@ -364,9 +400,19 @@ void ReactorCore::after_fork(std::error_code& error) {
   leave_notices_to_parent();
   drop_alarm();  // it is the parent's too
   alarm_tried_ = false;
+  drop_edges();
+  parked_.reset();
   error = reinstall_all();
   if (error) return;
   fork_count_ = fork_count();
+  for (std::uint32_t i = 0; i < table_.size(); ++i) {
+    Slot& slot = table_.slot(i);
+    if (slot.edged) note_change(i);
+    slot.edged = false;
+    const bool was_parked = slot.parked;
+    slot.parked = false;
+    if (was_parked) park(i);
+  }
   signals_.after_fork();
 }
 

@@ -25,9 +25,11 @@ struct alignas(64) Slot {
   int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
   bool used = false;
   bool stream = false;
-  bool own = false;      ///< the core's: its handler only takes note, and is told nothing
-  bool changed = false;  ///< in ReactorCore's list of changed slots; outlives the registration
-  bool closed = false;   ///< its descriptor was closed under it: it hears nothing more
+  bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
+  bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
+  bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
+  bool parked : 1 = false;   ///< outside the kernel's set, and put down in ReactorCore::parked_
+  bool edged : 1 = false;    ///< masked, in ReactorCore::edges_ and in no backend's set
   /// A stream that can_be_plain(), or a readiness watch that is told whenever it is ready:
   /// what most reports are, told by the shortest way.
   bool plain = false;
@@ -37,8 +39,9 @@ struct alignas(64) Slot {
   RawInterest installed = RawInterest::none;
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamKind kind = StreamKind::socket;
-  std::uint8_t reports = 0;  ///< dispatched to it, modulo 256
-  std::uint8_t backoff = 0;  ///< how often in a row a look has told nothing new
+  std::uint8_t reports = 0;   ///< dispatched to it, modulo 256
+  std::uint8_t backoff = 0;   ///< how often in a row a report or a look has told nothing new
+  std::uint16_t vouched = 0;  ///< the epoch in which the kernel last said who the number is
 };
 static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
 

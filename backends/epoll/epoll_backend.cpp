@@ -30,13 +30,14 @@ std::error_code last_error() {
 
 /// By the bits of RawInterest. EPOLLHUP and EPOLLERR are always reported (epoll_ctl(2)).
 constexpr auto native_events = [] {
-  std::array<std::uint32_t, 32> events{};
+  std::array<std::uint32_t, 64> events{};
   for (unsigned bits = 0; bits < events.size(); ++bits) {
     const auto interest = static_cast<RawInterest>(bits);
     if (any(interest, RawInterest::in)) events[bits] |= EPOLLIN;
     if (any(interest, RawInterest::out)) events[bits] |= EPOLLOUT;
     if (any(interest, RawInterest::rdhup)) events[bits] |= EPOLLRDHUP;
     if (any(interest, RawInterest::edge)) events[bits] |= EPOLLET;
+    if (any(interest, RawInterest::pri)) events[bits] |= EPOLLPRI;
   }
   return events;
 }();
@@ -47,11 +48,12 @@ std::uint32_t to_native(RawInterest interest) {
 
 constexpr auto all_bits =
     RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-static_assert(all_bits ==
-              static_cast<RawReady>(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+constexpr auto known_bits = all_bits | RawReady::pri;
+static_assert(known_bits == static_cast<RawReady>(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP |
+                                                  EPOLLHUP | EPOLLERR));
 
 constexpr RawReady to_raw(std::uint32_t events) {
-  return static_cast<RawReady>(events & static_cast<std::uint32_t>(all_bits));
+  return static_cast<RawReady>(events & static_cast<std::uint32_t>(known_bits));
 }
 
 constexpr Token wake_token{0xFFFFFFFF, 0};
@@ -78,10 +80,8 @@ class EpollBackend final : public Backend {
     return change(handle, from, to, token);
   }
 
-  void remove_closing(NativeHandle handle, RawInterest, Token) override {
-    // The set forgets what is closed (epoll(7)). With a duplicate alive it does not: then it
-    // reports what it should have forgotten, and is made anew.
-    if (AskFirst::Entry* const asked = asked_.find(handle)) asked_.remove(*asked);
+  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
+    return set_interest(handle, from, RawInterest::none, token);  // says who the number is, too
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -180,7 +180,9 @@ class EpollBackend final : public Backend {
     std::uint32_t told = 0;
     for (std::size_t i = asked_.size(); i-- > 0;) {
       const short events = answers != nullptr ? answers[i].revents : short{0};
-      if (events != 0 && (events & POLLNVAL) == 0 && told < out.size()) {
+      // More than bytes and room is told by the set, which knows files and not numbers.
+      const bool is_plain = (events & ~(POLLIN | POLLOUT)) == 0;
+      if (events != 0 && is_plain && told < out.size()) {
         out[told++] = {asked_[i].token, to_raw(static_cast<std::uint32_t>(events))};
       } else {
         arm(asked_[i]);

@@ -11,6 +11,8 @@
 
 #include <pollux/backend_support.hpp>
 
+#include "unlimited_poll.hpp"
+
 namespace pollux {
 
 namespace {
@@ -19,12 +21,14 @@ short to_native(RawInterest interest) {
   short events = 0;  // POLLHUP and POLLERR are always reported on Linux (poll(2))
   if (any(interest, RawInterest::in)) events |= POLLIN;
   if (any(interest, RawInterest::out)) events |= POLLOUT;
+  if (any(interest, RawInterest::pri)) events |= POLLPRI;
   return events;
 }
 
 RawReady to_raw(short events) {
   RawReady ready = RawReady::none;
   if ((events & POLLIN) != 0) ready |= RawReady::in;
+  if ((events & POLLPRI) != 0) ready |= RawReady::pri;
   if ((events & POLLOUT) != 0) ready |= RawReady::out;
   if ((events & POLLHUP) != 0) ready |= RawReady::hup;
   if ((events & POLLERR) != 0) ready |= RawReady::err;
@@ -34,6 +38,7 @@ RawReady to_raw(short events) {
 class PollBackend final : public Backend {
  public:
   PollBackend(const PollSystem& system, std::error_code& error) : system_{system}, wake_{error} {
+    if (!error) error = set_.renew();
     forget_all();
   }
 
@@ -48,12 +53,10 @@ class PollBackend final : public Backend {
     if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::size_t position = find(handle);
-    if (position == 0 || entries_[position].token != token)
+    if (position == 0 || tokens_[position] != token)
       return refusal(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
-      std::error_code error;
-      if (identify(handle, error, system_calls_) == entries_[position].identity && !error)
-        return {};
+      if (files_.is_same(token.slot, handle, system_calls_)) return {};
       remove(position);
       return refusal(std::errc::no_such_file_or_directory);
     }
@@ -67,10 +70,13 @@ class PollBackend final : public Backend {
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
-    ++system_calls_;
-    int left = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout);
+    int left = poll(timeout);
     if (left < 0) {
       if (errno != EINTR) result.error = errno;
+      return result;
+    }
+    if ((polled_[0].revents & POLLNVAL) != 0) {
+      result.error = EBADF;  // somebody has closed it: nobody could wake the loop any more
       return result;
     }
     if (left > 0 && polled_[0].revents != 0) {
@@ -92,7 +98,7 @@ class PollBackend final : public Backend {
         continue;
       }
       if (events != 0) {
-        out[result.count++] = {entries_[position].token, to_raw(events)};
+        out[result.count++] = {tokens_[position], to_raw(events)};
         --left;
       }
       ++position;
@@ -105,22 +111,29 @@ class PollBackend final : public Backend {
   void wake() noexcept override { wake_.signal(); }
 
   std::error_code reset() override {
-    const auto error = wake_.renew_after_fork();  // a child's wake must not be its parent's
-    if (!error) forget_all();
-    return error;
+    if (const auto error = wake_.renew_after_fork()) return error;  // not the parent's
+    if (const auto error = set_.renew()) return error;
+    forget_all();
+    return {};
   }
 
  private:
-  struct Entry {
-    Token token;
-    HandleIdentity identity;
-  };
-
   void forget_all() {
     polled_.assign(1, {wake_.handle(), POLLIN, 0});
-    entries_.assign(1, {});
+    tokens_.assign(1, {});
     position_.clear();
+    files_.reset();
     next_ = 1;
+  }
+
+  int poll(Timeout timeout) {
+    if (polled_.size() < refused_at_) {
+      ++system_calls_;
+      const int ready = system_.poll(polled_.data(), static_cast<nfds_t>(polled_.size()), timeout);
+      if (ready >= 0 || errno != EINVAL || !set_) return ready;
+      refused_at_ = polled_.size();  // more than RLIMIT_NOFILE, which somebody has lowered
+    }
+    return set_.poll(polled_, timeout, system_calls_);
   }
 
   /// Where `handle` is in the arrays; 0 if nowhere, since the wake handle is there.
@@ -130,45 +143,52 @@ class PollBackend final : public Backend {
   }
 
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    // poll() takes whatever it is given, and says so with each call: refuse what epoll would.
-    std::error_code error;
-    const HandleIdentity identity = identify(handle, error, system_calls_);
-    if (error) return error;
     if (const std::size_t position = find(handle); position != 0) {
-      if (entries_[position].identity == identity) return refusal(std::errc::file_exists);
+      if (files_.is_same(tokens_[position].slot, handle, system_calls_))
+        return refusal(std::errc::file_exists);
       remove(position);  // closed under its watch, and the number given out again
     }
+    // poll() takes whatever it is given, and says so with each call: refuse what epoll would.
+    if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
     const auto index = static_cast<std::size_t>(handle);
     try {
       if (index >= position_.size()) position_.resize(index + index / 2 + 16, 0);
-      entries_.push_back({token, identity});
+      tokens_.push_back(token);
       polled_.push_back({handle, to_native(interest), 0});
     } catch (const std::bad_alloc&) {
-      entries_.resize(polled_.size());
+      tokens_.resize(polled_.size());
+      files_.remove(token.slot, handle, system_calls_);
       return refusal(std::errc::not_enough_memory);
     }
     position_[index] = polled_.size() - 1;
+    set_.forget(handle, system_calls_);
     return {};
   }
 
   /// Fills the gap with the last entry: the arrays stay dense.
   void remove(std::size_t position) {
-    position_[static_cast<std::size_t>(polled_[position].fd)] = 0;
+    const NativeHandle handle = polled_[position].fd;
+    files_.remove(tokens_[position].slot, handle, system_calls_);
+    set_.forget(handle, system_calls_);
+    position_[static_cast<std::size_t>(handle)] = 0;
     if (position != polled_.size() - 1) {
       polled_[position] = polled_.back();
-      entries_[position] = entries_.back();
+      tokens_[position] = tokens_.back();
       position_[static_cast<std::size_t>(polled_[position].fd)] = position;
     }
     polled_.pop_back();
-    entries_.pop_back();
+    tokens_.pop_back();
   }
 
   PollSystem system_;
   WakeHandle wake_;
+  HandleRegistry files_;
   std::vector<pollfd> polled_;         ///< what poll() is given, in place; the wake handle first
-  std::vector<Entry> entries_;         ///< beside it
+  std::vector<Token> tokens_;          ///< beside it
   std::vector<std::size_t> position_;  ///< by handle
   std::size_t next_ = 1;
+  UnlimitedPoll set_;  ///< for when poll() refuses so many
+  std::size_t refused_at_ = static_cast<std::size_t>(-1);
 };
 
 }  // namespace

@@ -154,13 +154,23 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   void completed(Wait wait, const std::error_code& error) {
     outstanding_[static_cast<std::size_t>(wait)] = false;
     if (!active() || error == ::asio::error::operation_aborted) return;
-    RawReady bit = RawReady::err;  // Asio tells hang-up and error by the same completion
+    RawReady bit = RawReady::err;
     if (!error && wait == Wait::wait_read) bit = RawReady::in;
     if (!error && wait == Wait::wait_write) bit = RawReady::out;
+    if (!error && wait == Wait::wait_error) bit = exceptional();
     if (bit == RawReady::in && !any(interest_, RawInterest::in)) return;
     if (bit == RawReady::out && !any(interest_, RawInterest::out)) return;
     if (ready_ == RawReady::none) reported_->push_back(shared_from_this());
     ready_ |= bit;
+  }
+
+  /// Asio tells hang-up, error and exceptional conditions by the same completion. What is none of
+  /// them any more is taken for one that the kernel forgets once it has told it.
+  RawReady exceptional() {
+    std::uint64_t uncounted = 0;
+    const RawReady seen = poll_once(handle(), RawInterest::pri, uncounted);
+    if (seen != RawReady::none) return seen;
+    return any(interest_, RawInterest::pri) ? RawReady::pri : RawReady::err;
   }
 
   Descriptor descriptor_;
@@ -185,11 +195,15 @@ class AsioGraveyard : public ::asio::execution_context::service {
   void bury(std::shared_ptr<AsioEntry> entry) { entries_.push_back(std::move(entry)); }
   /// Releases what was buried under `handle`, which is the same open file again.
   bool exhume(NativeHandle handle, const HandleIdentity& identity) {
-    return std::erase_if(entries_, [&](const std::shared_ptr<AsioEntry>& entry) {
-             const bool same = entry->handle() == handle && entry->identity() == identity;
-             if (same) entry->release();
-             return same;
-           }) != 0;
+    const auto is_it = [&](const std::shared_ptr<AsioEntry>& entry) {
+      return entry->handle() == handle && entry->identity() == identity;
+    };
+    // Of several eventfds, say, nobody could tell which one.
+    if (std::count_if(entries_.begin(), entries_.end(), is_it) != 1) return false;
+    const auto found = std::find_if(entries_.begin(), entries_.end(), is_it);
+    (*found)->release();
+    entries_.erase(found);
+    return true;
   }
 
  private:
@@ -246,15 +260,11 @@ class AsioBackend final : public Backend {
     told_.clear();
     if (context_->stopped()) context_->restart();
     ++system_calls_;
-    if (reported_.empty() && !timeout.is_zero()) {
-      if (timeout.is_infinite()) {
-        context_->run_one();
-      } else {
-        // Asio adds it to the clock, which has an end; the core waits again.
-        const std::chrono::nanoseconds longest = std::chrono::hours{24};
-        context_->run_one_for(std::min(timeout.duration(), longest));
-      }
-    }
+    // Asio does not say that its own descriptors were closed, and turns without end: it is not left
+    // alone for long. (The core waits again.)
+    const std::chrono::nanoseconds longest = std::chrono::seconds{5};
+    if (reported_.empty() && !timeout.is_zero())
+      context_->run_one_for(std::min(timeout.duration(), longest));
     // What else is complete. Bounded: an application's handlers may post themselves for ever.
     for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
     }
@@ -273,6 +283,8 @@ class AsioBackend final : public Backend {
       told_.push_back(std::move(entry));
     }
     reported_.erase(reported_.begin(), reported_.begin() + static_cast<std::ptrdiff_t>(handed_out));
+    if (told_.empty() && !timeout.is_zero() && !wake_handle_.is_open(system_calls_))
+      result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;
   }
 
@@ -303,32 +315,34 @@ class AsioBackend final : public Backend {
 
  private:
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    std::error_code error;
-    const HandleIdentity identity = identify(handle, error, system_calls_);
-    if (error) return error;
     if (const auto old = entries_.find(handle); old != entries_.end()) {
-      if (old->second->identity() == identity) return refusal(std::errc::file_exists);
+      if (is_unchanged(handle, *old->second)) return refusal(std::errc::file_exists);
       remove(*old->second, false);  // closed under its watch, and the number given out again
       entries_.erase(old);
     }
+    if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
+    const HandleIdentity identity = files_.identity(token.slot);
     auto entry = std::make_shared<AsioEntry>(*context_, token, reported_);
-    error = entry->open(handle, identity);
+    std::error_code error = entry->open(handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
     if (error == std::errc::file_exists &&
         ::asio::use_service<AsioGraveyard>(*context_).exhume(handle, identity))
       error = entry->open(handle, identity);
-    if (error) return error;
+    if (error) {
+      files_.remove(token.slot, handle, system_calls_);
+      return error;
+    }
     entry->arm(interest);
     entries_.emplace(handle, std::move(entry));
     return {};
   }
 
   bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
-    std::error_code error;
-    return identify(handle, error, system_calls_) == entry.identity() && !error;
+    return files_.is_same(entry.token().slot, handle, system_calls_);
   }
 
   void remove(AsioEntry& entry, bool unchanged) {
+    if (&entry != wake_.get()) files_.remove(entry.token().slot, entry.handle(), system_calls_);
     entry.disown();
     if (unchanged) {
       entry.release();
@@ -362,6 +376,7 @@ class AsioBackend final : public Backend {
   void forget_all() {
     for (const auto& [handle, entry] : entries_) remove(*entry, is_unchanged(handle, *entry));
     entries_.clear();
+    files_.reset();
     told_.clear();
     reported_.clear();
     if (wake_) remove(*wake_, true);
@@ -372,6 +387,7 @@ class AsioBackend final : public Backend {
   WakeHandle wake_handle_;
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;
+  HandleRegistry files_;
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
   std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;

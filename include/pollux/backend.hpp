@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <climits>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -44,40 +45,38 @@ enum class RawInterest : std::uint8_t {
             ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
+  pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
 };
 
 /// What the kernel reported, in the kernel's words and Linux's numbers. `in` and `out` are promises
-/// (level: for as long as they hold); the others are as good as reports() says.
+/// (level: for as long as they hold), `pri` where it was asked for (some kernels forget it once it
+/// was reported); the others are as good as reports() says.
 enum class RawReady : std::uint16_t {
-  none = 0,
+  none,
   in = 1,
+  pri = 2,
   out = 4,
   err = 8,
   hup = 16,
   rdhup = 0x2000
 };
 
-constexpr RawInterest operator|(RawInterest a, RawInterest b) noexcept {
-  return static_cast<RawInterest>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-constexpr RawReady operator|(RawReady a, RawReady b) noexcept {
-  return static_cast<RawReady>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-constexpr RawInterest& operator|=(RawInterest& a, RawInterest b) noexcept {
-  return a = a | b;
-}
-constexpr RawReady& operator|=(RawReady& a, RawReady b) noexcept {
-  return a = a | b;
-}
+template <class T>
+concept RawBits = std::same_as<T, RawInterest> || std::same_as<T, RawReady>;
 
+template <RawBits Bits>
+constexpr Bits operator|(Bits a, Bits b) noexcept {
+  return static_cast<Bits>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+template <RawBits Bits>
+constexpr Bits& operator|=(Bits& a, Bits b) noexcept {
+  return a = a | b;
+}
 /// Whether `bits` has any bit of `wanted`.
-constexpr bool any(RawInterest bits, RawInterest wanted) noexcept {
+template <RawBits Bits>
+constexpr bool any(Bits bits, Bits wanted) noexcept {
   return (static_cast<unsigned>(bits) & static_cast<unsigned>(wanted)) != 0;
 }
-constexpr bool any(RawReady bits, RawReady wanted) noexcept {
-  return (static_cast<unsigned>(bits) & static_cast<unsigned>(wanted)) != 0;
-}
-
 /// `bits` without those of `lost`.
 constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
   return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
@@ -180,9 +179,11 @@ class Backend {
   /// Forgets every registration and starts on a new kernel object. On error all is as before.
   virtual std::error_code reset() = 0;
 
-  /// Removes what is closed next: whatever the kernel does by itself then may be left to it.
-  virtual void remove_closing(NativeHandle handle, RawInterest from, Token token) {
-    static_cast<void>(set_interest(handle, from, RawInterest::none, token));
+  /// Removes what is closed next, if `handle` still is what was registered. If not, the answer is
+  /// as above: a removal may take the caller's word for it, and this must not.
+  virtual std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) {
+    const std::error_code error = set_interest(handle, from, from, token);
+    return error ? error : set_interest(handle, from, RawInterest::none, token);
   }
 
   /// What another loop may wait on in this one's place: readable whenever a wait() would report

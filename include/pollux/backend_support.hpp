@@ -4,8 +4,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <system_error>
+#include <vector>
 
 #include <pollux/backend.hpp>
 
@@ -27,9 +29,9 @@ constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
   return spec;
 }
 
-/// Which open file a descriptor number stands for, as far as the system tells. Equal identities of
-/// one number at two times mean: not closed and reused in between. (Linux gives all eventfds and
-/// their like one inode, so a number that went from one eventfd to another looks unchanged.)
+/// Which open file a descriptor number stands for, as far as fstat(2) tells. Equal identities of
+/// one number at two times mean: not closed and reused in between. But Linux gives all eventfds and
+/// their like one inode, and all masters of pseudo-terminals; HandleRegistry tells those apart.
 struct HandleIdentity {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -39,15 +41,58 @@ struct HandleIdentity {
 };
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
-/// `operation_not_permitted` for what is always ready and so never worth waiting for (regular
-/// files, directories, block devices, and on Linux those character devices that epoll refuses:
-/// /dev/null, /dev/zero, /dev/urandom). The system calls that it takes are added to `calls`. Any
-/// thread.
+/// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
+/// has no poll method; Linux is asked by epoll_ctl(2)). The system calls that it takes are added to
+/// `calls`. Any thread.
 HandleIdentity identify(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
   return identify(handle, error, uncounted);
 }
+
+/// For backends whose kernel keeps no set of its own: who may be watched, and whether a number
+/// still stands for the file that was put down under it. On Linux sockets and pipes go by their
+/// inode, which is never another's, and costs one call to ask for. All else is put into an epoll
+/// set that nobody waits on: the kernel takes it or refuses it, knows it by its open file, and
+/// forgets it when that is closed. Elsewhere all go by identify(). `key` is a small number of the
+/// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
+class HandleRegistry {
+ public:
+  HandleRegistry() noexcept = default;
+  HandleRegistry(const HandleRegistry&) = delete;
+  HandleRegistry& operator=(const HandleRegistry&) = delete;
+  ~HandleRegistry() { reset(); }
+
+  /// Puts `handle` down, in place of what the key stood for before. Errors as identify() has them,
+  /// and `not_enough_memory`, `too_many_files_open`, or what else epoll_ctl(2) says; nothing has
+  /// changed then. The system calls are added to `calls`, here and below.
+  std::error_code add(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// Whether `handle` was put down under `key`, and still stands for the same open file.
+  bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
+  HandleIdentity identity(std::uint32_t key) const noexcept {
+    return key < known_.size() ? known_[key].identity : HandleIdentity{};
+  }
+  /// Forgets `handle`, whatever it stands for by now.
+  void remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
+  void reset() noexcept;
+
+ private:
+  struct Known {
+    HandleIdentity identity;
+    bool put_down = false;
+    bool in_set = false;  ///< else the identity tells
+  };
+  std::error_code examine(NativeHandle handle, Known& known, std::uint64_t& calls) noexcept;
+
+  std::vector<Known> known_;  ///< by key
+  NativeHandle set_ = no_handle;
+};
+
+/// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
+/// Changes nothing. none if it cannot be asked. Any thread.
+RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called. Equal
 /// counts at two times mean: the same process (or one made by vfork(2) or a bare clone(2), which
@@ -74,6 +119,9 @@ class WakeHandle {
   void signal() const noexcept;
   /// Makes handle() unreadable again, until the next signal(). Loop thread.
   void drain() const noexcept;
+  /// Whether it is still there: a program may have closed all descriptors that it did not know.
+  /// Loop thread.
+  bool is_open(std::uint64_t& calls) const noexcept;
 
  private:
   std::error_code open() noexcept;

@@ -24,6 +24,10 @@ enum class Interest : std::uint8_t {
   edge = 16,  ///< readiness watches only: when it becomes true, and at each change after that, not
               ///< for as long as it is true. Whoever asks for it reads and writes until that would
               ///< block. `operation_not_supported` on a backend that cannot.
+
+  priority = 32,  ///< readiness watches only: exceptional conditions, which poll(2) calls POLLPRI:
+                  ///< TCP's urgent data, GPIO lines, PSI triggers, changes of mountinfo, DRM
+                  ///< events. `operation_not_supported` on a backend that has none.
 };
 
 constexpr Interest operator|(Interest a, Interest b) noexcept {
@@ -33,7 +37,7 @@ constexpr Interest operator&(Interest a, Interest b) noexcept {
   return static_cast<Interest>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
 }
 constexpr Interest operator~(Interest a) noexcept {
-  return static_cast<Interest>(~static_cast<unsigned>(a) & 31u);
+  return static_cast<Interest>(~static_cast<unsigned>(a) & 63u);
 }
 constexpr Interest& operator|=(Interest& a, Interest b) noexcept {
   return a = a | b;
@@ -47,20 +51,33 @@ constexpr bool any(Interest set, Interest wanted) noexcept {
   return (set & wanted) != Interest::none;
 }
 
-/// What a readiness watch is told.
+/// What a readiness watch is told: what it asked for, and two hints that come unasked.
 class Readiness {
  public:
-  constexpr explicit Readiness(Interest bits) noexcept : bits_{bits} {}
+  constexpr explicit Readiness(Interest bits, bool error = false, bool hangup = false) noexcept
+      : bits_{bits}, error_{error}, hangup_{hangup} {}
 
   /// A read would not block: bytes, the end, or an error are there.
   constexpr bool readable() const noexcept { return any(bits_, Interest::readable); }
   /// A write would not block: there is room, or it fails.
   constexpr bool writable() const noexcept { return any(bits_, Interest::writable); }
+  /// An exceptional condition is there; only with Interest::priority.
+  constexpr bool priority() const noexcept { return any(bits_, Interest::priority); }
+
+  /// A failure or a notice is pending: a hint to look into SO_ERROR, or into the error queue of a
+  /// socket that has one (MSG_ERRQUEUE). It comes with readable and writable, whichever was asked
+  /// for. While it is all there is, it is told once, and again when more has happened; so is an
+  /// exceptional condition.
+  constexpr bool error() const noexcept { return error_; }
+  /// The other side is gone, or both directions are over: a read does not block.
+  constexpr bool hangup() const noexcept { return hangup_; }
 
   friend constexpr bool operator==(Readiness, Readiness) = default;
 
  private:
   Interest bits_;
+  bool error_;
+  bool hangup_;
 };
 
 /// The events of a stream watch, as bits, in the order of the lifecycle.

@@ -46,17 +46,6 @@ PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept {
   }
 }
 
-bool can_watch_device(NativeHandle handle) noexcept {
-  // poll(2) calls /dev/null, /dev/zero and /dev/urandom always ready; epoll alone says which
-  // devices can be waited for. Asked once, when such a device is registered.
-  const int set = ::epoll_create1(EPOLL_CLOEXEC);
-  if (set < 0) return true;  // short of descriptors: no reason to call the device unfit
-  epoll_event nothing{};
-  const bool refused = ::epoll_ctl(set, EPOLL_CTL_ADD, handle, &nothing) != 0 && errno == EPERM;
-  ::close(set);
-  return !refused;
-}
-
 }  // namespace detail::os
 
 }  // namespace pollux

@@ -66,8 +66,24 @@ PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept;
 /// Takes the pending error; 0 if there is none. For a pipe's writing end: EPIPE if it is broken.
 int take_error(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
 
-/// Whether the kernel can watch this character device, or calls it always ready.
-bool can_watch_device(NativeHandle handle) noexcept;
+/// What lies on the device of a file, which fstat(2) names: the kernel keeps all sockets on one,
+/// and all pipes that have no name on another. They can be watched, and no two share an inode.
+enum class Device : std::uint8_t { other, sockets, pipes };
+Device device_of(NativeHandle handle, std::uint64_t device, unsigned mode,
+                 std::uint64_t& calls) noexcept;
+
+/// Why the kernel would not watch `handle`, which is on another device: EPERM, or EBADF for what
+/// was opened only to name it. 0 if it would, or cannot be asked.
+int refusal_to_watch(NativeHandle handle, unsigned mode, std::uint64_t& calls) noexcept;
+
+/// A kernel's set of open files that nobody waits on, for close_handle(). no_handle and errno where
+/// it cannot be had; ENOSYS where there is no such thing.
+NativeHandle open_file_set(std::uint64_t& calls) noexcept;
+/// 0, or errno. A file that is in the set under this number already may be added.
+int add_to_file_set(NativeHandle set, NativeHandle handle, std::uint64_t& calls) noexcept;
+/// Whether the open file that `handle` stands for is in the set under this number.
+bool is_in_file_set(NativeHandle set, NativeHandle handle, std::uint64_t& calls) noexcept;
+void remove_from_file_set(NativeHandle set, NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// The system's number as an error code.
 inline std::error_code error_code(int error) noexcept {

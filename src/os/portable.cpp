@@ -30,10 +30,6 @@ PeerFin probe_peer_fin(NativeHandle, std::uint64_t&) noexcept {
   return PeerFin::untellable;
 }
 
-bool can_watch_device(NativeHandle handle) noexcept {
-  return ::isatty(handle) != 0;
-}
-
 }  // namespace detail::os
 
 }  // namespace pollux

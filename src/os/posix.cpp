@@ -22,32 +22,6 @@
 
 namespace pollux {
 
-HandleIdentity identify(NativeHandle handle, std::error_code& error,
-                        std::uint64_t& calls) noexcept {
-  ++calls;
-  struct stat status {};
-  if (::fstat(handle, &status) != 0) {
-    error = detail::os::error_code(errno);
-    return {};
-  }
-  const bool always_ready = S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ||
-                            S_ISBLK(status.st_mode) ||
-                            (S_ISCHR(status.st_mode) && !detail::os::can_watch_device(handle));
-  if (always_ready) {
-    error = detail::os::error_code(EPERM);  // what epoll_ctl(2) says
-    return {};
-  }
-  error.clear();
-  // Both ends of a pipe are one inode; sockets never share one, and need no second call.
-  int flags = 0;
-  if (!S_ISSOCK(status.st_mode)) {
-    ++calls;
-    flags = ::fcntl(handle, F_GETFL);
-  }
-  return {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
-          static_cast<std::uint32_t>(flags & O_ACCMODE)};
-}
-
 void WakeHandle::signal() const noexcept {
   const int saved_errno = errno;  // a signal handler's caller may be about to look at it
   // An eventfd takes eight bytes, a pipe any number. Full means: readable already.
@@ -61,6 +35,26 @@ void WakeHandle::drain() const noexcept {
   const auto read = [&] { return ::read(read_, buffer, sizeof buffer); };
   while (detail::os::uninterrupted(read) == static_cast<ssize_t>(sizeof buffer)) {
   }
+}
+
+bool WakeHandle::is_open(std::uint64_t& calls) const noexcept {
+  ++calls;
+  return ::fcntl(read_, F_GETFD) >= 0;
+}
+
+RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept {
+  short events = 0;
+  if (any(interest, RawInterest::in)) events |= POLLIN;
+  if (any(interest, RawInterest::out)) events |= POLLOUT;
+  if (any(interest, RawInterest::pri)) events |= POLLPRI;
+  const short seen = detail::os::look(handle, events, calls);
+  RawReady ready = RawReady::none;
+  if ((seen & POLLIN) != 0) ready |= RawReady::in;
+  if ((seen & POLLOUT) != 0) ready |= RawReady::out;
+  if ((seen & POLLPRI) != 0) ready |= RawReady::pri;
+  if ((seen & POLLHUP) != 0) ready |= RawReady::hup;
+  if ((seen & POLLERR) != 0) ready |= RawReady::err;
+  return ready;
 }
 
 WakeHandle::WakeHandle(std::error_code& error) noexcept : fork_count_{fork_count()} {

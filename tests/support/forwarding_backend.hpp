@@ -24,8 +24,8 @@ class ForwardingBackend : public Backend {
   }
   void wake() noexcept override { inner_->wake(); }
   std::error_code reset() override { return inner_->reset(); }
-  void remove_closing(NativeHandle handle, RawInterest from, Token token) override {
-    inner_->remove_closing(handle, from, token);
+  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
+    return inner_->remove_closing(handle, from, token);
   }
   NativeHandle native_handle() noexcept override { return inner_->native_handle(); }
   std::uint64_t system_calls() const noexcept override { return inner_->system_calls(); }

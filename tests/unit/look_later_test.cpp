@@ -185,6 +185,8 @@ struct ErrorNotice {
   explicit ErrorNotice(bool edges) : on{FakeBackend::native, edges} {
     watch = on.watch_stream(handle, Interest::readable, log);
     on.fake.set_ready(handle, RawReady::err);
+    // The core's own set of edges cannot be watched: as on a system that has none.
+    if (!edges) on.fake.fail(Operation::add, std::errc::no_space_on_device);
   }
 
   Pair pair = make_pair(PairKind::unix_stream);

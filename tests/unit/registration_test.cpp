@@ -25,9 +25,36 @@ TEST(InterestChanges, AreGatheredIntoOneCallATurn) {
   EXPECT_EQ(on.fake.calls().size(), 0u);
   on.reactor.poll();
   on.reactor.poll();
-  ASSERT_EQ(on.fake.calls().size(), 1u);
-  EXPECT_EQ(on.fake.calls()[0].from, RawInterest::in);
-  EXPECT_EQ(on.fake.calls()[0].to, RawInterest::in | RawInterest::out);
+  ASSERT_EQ(on.fake.count(Operation::change), 1);
+  EXPECT_EQ(on.fake.calls().back().from, RawInterest::in);
+  EXPECT_EQ(on.fake.calls().back().to, RawInterest::in | RawInterest::out);
+}
+
+TEST(InterestChanges, ThatNewlyAskToWriteFirstAskWhoseTheNumberIs) {
+  FakeReactor on;
+  Watch watch = on.reactor.watch(5, Interest::readable, nothing);
+  on.fake.forget_calls();
+  on.fake.close(5);
+  watch.set_interest(Interest::readable | Interest::writable);
+  on.reactor.poll();
+  EXPECT_EQ(on.fake.count(Operation::change), 0);
+  std::error_code error;
+  watch.set_interest(Interest::readable, error);
+  EXPECT_EQ(error, Errc::watch_closed);
+}
+
+TEST(InterestChanges, OfAHandlerThatWasJustCalledAskNothing) {
+  FakeReactor on;
+  Watch watch;
+  watch = on.reactor.watch(5, Interest::readable, [&](Readiness) {
+    watch.set_interest(Interest::readable | Interest::writable);
+  });
+  on.fake.set_ready(5, RawReady::in);
+  on.reactor.poll();
+  on.fake.forget_calls();
+  on.reactor.poll();
+  EXPECT_EQ(on.fake.calls().size(), 1u);
+  EXPECT_EQ(on.fake.count(Operation::change), 1);
 }
 
 TEST(InterestChanges, BackAndForthCostNothing) {
@@ -148,7 +175,10 @@ TEST(InterestChanges, ThatGoOnFailingAreTriedLessAndLessOften) {
     FakeClock::advance(1ms);
   }
   std::vector<std::int64_t> tried_ms;
-  for (const FakeCall& call : on.fake.calls()) tried_ms.push_back((call.when - start) / 1ms);
+  for (const FakeCall& call : on.fake.calls()) {
+    if (FakeBackend::operation(call.from, call.to) == Operation::change)
+      tried_ms.push_back((call.when - start) / 1ms);
+  }
   EXPECT_EQ(tried_ms, (std::vector<std::int64_t>{0, 1, 3, 7, 15, 31, 63, 127, 227, 327}));
 }
 

@@ -120,7 +120,8 @@ TEST(Reports, OfFailureWakeWhateverAReadinessWatchAskedFor) {
       Watch watch = on.reactor.watch(5, interest, [&](Readiness r) { told.push_back(r); });
       on.fake.set_ready(5, ready);
       on.reactor.poll();
-      EXPECT_EQ(told, std::vector{Readiness{interest}});
+      EXPECT_EQ(told,
+                (std::vector{Readiness{interest, ready == RawReady::err, ready == RawReady::hup}}));
     }
   }
 }

@@ -44,13 +44,13 @@ TEST(Interests, AreSets) {
   set &= ~Interest::readable;
   EXPECT_EQ(set, Interest::peer_closed);
   EXPECT_EQ(~Interest::none, Interest::readable | Interest::writable | Interest::peer_closed |
-                                 Interest::one_shot | Interest::edge);
+                                 Interest::one_shot | Interest::edge | Interest::priority);
 }
 
 TEST(Interests, PrintTheirNames) {
   EXPECT_EQ(to_string(Interest::none), "none");
   EXPECT_EQ(to_string(Interest::readable), "readable");
-  EXPECT_EQ(to_string(~Interest::none), "readable|writable|peer_closed|one_shot|edge");
+  EXPECT_EQ(to_string(~Interest::none), "readable|writable|peer_closed|one_shot|edge|priority");
 }
 
 TEST(StreamEvents, PrintInTheOrderOfTheLifecycleWithWritableLast) {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// poll() for more descriptors than RLIMIT_NOFILE. Linux's poll(2) refuses those with EINVAL, be
+// they open or not: a program that lowers the limit once it is set up, as sandboxes do, would hear
+// of nothing any more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+#include <vector>
+
+#include <poll.h>
+
+#include <pollux/backend.hpp>
+
+namespace pollux {
+
+/// Answers as poll() does, by an epoll set made in advance: under such a limit no descriptor can be
+/// had any more. Where there is no epoll, it is empty.
+class UnlimitedPoll {
+ public:
+  UnlimitedPoll() noexcept = default;
+  UnlimitedPoll(const UnlimitedPoll&) = delete;
+  UnlimitedPoll& operator=(const UnlimitedPoll&) = delete;
+  ~UnlimitedPoll();
+
+  explicit operator bool() const noexcept { return set_ != no_handle; }
+  /// A new set, which has nothing in it. On error the old one stays.
+  std::error_code renew() noexcept;
+  /// `handle` is polled no more, or is another file by now.
+  void forget(NativeHandle handle, std::uint64_t& calls) noexcept {
+    const auto index = static_cast<std::size_t>(handle);
+    if (index < asked_.size() && asked_[index] != not_asked) remove(handle, calls);
+  }
+  /// As poll(2), but that what is closed while it is polled is not told of, unless it is the first.
+  /// System calls are added to `calls`.
+  int poll(std::vector<pollfd>& polled, Timeout timeout, std::uint64_t& calls) noexcept;
+
+ private:
+  static constexpr short not_asked = -1;
+
+  void remove(NativeHandle handle, std::uint64_t& calls) noexcept;
+  int ask(const pollfd& polled, std::uint64_t& calls) noexcept;
+  int ask_for_all(std::vector<pollfd>& polled, std::uint64_t& calls) noexcept;
+
+  NativeHandle set_ = no_handle;
+  std::vector<short> asked_;         ///< by handle, what the set has
+  std::vector<std::size_t> places_;  ///< by handle, where it is in what is polled just now
+};
+
+}  // namespace pollux

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// A kernel's set that reports what is new, and not what lasts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include <pollux/backend.hpp>
+
+namespace pollux::detail::os {
+
+/// For what is masked on a backend that has no edges: what comes next is heard at once, and what
+/// stays up does not turn the loop. Linux has one, an epoll set; elsewhere open() answers false.
+/// Each member adds the system calls that it takes to `calls`. Loop thread.
+class EdgeSet {
+ public:
+  EdgeSet() noexcept = default;
+  EdgeSet(const EdgeSet&) = delete;
+  EdgeSet& operator=(const EdgeSet&) = delete;
+  ~EdgeSet() { close(); }
+
+  /// False if there is none to be had.
+  bool open(std::uint64_t& calls) noexcept;
+  /// Forgets all.
+  void close() noexcept;
+  /// Readable while next() has something. no_handle until it is open.
+  NativeHandle handle() const noexcept { return set_; }
+
+  /// From now on hears of `handle`: first of what is up now, then of what is new. False if the
+  /// kernel refuses.
+  bool put(NativeHandle handle, RawInterest interest, Token token, std::uint64_t& calls) noexcept;
+  /// False if the number stands for another file by now.
+  bool remove(NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// What has been heard of one of them.
+  std::optional<RawEvent> next(std::uint64_t& calls) noexcept;
+
+ private:
+  NativeHandle set_ = no_handle;
+};
+
+}  // namespace pollux::detail::os

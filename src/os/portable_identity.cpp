@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Who may be watched, on POSIX systems without a file of their own: by the file's type.
+#include <cerrno>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/os.hpp"
+
+namespace pollux::detail::os {
+
+Device device_of(NativeHandle, std::uint64_t, unsigned mode, std::uint64_t&) noexcept {
+  if (S_ISSOCK(mode)) return Device::sockets;
+  return S_ISFIFO(mode) ? Device::pipes : Device::other;
+}
+
+int refusal_to_watch(NativeHandle handle, unsigned mode, std::uint64_t& calls) noexcept {
+  if (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode)) return EPERM;
+  if (!S_ISCHR(mode)) return 0;
+  ++calls;
+  return ::isatty(handle) != 0 ? 0 : EPERM;
+}
+
+NativeHandle open_file_set(std::uint64_t&) noexcept {
+  errno = ENOSYS;
+  return no_handle;
+}
+
+int add_to_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {
+  return ENOSYS;
+}
+
+bool is_in_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {
+  return false;
+}
+
+void remove_from_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {}
+
+}  // namespace pollux::detail::os

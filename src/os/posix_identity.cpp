@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Who may be watched, and which open file a number stands for.
+#include <cerrno>
+#include <new>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <pollux/backend_support.hpp>
+
+#include "os/os.hpp"
+
+namespace pollux {
+
+namespace os = detail::os;
+
+namespace {
+
+/// What fstat() says, and `device` with it. The error is cleared if it says anything.
+HandleIdentity look_up(NativeHandle handle, os::Device& device, unsigned& mode,
+                       std::error_code& error, std::uint64_t& calls) noexcept {
+  ++calls;
+  struct stat status {};
+  if (::fstat(handle, &status) != 0) {
+    error = os::error_code(errno);
+    return {};
+  }
+  error.clear();
+  HandleIdentity identity{static_cast<std::uint64_t>(status.st_dev),
+                          static_cast<std::uint64_t>(status.st_ino)};
+  mode = static_cast<unsigned>(status.st_mode);
+  device = os::device_of(handle, identity.device, mode, calls);
+  // Both ends of a pipe are one inode.
+  if (S_ISFIFO(status.st_mode)) {
+    ++calls;
+    identity.access = static_cast<std::uint32_t>(::fcntl(handle, F_GETFL) & O_ACCMODE);
+  }
+  return identity;
+}
+
+}  // namespace
+
+HandleIdentity identify(NativeHandle handle, std::error_code& error,
+                        std::uint64_t& calls) noexcept {
+  os::Device device{};
+  unsigned mode = 0;
+  const HandleIdentity identity = look_up(handle, device, mode, error, calls);
+  if (error || device != os::Device::other) return identity;
+  const int refused = os::refusal_to_watch(handle, mode, calls);
+  if (refused != 0) error = os::error_code(refused);
+  return identity;
+}
+
+std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
+                                    std::uint64_t& calls) noexcept try {
+  if (key >= known_.size()) known_.resize(key + key / 2 + 16);
+  Known known;
+  if (const std::error_code error = examine(handle, known, calls)) return error;
+  known.put_down = true;
+  known_[key] = known;
+  return {};
+} catch (const std::bad_alloc&) {
+  return refusal(std::errc::not_enough_memory);
+}
+
+std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
+                                        std::uint64_t& calls) noexcept {
+  std::error_code error;
+  os::Device device{};
+  unsigned mode = 0;
+  known.identity = look_up(handle, device, mode, error, calls);
+  if (error || device != os::Device::other) return error;
+  if (set_ == no_handle) set_ = os::open_file_set(calls);
+  known.in_set = set_ != no_handle;
+  int refused = 0;
+  if (known.in_set) {
+    refused = os::add_to_file_set(set_, handle, calls);
+  } else {
+    refused = errno == ENOSYS ? os::refusal_to_watch(handle, mode, calls) : errno;
+  }
+  return refused != 0 ? os::error_code(refused) : std::error_code{};
+}
+
+bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle,
+                             std::uint64_t& calls) noexcept {
+  if (key >= known_.size() || !known_[key].put_down) return false;
+  if (known_[key].in_set) return os::is_in_file_set(set_, handle, calls);
+  std::error_code error;
+  os::Device device{};
+  unsigned mode = 0;
+  return look_up(handle, device, mode, error, calls) == known_[key].identity && !error;
+}
+
+void HandleRegistry::remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
+  if (key >= known_.size() || !known_[key].put_down) return;
+  // Fails where the number is another's by now: the set has forgotten the file that was closed.
+  if (known_[key].in_set) os::remove_from_file_set(set_, handle, calls);
+  known_[key] = {};
+}
+
+void HandleRegistry::reset() noexcept {
+  std::uint64_t uncounted = 0;
+  if (set_ != no_handle) os::close_handle(set_, uncounted);
+  set_ = no_handle;
+  known_.clear();
+}
+
+}  // namespace pollux

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Watches that live on outside the backend's set: who they are, and how they are heard again.
+#include <exception>
+#include <utility>
+
+#include <pollux/backend_support.hpp>
+
+#include "reactor_core.hpp"
+
+namespace pollux::detail {
+
+/// While its number is in no set, no kernel tells whether it still is the file that was watched: it
+/// is put down, and asked about before it is watched again, or closed.
+void ReactorCore::park(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.parked || slot.closed || forked()) return;
+  slot.parked = !parked_.add(index, slot.handle, stats_.system_calls);
+}
+
+/// Whether the number of a slot outside the backend's set stands for the same file. What could not
+/// be put down is taken to do so.
+bool ReactorCore::is_still_ours(std::uint32_t index) noexcept {
+  const Slot& slot = table_.slot(index);
+  if (slot.closed) return false;
+  return !slot.parked || parked_.is_same(index, slot.handle, stats_.system_calls);
+}
+
+void ReactorCore::leave_outside(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.parked && !forked()) parked_.remove(index, slot.handle, stats_.system_calls);
+  if (slot.edged && !forked()) edges_.remove(slot.handle, stats_.system_calls);
+  slot.parked = slot.edged = false;
+}
+
+/// A condition stays up, must not turn the loop, and the backend has no edges: it is heard through
+/// the core's own set, or looked at again from time to time where there is none.
+void ReactorCore::mask_outside(std::uint32_t index, RawInterest wanted) {
+  take_from_kernel(index);
+  park(index);
+  Slot& slot = table_.slot(index);
+  if (open_edges() && edges_.put(slot.handle, wanted, table_.token(index), stats_.system_calls)) {
+    slot.edged = true;
+  } else {
+    look_later(index);
+  }
+}
+
+bool ReactorCore::open_edges() {
+  if (edges_watch_) return true;
+  if (std::exchange(edges_tried_, true) || !edges_.open(stats_.system_calls)) return false;
+  std::error_code error;
+  try {
+    edges_watch_ = watch(edges_.handle(), Interest::readable,
+                         Handler<void>{[this] { edges_ready_ = true; }}, Watched::own, error);
+  } catch (const std::exception&) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+  }
+  if (error) {
+    drop_edges();
+    edges_tried_ = true;  // one refusal is enough
+  }
+  return !error;
+}
+
+/// Another is made when it is needed.
+void ReactorCore::drop_edges() noexcept {
+  edges_watch_.reset();
+  edges_.close();
+  edges_tried_ = edges_ready_ = false;
+}
+
+std::size_t ReactorCore::tell_edges() {
+  // One at a time: what is left, by stop() or an exception, is still to be had in the next turn.
+  constexpr int most = 64;
+  edges_ready_ = false;
+  std::size_t called = 0;
+  for (int i = 0; i < most && !stopped(); ++i) {
+    const std::optional<RawEvent> event = edges_.next(stats_.system_calls);
+    if (!event) break;
+    if (tracer_ != nullptr) tracer_->reported(options_.clock(), event->token, event->ready);
+    Slot* const slot = table_.find(event->token);
+    if (slot != nullptr && slot->edged && tell(event->token.slot, *slot, event->ready)) ++called;
+  }
+  return called;
+}
+
+}  // namespace pollux::detail
