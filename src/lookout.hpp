@@ -1,47 +1,87 @@
 // SPDX-License-Identifier: MIT
-// When to look again at a condition that no kernel call can wait for: slots, by time.
+// Who is to be looked at again, for want of a notification that no kernel call can wait for: slots,
+// by time.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <utility>
+#include <vector>
 
 namespace pollux::detail {
 
-/// Empty, and so without any cost, as long as no watch needs it. A slot is in it at most once.
+/// A heap with room for every slot, so that putting one in cannot fail. A slot is in it at most
+/// once.
 class Lookout {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  bool empty() const noexcept { return queue_.empty(); }
+  /// For slots up to this number. May throw std::bad_alloc, and then has changed nothing that
+  /// shows; nothing else here throws or allocates.
+  void make_room(std::size_t slots) {
+    if (heap_.capacity() < slots) heap_.reserve(slots + slots / 2);
+    if (places_.size() < slots) places_.resize(slots, nowhere);
+  }
+
+  bool empty() const noexcept { return heap_.empty(); }
   /// When the first is due; time_point::max() if there is none.
-  time_point next() const noexcept { return empty() ? time_point::max() : queue_.begin()->first; }
+  time_point next() const noexcept { return empty() ? time_point::max() : heap_.front().when; }
 
   /// Also if the slot is in it already: then the time is another from now on.
-  void put(time_point when, std::uint32_t slot) {
-    const auto [entry, added] = times_.try_emplace(slot, when);
-    if (!added) queue_.erase({std::exchange(entry->second, when), slot});
-    queue_.emplace(when, slot);
+  void put(time_point when, std::uint32_t slot) noexcept {
+    if (places_[slot] == nowhere) {
+      places_[slot] = static_cast<std::uint32_t>(heap_.size());
+      heap_.push_back({when, slot});
+    }
+    settle(places_[slot], {when, slot});
   }
   void remove(std::uint32_t slot) noexcept {
-    const auto entry = times_.find(slot);
-    if (entry == times_.end()) return;
-    queue_.erase({entry->second, slot});
-    times_.erase(entry);
+    const std::uint32_t place = std::exchange(places_[slot], nowhere);
+    if (place == nowhere) return;
+    const Entry last = heap_.back();
+    heap_.pop_back();
+    if (place < heap_.size()) settle(place, last);
   }
 
   /// The next slot whose time has come; it stays in until it is removed.
   std::optional<std::uint32_t> due(time_point now) const noexcept {
-    if (queue_.empty() || queue_.begin()->first > now) return std::nullopt;
-    return queue_.begin()->second;
+    if (heap_.empty() || heap_.front().when > now) return std::nullopt;
+    return heap_.front().slot;
   }
 
  private:
-  std::set<std::pair<time_point, std::uint32_t>> queue_;
-  std::map<std::uint32_t, time_point> times_;  ///< of the same, by slot
+  struct Entry {
+    time_point when;
+    std::uint32_t slot;
+
+    friend bool operator<(const Entry& a, const Entry& b) noexcept {
+      return a.when != b.when ? a.when < b.when : a.slot < b.slot;
+    }
+  };
+  static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
+
+  /// Puts the entry where it belongs, from a place whose own entry is not needed any more.
+  void settle(std::size_t place, Entry entry) noexcept {
+    while (place > 0 && entry < heap_[(place - 1) / 2]) place = fill(place, (place - 1) / 2);
+    for (std::size_t child; (child = 2 * place + 1) < heap_.size();) {
+      if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
+      if (!(heap_[child] < entry)) break;
+      place = fill(place, child);
+    }
+    heap_[place] = entry;
+    places_[entry.slot] = static_cast<std::uint32_t>(place);
+  }
+  /// Moves the entry at `from`, whose place is empty then.
+  std::size_t fill(std::size_t place, std::size_t from) noexcept {
+    heap_[place] = heap_[from];
+    places_[heap_[place].slot] = static_cast<std::uint32_t>(place);
+    return from;
+  }
+
+  std::vector<Entry> heap_;
+  std::vector<std::uint32_t> places_;  ///< by slot
 };
 
 }  // namespace pollux::detail

@@ -142,11 +142,12 @@ class ReactorCore : public CoreBase {
   void note_closed(std::uint32_t index) noexcept;
   void apply_changes();
   void apply_change(std::uint32_t index);
-  void look_later(std::uint32_t index);
+  void look_later(std::uint32_t index) noexcept;
   void cancel_look(std::uint32_t index) noexcept {
     if (!lookout_.empty()) lookout_.remove(index);
   }
   void look_again_due();
+  std::error_code reset_backend();
   std::error_code rebuild();
   std::error_code reinstall_all();
   bool is_vouched_for(const Slot& slot) const noexcept {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <new>
 #include <utility>
 
 #include <pollux/backend_support.hpp>
@@ -66,8 +67,11 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     error = refusal(std::errc::file_exists);
     return {};
   }
-  // So that note_change() never allocates.
-  if (table_.is_full()) changed_.resize(table_.size() + WatchTable::chunk_size);
+  // So that note_change() and look_later() never allocate.
+  if (table_.is_full()) {
+    changed_.resize(table_.size() + WatchTable::chunk_size);
+    lookout_.make_room(table_.size() + WatchTable::chunk_size);
+  }
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
@@ -267,7 +271,7 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
   return install(table_.slot(index), table_.token(index), wanted);
 }
 
-std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
+std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) try {
   const bool comes_back = slot.parked || slot.edged;
   if (comes_back && !is_still_ours(token.slot))
     return refusal(std::errc::no_such_file_or_directory);
@@ -277,6 +281,14 @@ std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted
   slot.installed = wanted;
   if (comes_back) leave_outside(token.slot);
   return error;
+} catch (const std::bad_alloc&) {
+  return refusal(std::errc::not_enough_memory);  // of a backend that does not say so itself
+}
+
+std::error_code ReactorCore::reset_backend() try {
+  return backend_->reset();
+} catch (const std::bad_alloc&) {
+  return refusal(std::errc::not_enough_memory);
 }
 
 void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
@@ -347,7 +359,7 @@ void ReactorCore::apply_change(std::uint32_t index) {
   }
 }
 
-void ReactorCore::look_later(std::uint32_t index) {
+void ReactorCore::look_later(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   std::chrono::nanoseconds interval = options_.probe_interval_min;
   for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i) interval *= 2;
@@ -379,7 +391,7 @@ std::error_code ReactorCore::rebuild() {
 
 std::error_code ReactorCore::reinstall_all() {
   ++stats_.rebuilds;
-  if (const std::error_code error = backend_->reset()) return error;
+  if (const std::error_code error = reset_backend()) return error;
   if (prepared_) reschedule();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     Slot& slot = table_.slot(i);

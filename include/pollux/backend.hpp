@@ -133,6 +133,9 @@ struct WaitResult {
 /// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
 /// aborts.
 ///
+/// Out of memory, a backend answers `not_enough_memory`. (A std::bad_alloc that set_interest() or
+/// reset() lets through is taken for it: all must be as before then, too.)
+///
 /// All members but wake() are called by the loop's thread only.
 class Backend {
  public:
