@@ -13,6 +13,7 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 #include <pollux/reactor.hpp>
+#include <pollux/saturating_time.hpp>
 
 #include "doorbell.hpp"
 #include "lookout.hpp"
@@ -96,10 +97,6 @@ class ReactorCore : public CoreBase {
   /// Runs turns until stop(), until `deadline` (time_point::max(): for ever; min(): one turn), or,
   /// with `once`, until a handler has been called or wake() was.
   std::size_t run(time_point deadline, bool once, std::error_code& error);
-  /// What is beyond the clock's end is at its end.
-  static time_point later(time_point time, std::chrono::nanoseconds by) noexcept {
-    return by < time_point::max() - time ? time + by : time_point::max();
-  }
   time_point from_now(std::chrono::nanoseconds duration) const noexcept;
   void stop() noexcept { bell_.ring(Doorbell::stop); }
   void wake() noexcept { bell_.ring(Doorbell::wake); }
@@ -194,7 +191,10 @@ class ReactorCore : public CoreBase {
   Timeout until(time_point time) const noexcept {
     if (time == time_point::max()) return Timeout::infinite();
     if (time == time_point::min()) return Timeout::zero();
-    return Timeout{time - options_.clock()};
+    // What is longest would be without an end.
+    constexpr std::chrono::nanoseconds longest =
+        std::chrono::nanoseconds::max() - std::chrono::nanoseconds{1};
+    return Timeout{std::min(between(options_.clock(), time), longest)};
   }
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   void prepare_batch(std::uint32_t count, std::error_code& error);

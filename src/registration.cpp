@@ -362,10 +362,11 @@ void ReactorCore::apply_change(std::uint32_t index) {
 void ReactorCore::look_later(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   std::chrono::nanoseconds interval = options_.probe_interval_min;
-  for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i) interval *= 2;
+  for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i)
+    interval = saturating_sum(interval, interval);
   if (slot.backoff < 60) ++slot.backoff;
   calm_ = false;
-  lookout_.put(options_.clock() + std::min(interval, options_.probe_interval_max), index);
+  lookout_.put(later(options_.clock(), std::min(interval, options_.probe_interval_max)), index);
 }
 
 void ReactorCore::look_again_due() {

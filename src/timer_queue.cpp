@@ -199,9 +199,9 @@ void TimerQueue::take(std::uint32_t bucket, time_point now, bool all) noexcept {
 }
 
 void TimerQueue::sort_due() noexcept {
-  if (std::ranges::is_sorted(due_, std::greater{})) return;
+  if (std::is_sorted(due_.begin(), due_.end(), std::greater{})) return;
   if (due_.size() < enough_to_scatter || !scatter_due()) {
-    std::ranges::sort(due_, std::greater{});
+    std::sort(due_.begin(), due_.end(), std::greater{});
     return;
   }
   // What is left to do is within a cell.
@@ -232,8 +232,9 @@ bool TimerQueue::scatter_due() noexcept {
     return static_cast<std::uint64_t>(last.time_since_epoch().count()) -
            static_cast<std::uint64_t>(time.time_since_epoch().count());
   };
-  const auto bits = std::bit_width(before_last(first));
-  const auto cell_bits = std::bit_width(due_.size()) - 1;
+  // Of equal types, whatever std::bit_width() gives here: what it was given, or an int (LWG 3656).
+  const auto bits = static_cast<unsigned>(std::bit_width(before_last(first)));
+  const auto cell_bits = static_cast<unsigned>(std::bit_width(due_.size())) - 1;
   const auto width = bits - std::min(bits, cell_bits);
   cells_.assign(std::size_t{1} << cell_bits, 0);
   for (const Due& due : due_) ++cells_[before_last(due.deadline) >> width];

@@ -86,9 +86,7 @@ std::size_t ReactorCore::fire_timers() {
   for (std::uint32_t index; (index = timers_.next_due()) != no_slot;) {
     TimerSlot& timer = timers_.slot(index);
     if (timer.repeats()) {
-      const time_point due = timers_.time(index).deadline;
-      const auto missed = (now - due) / timer.span();
-      timers_.arm(index, later(due + missed * timer.span(), timer.span()));
+      timers_.arm(index, next_in_step(timers_.time(index).deadline, now, timer.span()));
     }
     const WhileCalled running{timers_, firing_, index};
     ++called;

@@ -3,9 +3,12 @@
 // with. Applications have no need of it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <ratio>
 #include <system_error>
 #include <vector>
 
@@ -19,13 +22,23 @@ inline std::error_code refusal(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
 }
 
-/// A duration as kernels take it: `Spec` is `timespec`, or one of its kin. Any thread.
+/// A duration as kernels take it: `Spec` is `timespec`, or one of its kin, and clamped to what its
+/// seconds hold, which on 32-bit systems may be 68 years. Any thread.
 template <class Spec>
 constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
+  // The whole seconds below the least duration are beyond it: nothing here is counted back from
+  // them.
+  std::int64_t seconds = duration.count() / std::nano::den;
+  std::int64_t rest = duration.count() % std::nano::den;
+  if (rest < 0) {
+    --seconds;
+    rest += std::nano::den;
+  }
   Spec spec{};
-  spec.tv_sec = static_cast<decltype(spec.tv_sec)>(seconds.count());
-  spec.tv_nsec = static_cast<decltype(spec.tv_nsec)>((duration - seconds).count());
+  using Seconds = std::numeric_limits<decltype(spec.tv_sec)>;
+  spec.tv_sec = static_cast<decltype(spec.tv_sec)>(
+      std::clamp<std::int64_t>(seconds, Seconds::min(), Seconds::max()));
+  spec.tv_nsec = static_cast<decltype(spec.tv_nsec)>(rest);
   return spec;
 }
 

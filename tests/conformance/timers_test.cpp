@@ -53,6 +53,50 @@ TEST_P(ATimer, FiresAtADeadlineThatIsPastInTheNextTurn) {
   EXPECT_EQ(fired.front(), "past");
 }
 
+TEST_P(ATimer, FiresInTheNextTurnHoweverLongPastItsDeadlineIs) {
+  using std::chrono::nanoseconds;
+  const auto beginning = Timer::time_point::min();
+  Timer timers[] = {reactor().after(nanoseconds::min(), noting("after")),
+                    reactor().after(-nanoseconds::max(), noting("after")),
+                    reactor().at(beginning + 1ns, noting("at")),
+                    reactor().at(beginning, noting("at"))};
+  EXPECT_EQ(reactor().next_timeout(), 0ns);
+  EXPECT_EQ(reactor().run_once(5s), 4u);
+  for (Timer& timer : timers) timer.restart(nanoseconds::min());
+  EXPECT_EQ(reactor().prepare(), 0ns);
+  EXPECT_TRUE(reactor().check());
+  EXPECT_EQ(reactor().dispatch(), 4u);
+}
+
+TEST_P(ATimer, ThatRepeatsGoesOnInStepHoweverFarItFellBehind) {
+  Timer timer = reactor().every(24h, noting("day"));
+  const auto behind = Clock::now() - 23h;  // also where that is before the machine was started
+  for (const auto deadline : {behind, Timer::time_point::min(), Timer::time_point::min() + 1ns}) {
+    timer.restart_at(deadline);
+    EXPECT_EQ(reactor().poll(), 1u);
+    EXPECT_EQ(reactor().poll(), 0u);
+    const auto now = Clock::now();
+    EXPECT_GT(timer.deadline(), now);
+    EXPECT_LE(timer.deadline(), now + 24h);
+  }
+  timer.restart_at(behind);
+  EXPECT_EQ(reactor().poll(), 1u);
+  EXPECT_EQ(timer.deadline(), behind + 24h);
+}
+
+TEST_P(ATimer, MayBeYearsAheadAndHoldsUpNobody) {
+  constexpr auto year = std::chrono::hours{24 * 365};
+  const Timer far[] = {reactor().every(290 * year, noting("far")),
+                       reactor().after(100 * year, noting("far")),
+                       reactor().after(std::chrono::nanoseconds::max(), noting("far")),
+                       reactor().at(Timer::time_point::max(), noting("far")),
+                       reactor().at(Timer::time_point::max() - 1ns, noting("far"))};
+  EXPECT_EQ(reactor().run_once(1ms), 0u);
+  const Timer soon = reactor().after(1ms, noting("soon"));
+  EXPECT_EQ(reactor().run_once(), 1u);
+  EXPECT_EQ(fired, Names{"soon"});
+}
+
 TEST_P(ATimer, FiresOnceAndIsKept) {
   Timer timer = reactor().after(0s, noting("once"));
   EXPECT_TRUE(timer.armed());

@@ -168,8 +168,7 @@ void FakeBackend::act_until(FakeClock::time_point now) {
 WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
   waits_.push_back(timeout);
   if (const std::error_code error = failure_of(Operation::wait)) return {.error = error.value()};
-  const auto deadline =
-      timeout.is_infinite() ? FakeClock::time_point::max() : FakeClock::now() + timeout.duration();
+  const auto deadline = detail::later(FakeClock::now(), timeout.duration());
   while (true) {
     act_until(FakeClock::now());
     if (interrupts_ > 0) {
@@ -180,7 +179,7 @@ WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
     if (result.count > 0 || result.woken || FakeClock::now() >= deadline) return result;
     const auto next = std::min(deadline, next_action());
     if (next == FakeClock::time_point::max()) return {.error = EDEADLK};
-    FakeClock::advance(next - FakeClock::now());
+    FakeClock::set(next);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/saturating_time.hpp>
 
 namespace pollux::support {
 
@@ -20,7 +21,8 @@ class FakeClock {
  public:
   using time_point = std::chrono::steady_clock::time_point;
   static time_point now() noexcept { return now_; }
-  static void advance(std::chrono::nanoseconds by) noexcept { now_ += by; }
+  static void advance(std::chrono::nanoseconds by) noexcept { now_ = detail::later(now_, by); }
+  static void set(time_point now) noexcept { now_ = now; }
 
  private:
   inline static time_point now_{std::chrono::hours{1}};

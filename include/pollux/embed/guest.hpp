@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <pollux/reactor.hpp>
+#include <pollux/saturating_time.hpp>
 
 namespace pollux::embed::detail {
 
@@ -120,8 +121,7 @@ class Alarm {
   /// Whether it has to be set, to ring after `timeout`.
   bool is_to_be_set(Timeout timeout) {
     if (timeout.is_infinite()) return false;
-    const auto now = std::chrono::steady_clock::now();
-    const auto at = timeout.duration() < never - now ? now + timeout.duration() : never;
+    const auto at = pollux::detail::later(std::chrono::steady_clock::now(), timeout.duration());
     if (at >= at_) return false;
     at_ = at;
     return true;
