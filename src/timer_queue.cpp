@@ -237,7 +237,10 @@ bool TimerQueue::scatter_due() noexcept {
   const auto cell_bits = static_cast<unsigned>(std::bit_width(due_.size())) - 1;
   const auto width = bits - std::min(bits, cell_bits);
   cells_.assign(std::size_t{1} << cell_bits, 0);
-  for (const Due& due : due_) ++cells_[before_last(due.deadline) >> width];
+  const auto cell_of = [&](const Due& due) -> std::uint32_t& {
+    return cells_[static_cast<std::size_t>(before_last(due.deadline) >> width)];
+  };
+  for (const Due& due : due_) ++cell_of(due);
   std::uint32_t sum = 0;
   std::uint32_t most = 0;
   for (std::uint32_t& cell : cells_) {
@@ -246,7 +249,7 @@ bool TimerQueue::scatter_due() noexcept {
   }
   if (most > most_in_a_cell) return false;
   scattered_.resize(due_.size());
-  for (const Due& due : due_) scattered_[cells_[before_last(due.deadline) >> width]++] = due;
+  for (const Due& due : due_) scattered_[cell_of(due)++] = due;
   due_.swap(scattered_);
   return true;
 }
