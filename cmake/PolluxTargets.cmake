@@ -70,6 +70,15 @@ function(pollux_generate_backend_table)
   message(STATUS "pollux ${PROJECT_VERSION}: backends ${built}")
 endfunction()
 
+# pollux_backend_test(<name> <backend> [PROPERTIES <property> <value>...] COMMAND <command...>)
+# The command as a test of ctest on one backend, which $POLLUX_BACKEND names. Where that cannot be used
+# the test is left out, and says so; unless the backend is required (tests/support/on_backend.cpp).
+function(pollux_backend_test name backend)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "PROPERTIES;COMMAND")
+  add_test(NAME ${name} COMMAND pollux_on_backend ${backend} ${arg_COMMAND})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 ${arg_PROPERTIES})
+endfunction()
+
 # Keeps a shared library's symbols to pollux's own, where the linker can be told.
 function(pollux_limit_exports)
   set(map ${PROJECT_SOURCE_DIR}/cmake/pollux.map)

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include <sys/utsname.h>
@@ -26,6 +27,12 @@ namespace {
 using namespace differential;
 
 std::vector<Contestant> chosen_contestants(const std::vector<std::string>& wanted) {
+  for (const support::Absentee& absentee : support::absentees()) {
+    const std::string sentence = to_string(absentee);
+    if (std::ranges::find(wanted, absentee.name) != wanted.end())
+      throw std::runtime_error{sentence};
+    if (wanted.empty()) fmt::print(stderr, "{}\n", sentence);
+  }
   std::vector<Contestant> all = usable_contestants();
   std::vector<std::string_view> names;
   for (const Contestant& contestant : all) names.push_back(contestant.name);

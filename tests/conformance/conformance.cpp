@@ -35,6 +35,11 @@ int run(int argc, char** argv) {
     std::cerr << "unknown argument: " << argv[i] << '\n';
     return 2;
   }
+  for (const Absentee& absentee : absentees()) std::cerr << to_string(absentee) << '\n';
+  if (contestants().empty() && !testing::GTEST_FLAG(list_tests)) {
+    std::cerr << "so there is nothing to test\n";
+    return 1;
+  }
   std::signal(SIGPIPE, SIG_IGN);  // a pipe has no MSG_NOSIGNAL
   return RUN_ALL_TESTS();
 }

@@ -9,9 +9,9 @@
 #include <asio/post.hpp>
 #include <asio/strand.hpp>
 
-#include <pollux/backends.hpp>
 #include <pollux/embed/asio.hpp>
 
+#include "support/contestants.hpp"
 #include "support/pairs.hpp"
 
 namespace pollux::embed {
@@ -62,7 +62,7 @@ void serve_from_two_threads(std::string_view backend) {
 }
 
 TEST(EmbeddedInAStrand, HandlersRunOneAtATimeOnAnyThread) {
-  for (const BackendInfo& backend : backends()) {
+  for (const Contestant& backend : contestants()) {
     std::error_code error;
     static_cast<void>(Reactor{backend.name}.native_handle(error));
     if (!error) serve_from_two_threads(backend.name);

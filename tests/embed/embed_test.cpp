@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <pollux/backends.hpp>
 
 #include "embed/host.hpp"
+#include "support/contestants.hpp"
 #include "support/pairs.hpp"
 #include "support/recorder.hpp"
 
@@ -28,17 +28,16 @@ using namespace std::chrono_literals;
 using namespace support;
 using Clock = std::chrono::steady_clock;
 
-bool has_native_handle(std::string_view backend) {
+bool has_native_handle(const std::string& backend) {
   std::error_code error;
-  const Reactor reactor{backend, error};
-  if (!error) static_cast<void>(reactor.native_handle(error));
+  static_cast<void>(Reactor{backend}.native_handle(error));
   return !error;
 }
 
 std::vector<std::string_view> names(bool all) {
   std::vector<std::string_view> names;
-  for (const BackendInfo& backend : backends()) {
-    if (all || has_native_handle(backend.name)) names.push_back(backend.name);
+  for (const Contestant& contestant : contestants()) {
+    if (all || has_native_handle(contestant.name)) names.push_back(contestant.name);
   }
   return names;
 }

@@ -27,8 +27,26 @@ struct Contestant {
   Make make;
 };
 
-/// Those that were added; if none was, all that are compiled in, best first.
+/// One that cannot be used on this machine.
+struct Absentee {
+  std::string name;
+  std::error_code why;
+};
+
+/// Those that were added; if none was, all that are compiled in, best first. Without the absentees:
+/// each is made once when this is first asked for.
 std::span<const Contestant> contestants();
+
+/// Whom this kernel does not offer what they need. A process that is merely short of descriptors or
+/// memory makes nobody absent.
+std::span<const Absentee> absentees();
+
+/// A sentence for each of them.
+std::string to_string(const Absentee& absentee);
+
+/// Whether $POLLUX_REQUIRE_BACKENDS names it (`epoll;poll`): whoever runs the tests knows that it
+/// can be used here, and does not want to do without.
+bool is_required(std::string_view backend);
 
 /// Before anybody asks for contestants().
 void add_contestant(Contestant contestant);

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <pollux/pollux.hpp>
 
+#include "support/contestants.hpp"
 #include "support/pairs.hpp"
 
 namespace {
@@ -180,7 +181,7 @@ TEST_P(SteadyState, OfFewTasksDoesNotKeepTheMemoryOfMany) {
 
 std::vector<std::string_view> backend_names() {
   std::vector<std::string_view> names;
-  for (const BackendInfo& info : backends()) names.push_back(info.name);
+  for (const Contestant& contestant : contestants()) names.push_back(contestant.name);
   return names;
 }
 
@@ -188,14 +189,14 @@ INSTANTIATE_TEST_SUITE_P(, SteadyState, testing::ValuesIn(backend_names()),
                          [](const auto& row) { return std::string{row.param}; });
 
 TEST(Refusals, OfANumberThatIsNotOpenCostNoMemory) {
-  for (const BackendInfo& info : backends()) {
-    Reactor reactor{info.name};
+  for (const std::string_view name : backend_names()) {
+    Reactor reactor{name};
     const std::uint64_t before = allocated_bytes;
     std::error_code error;
     EXPECT_FALSE(reactor.watch(
         10'000'000, Interest::readable, [](Readiness) {}, error));
     EXPECT_EQ(error, std::errc::bad_file_descriptor);
-    EXPECT_LT(allocated_bytes - before, 1'000'000u) << info.name;
+    EXPECT_LT(allocated_bytes - before, 1'000'000u) << name;
   }
 }
 
