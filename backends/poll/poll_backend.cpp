@@ -193,8 +193,15 @@ class PollBackend final : public Backend {
 
 }  // namespace
 
+#if defined(__linux__) && !defined(POLLUX_PORTABLE_SYSTEM)
+const bool poll_hears_failures = true;
+#else
+// macOS registers nothing, FreeBSD does not wake (docs/kernel-facts.md).
+const bool poll_hears_failures = false;
+#endif
+
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
-#if defined(__linux__) || defined(__FreeBSD__)
+#if (defined(__linux__) || defined(__FreeBSD__)) && !defined(POLLUX_PORTABLE_SYSTEM)
   if (!timeout.is_infinite() && !timeout.is_zero()) {
     const auto spec = to_timespec<timespec>(timeout.duration());
     return ::ppoll(polled, count, &spec, nullptr);

@@ -13,16 +13,14 @@ namespace pollux {
 /// poll(2), or ppoll(2) and nanoseconds where there is one.
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept;
 
+/// Whether this system's reports POLLHUP and POLLERR also where nothing is asked for, and wakes up
+/// for them.
+extern const bool poll_hears_failures;
+
 /// A system's poll(2). A seam: the tests bring ones that answer as other systems do.
 struct PollSystem {
   int (*poll)(pollfd* polled, nfds_t count, Timeout timeout) = &poll_natively;
-  /// Whether it reports POLLHUP and POLLERR also where nothing is asked for, and wakes up for them.
-#if defined(__linux__)
-  bool hears_failures = true;
-#else
-  bool hears_failures =
-      false;  // macOS registers nothing, FreeBSD does not wake (docs/kernel-facts.md)
-#endif
+  bool hears_failures = poll_hears_failures;
 };
 
 /// A backend on poll(2). Null and an error if the process is out of descriptors for its wake

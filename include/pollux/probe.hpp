@@ -26,7 +26,8 @@ struct StreamState {
 /// is. Nothing is set while a socket is still connecting. On AF_UNIX an own SHUT_RD counts as
 /// peer_closed: nothing tells them apart.
 ///
-/// Outside Linux the look sees less: what lies behind unread bytes shows once they were read.
+/// Outside Linux the look sees less: what lies behind unread bytes shows once they were read. (But
+/// peer_closed on TCP shows at once on macOS and FreeBSD too.)
 ///
 /// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
 /// socket. Any thread.

@@ -56,7 +56,10 @@ struct Answer {
 /// byte; on Linux a failure that it comes upon is taken out of the kernel.
 Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
 
-/// A send of zero bytes: it fails with EPIPE exactly when the outbound side is over, and sends
+/// A send(2) of zero bytes that does not wait, and of which no SIGPIPE comes to anybody.
+long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept;
+
+/// What that says: it fails with EPIPE exactly when the outbound side is over, and sends
 /// nothing. Takes a pending failure, as the peek does.
 Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept;
 

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What POSIX systems without a file of their own get: a pipe to wake with, and no TCP state.
+// What POSIX systems without a file of their own get: a pipe to wake with, and the TCP state of
+// those that show it. (Linux gets it with POLLUX_PORTABLE_SYSTEM, so that it is built and tested.)
 #include <cerrno>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <pollux/backend_support.hpp>
 
 #include "os/os.hpp"
+#include "os/tcp_states.hpp"
 
 namespace pollux {
 
@@ -26,8 +32,58 @@ std::error_code WakeHandle::open() noexcept {
 
 namespace detail::os {
 
-PeerFin probe_peer_fin(NativeHandle, std::uint64_t&) noexcept {
-  return PeerFin::untellable;
+namespace {
+
+/// The option of IPPROTO_TCP whose answer begins with the state, in one byte, and the numbers in
+/// it. Each of these kernels copies as much of the answer as there is room for.
+struct StateOption {
+  int name;
+  TcpStates numbers;
+};
+#if defined(__linux__)
+constexpr StateOption state_option{TCP_INFO, linux_tcp_states};
+static_assert(linux_tcp_states.close_wait == TCP_CLOSE_WAIT);
+static_assert(linux_tcp_states.closing == TCP_CLOSING);
+static_assert(linux_tcp_states.last_ack == TCP_LAST_ACK);
+static_assert(linux_tcp_states.time_wait == TCP_TIME_WAIT);
+static_assert(linux_tcp_states.closed == TCP_CLOSE);
+#elif defined(TCP_CONNECTION_INFO)  // macOS
+constexpr StateOption state_option{TCP_CONNECTION_INFO, bsd_tcp_states};
+#elif defined(__FreeBSD__)
+constexpr StateOption state_option{TCP_INFO, bsd_tcp_states};
+#else
+constexpr StateOption state_option{-1, bsd_tcp_states};  // which every kernel refuses
+#endif
+
+/// Whether the socket speaks TCP, and not MPTCP: that answers for one of its connections.
+bool is_plain_tcp([[maybe_unused]] NativeHandle handle,
+                  [[maybe_unused]] std::uint64_t& calls) noexcept {
+#if defined(SO_PROTOCOL)
+  int protocol = 0;
+  socklen_t size = sizeof protocol;
+  const auto ask = [&] { return ::getsockopt(handle, SOL_SOCKET, SO_PROTOCOL, &protocol, &size); };
+  return uninterrupted(ask, calls) != 0 || protocol == IPPROTO_TCP;
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
+PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept {
+  std::uint8_t state = 0;
+  socklen_t size = sizeof state;
+  const auto ask = [&] {
+    return ::getsockopt(handle, IPPROTO_TCP, state_option.name, &state, &size);
+  };
+  if (!is_plain_tcp(handle, calls) || uninterrupted(ask, calls) != 0) return PeerFin::untellable;
+  const PeerFin fin = peer_fin(state_option.numbers, state);
+#if defined(__linux__)
+  // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is. (On
+  // the BSDs it shows neither, and so a reset cannot be ruled out.)
+  if (fin == PeerFin::closed && (look(handle, 0, calls) & POLLERR) == 0) return PeerFin::received;
+#endif
+  return fin;
 }
 
 }  // namespace detail::os

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pollux/backend_support.hpp>
+
 #include "os/os.hpp"
 
 namespace pollux::detail::os {
@@ -18,7 +20,11 @@ int refusal_to_watch(NativeHandle handle, unsigned mode, std::uint64_t& calls) n
   if (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode)) return EPERM;
   if (!S_ISCHR(mode)) return 0;
   ++calls;
-  return ::isatty(handle) != 0 ? 0 : EPERM;
+  if (::isatty(handle) != 0) return 0;
+  // A terminal whose other side is gone does not answer as one any more (Linux: EIO), but goes on
+  // to be hung up; which nothing that is always ready ever is.
+  const RawReady seen = poll_once(handle, RawInterest::in, calls);
+  return any(seen, RawReady::hup) ? 0 : EPERM;
 }
 
 NativeHandle open_file_set(std::uint64_t&) noexcept {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The look at a stream for POSIX systems without a file of their own. Here, as on the BSDs and
-// macOS, a peek leaves the error of a reset where it is.
+// The look at a stream for POSIX systems without a file of their own. On the BSDs and macOS a peek
+// leaves the error of a reset where it is; on Linux it takes it, but there poll() shows it before.
 #include <cerrno>
+
+#include <poll.h>
+#include <sys/ioctl.h>
 
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
@@ -10,18 +13,37 @@
 
 namespace pollux {
 
-StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
-  std::uint64_t uncounted = 0;
+namespace {
+
+bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   using namespace detail;
-  if (os::stream_kind(stream, error, uncounted) != StreamKind::socket && !error)
+  std::uint64_t uncounted = 0;
+  if (os::stream_kind(handle, error, uncounted) != StreamKind::socket && !error)
     error = Errc::not_a_stream;
-  if (error) return {};
+  return !error;
+}
+
+}  // namespace
+
+StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
+  using namespace detail;
+  if (!is_stream_socket(stream, error)) return {};
+  std::uint64_t uncounted = 0;
+  StreamState state;
+  const short seen = os::look(stream, POLLIN, uncounted);
+  if ((seen & POLLERR) != 0) {
+    // A failure where HUP is up too, and else a notice in the error queue.
+    int unread = 0;
+    os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &unread); });
+    state.unread = unread > 0;
+    state.failed = state.hangup = (seen & POLLHUP) != 0;
+    return state;
+  }
   const auto inbound = os::probe_inbound(stream, StreamKind::socket, uncounted);
   if (inbound.gone || inbound.error == ENOTCONN) {
     error = os::error_code(inbound.gone ? EBADF : ENOTCONN);
     return {};
   }
-  StreamState state;
   switch (inbound.found) {
     case Inbound::unknown:
     case Inbound::empty:
@@ -44,8 +66,8 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   return state;
 }
 
-EndHandle::EndHandle(NativeHandle, std::error_code& error) noexcept {
-  error = detail::os::error_code(ENOSYS);
+EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
+  if (is_stream_socket(stream, error)) error = detail::os::error_code(ENOSYS);
 }
 
 EndHandle::~EndHandle() = default;

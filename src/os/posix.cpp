@@ -16,10 +16,6 @@
 
 #include "os/os.hpp"
 
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0  // macOS: SO_NOSIGPIPE is set on the socket instead
-#endif
-
 namespace pollux {
 
 void WakeHandle::signal() const noexcept {
@@ -177,7 +173,7 @@ Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_
 }
 
 Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept {
-  if (uninterrupted([&] { return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT); }, calls) >= 0)
+  if (uninterrupted([&] { return send_nothing(handle, calls); }) >= 0)
     return {(look(handle, POLLOUT, calls) & POLLOUT) != 0 ? Outbound::open : Outbound::full};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.

@@ -23,7 +23,7 @@ int look_by_pid(int pid, siginfo_t& info, int how) noexcept {
 
 int look_by_handle([[maybe_unused]] NativeHandle handle,
                    [[maybe_unused]] siginfo_t& info) noexcept {
-#if defined(SYS_pidfd_open)
+#if defined(SYS_pidfd_open) && !defined(POLLUX_PORTABLE_SYSTEM)
   constexpr auto by_handle = static_cast<idtype_t>(3);  // P_PIDFD, which not every header has
   return ::waitid(by_handle, static_cast<id_t>(handle), &info, WEXITED | WNOHANG);
 #else
@@ -47,7 +47,7 @@ std::error_code check_child(int pid, std::uint64_t& calls) noexcept {
 }
 
 NativeHandle open_child([[maybe_unused]] int pid, [[maybe_unused]] std::uint64_t& calls) noexcept {
-#if defined(SYS_pidfd_open)
+#if defined(SYS_pidfd_open) && !defined(POLLUX_PORTABLE_SYSTEM)
   ++calls;
   return static_cast<NativeHandle>(::syscall(SYS_pidfd_open, pid, 0u));  // close-on-exec by itself
 #else
