@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the programs here serve that run inside other libraries' loops: the echo of echo_server.cpp,
-// half-close and back-pressure included, on any reactor.
+// half-close, back-pressure and pauses included, on any reactor.
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -60,11 +61,23 @@ class Echo {
 
   void accept() {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (socket < 0) return;  // gone again before we came
+    if (socket < 0) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
+      return;  // or gone again before we came
+    }
     const auto client = clients_.insert(clients_.end(), Client{socket});
-    client->watch =
-        reactor_.watch_stream(socket, pollux::Interest::readable,
-                              [this, client](const auto& event) { serve(client, event); });
+    std::error_code error;
+    client->watch = reactor_.watch_stream(
+        socket, pollux::Interest::readable,
+        [this, client](const auto& event) { serve(client, event); }, error);
+    if (error) close(client);
+  }
+
+  /// Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for it.
+  void pause() {
+    accepting_.set_interest(pollux::Interest::none);
+    pause_ = reactor_.after(std::chrono::milliseconds{100},
+                            [this] { accepting_.set_interest(pollux::Interest::readable); });
   }
 
   void serve(Clients::iterator client, const pollux::StreamEvent& event) {
@@ -90,5 +103,6 @@ class Echo {
   pollux::Reactor& reactor_;
   int listener_;
   pollux::Watch accepting_;
+  pollux::Timer pause_;
   Clients clients_;
 };

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 // An echo server that gets half-close right: it answers everything it was sent, also what came
-// right before the peer's FIN, and never reads faster than the peer takes the answers. Usage:
-// echo_server [port]; without one, or with 0, the system chooses. Prints the port.
+// right before the peer's FIN, and never reads faster than the peer takes the answers. Out of
+// descriptors, it lets clients wait. Usage: echo_server [port]; without one, or with 0, the system
+// chooses. Prints the port.
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <list>
 #include <string>
+#include <system_error>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -24,11 +29,21 @@ struct Client {
 
 void serve(pollux::Reactor& reactor, int listener) {
   std::list<Client> clients;
-  const auto accepting = reactor.watch(listener, Interest::readable, [&](pollux::Readiness) {
-    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
-    if (fd < 0) return;  // gone again before we came
+  pollux::Watch accepting;
+  pollux::Timer pause;
+  accepting = reactor.watch(listener, Interest::readable, [&](pollux::Readiness) {
+    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      // Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for it.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        accepting.set_interest(Interest::none);
+        pause = reactor.after(std::chrono::milliseconds{100},
+                              [&] { accepting.set_interest(Interest::readable); });
+      }
+      return;  // or gone again before we came
+    }
     const auto client = clients.insert(clients.end(), Client{fd});
-    client->watch = reactor.watch_stream(fd, Interest::readable, [&, client](const auto& event) {
+    const auto on_event = [&clients, client](const pollux::StreamEvent& event) {
       auto& [socket, unsent, ended, watch] = *client;
       char buffer[4096];
       if (event.readable())
@@ -43,13 +58,18 @@ void serve(pollux::Reactor& reactor, int listener) {
       watch.reset();  // unwatch first, close then
       ::close(socket);
       clients.erase(client);
-    });
+    };
+    std::error_code error;
+    client->watch = reactor.watch_stream(fd, Interest::readable, on_event, error);
+    if (!error) return;
+    ::close(fd);
+    clients.erase(client);
   });
   reactor.run();
 }
 
 int main(int argc, char** argv) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0));

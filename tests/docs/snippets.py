@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles the C++ of Markdown pages. A block with a class or a function at its start is compiled as a
-file, any other as the body of a function; a block under a comment <!-- path --> must stand in that
-file word for word."""
+"""Compiles the C++ of Markdown pages as a reader would paste it: each block is a file, with the includes
+that it shows and nothing else. A block under a comment <!-- path --> is a part of that file, word for
+word, and the page has a link to it; if it begins with an include it is compiled as well."""
 import argparse
 import pathlib
 import re
@@ -12,37 +12,41 @@ import sys
 BLOCK = re.compile(r"(?:<!-- (?P<file>\S+\.\w+) -->\n)?```cpp\n(?P<code>.*?)```", re.S)
 
 
-def source_of(code, prelude):
-    at_file_level = re.match(r"(#include|class|struct|namespace|template|int main)\b", code)
-    body = code if at_file_level else "void snippet() {\n" + code + "}\n"
-    return f'#include "{prelude}"\n{body}'
+def why_not_compiled(code, arguments):
+    compiled = subprocess.run(
+        [*arguments.compiler.split(), "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+         "-I", arguments.include, "-x", "c++", "-"],
+        input=code, text=True, capture_output=True, check=False)
+    return compiled.stderr if compiled.returncode else None
 
 
 def problems_in(page, arguments):
-    blocks = list(BLOCK.finditer(page.read_text()))
+    text = page.read_text()
+    blocks = list(BLOCK.finditer(text))
     for block in blocks:
-        line = page.read_text()[: block.start()].count("\n") + 1
-        code = block["code"]
-        if block["file"]:
-            if code not in (arguments.root / block["file"]).read_text():
-                yield f"{page}:{line}: differs from {block['file']}"
-            continue
-        compiled = subprocess.run(
-            [arguments.compiler, "-std=c++20", "-fsyntax-only", "-I", arguments.include, "-x", "c++", "-"],
-            input=source_of(code, arguments.prelude), text=True, capture_output=True, check=False)
-        if compiled.returncode != 0:
-            yield f"{page}:{line}: does not compile\n{compiled.stderr}"
+        where = f"{page}:{text[: block.start()].count(chr(10)) + 1}"
+        code, file = block["code"], block["file"]
+        if file:
+            if code not in (arguments.root / file).read_text():
+                yield f"{where}: differs from {file}"
+            linked = {(page.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", text)}
+            if (arguments.root / file).resolve() not in linked:
+                yield f"{where}: a part of {file}, and the page has no link to the whole"
+        if not file or code.startswith("#include"):
+            errors = why_not_compiled(code, arguments)
+            if errors:
+                yield f"{where}: does not compile as it stands\n{errors}"
     print(f"{page.name}: {len(blocks)} blocks")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=pathlib.Path, required=True)
-    for name in ("--compiler", "--prelude", "--include"):
+    for name in ("--compiler", "--include"):
         parser.add_argument(name, required=True)
     parser.add_argument("pages", nargs="+", type=pathlib.Path)
     arguments = parser.parse_args()
-    problems = [p for page in arguments.pages if page.exists() for p in problems_in(page, arguments)]
+    problems = [p for page in arguments.pages for p in problems_in(page, arguments)]
     print("\n".join(problems))
     return 1 if problems else 0
 

@@ -16,8 +16,7 @@ constexpr PeerFin gone = PeerFin::closed;
 
 std::vector<PeerFin> told_by(const TcpStates& numbers, std::uint8_t first, std::uint8_t last) {
   std::vector<PeerFin> all;
-  for (std::uint8_t state = first; state <= last; ++state)
-    all.push_back(peer_fin(numbers, state));
+  for (std::uint8_t state = first; state <= last; ++state) all.push_back(peer_fin(numbers, state));
   return all;
 }
 
