@@ -132,7 +132,7 @@ nlohmann::json to_json(const Report& report, const Plan& plan) {
     json["kinds"].push_back({{"kind", to_string(kind.kind)},
                              {"histories", kind.histories},
                              {"divergent", kind.divergent},
-                             {"unsteady", kind.unsteady}});
+                             {"not_steady", kind.not_steady}});
   for (const Divergence& found : report.divergences)
     json["divergences"].push_back({{"backend", found.backend},
                                    {"history", to_string(found.history)},
@@ -154,12 +154,12 @@ void print(const Report& report, const Plan& plan) {
     fmt::print("{}\n", paragraph(fmt::format("Here it was compared with what {0} told instead.",
                                              plan.against->name),
                                  paint));
-  fmt::print("kind          histories  told otherwise  late once\n");
+  fmt::print("kind          histories  told otherwise  not steady\n");
   for (const KindReport& kind : report.kinds)
     fmt::print("{:<12}  {:>9}  {}  {:>9}\n", to_string(kind.kind), kind.histories,
                paint(kind.divergent == 0 ? Style::good : Style::bad,
                      fmt::format("{:>14}", kind.divergent)),
-               kind.unsteady);
+               kind.not_steady);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
   fmt::print("\n{} histories to depth {} (seed {}), on {} {}, in {:.1f} s:\n{}\n{}\n",
              report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),

@@ -7,6 +7,7 @@
 
 #include "differential/broken_backends.hpp"
 #include "differential/explorer.hpp"
+#include "support/forwarding_backend.hpp"
 
 namespace pollux::differential {
 namespace {
@@ -68,7 +69,40 @@ TEST(AHistory, ThatNoKindKnowsIsNotRead) {
   EXPECT_FALSE(parse("carrier_pigeon each: read"));
   EXPECT_FALSE(parse("tcp4 each: sing"));
   EXPECT_FALSE(parse("pipe_reader each: shutdown_write"));
+  EXPECT_FALSE(parse("tcp4 each: | read"));
   EXPECT_TRUE(parse("tcp4 at_end: read"));
+  EXPECT_TRUE(parse("tcp4 marked: | read"));
+}
+
+/// Loses the first reports, and no other: what takes them is told otherwise once.
+class LosesTheFirst : public support::ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    WaitResult result = ForwardingBackend::wait(out, timeout);
+    if (result.count == 1 && result.error == 0 && ++reports_ <= 4) result.count = 0;
+    return result;
+  }
+
+ private:
+  int reports_ = 0;
+};
+
+TEST(ADivergence, ThatDoesNotStandIsCountedAndShownAndNoFailure) {
+  const Contestant contestants[] = {{"loses_the_first", Contestant::Make{[] {
+                                       return std::make_unique<LosesTheFirst>(
+                                           support::contestants().front().make());
+                                     }}}};
+  Plan plan;
+  plan.kinds = {Kind::unix_stream};
+  plan.depth = 2;
+  plan.threads = 1;
+  const Report report = explore(plan, contestants);
+  EXPECT_EQ(report.divergent(), 0u) << to_string(report.divergences);
+  EXPECT_EQ(report.not_steady(), 1u);
+  ASSERT_EQ(report.unsteady.size(), 1u);
+  EXPECT_NE(report.unsteady.front().seen, report.unsteady.front().expected);
+  EXPECT_NE(to_string(report.unsteady.front()).find("on loses_the_first"), std::string::npos);
 }
 
 }  // namespace

@@ -5,71 +5,14 @@
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <system_error>
 #include <thread>
+
+#include "differential/batches.hpp"
 
 namespace pollux::differential {
 
 namespace {
-
-std::vector<Op> operations(Kind kind, std::size_t count) {
-  std::vector<Op> ops;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (applies(kind, static_cast<Op>(i))) ops.push_back(static_cast<Op>(i));
-  }
-  return ops;
-}
-
-/// A run of histories that are played one after another: all sequences of one length, numbered, or
-/// random ones, each made from the seed and its number.
-struct Batch {
-  Kind kind;
-  Pace pace;
-  std::vector<Op> ops;
-  unsigned length;
-  bool random;
-  std::uint64_t count;
-  std::uint64_t seed = 0;
-
-  History at(std::uint64_t number) const {
-    History history{kind, pace, {}};
-    if (random) {
-      std::seed_seq sequence{seed, number, static_cast<std::uint64_t>(kind),
-                             static_cast<std::uint64_t>(pace)};
-      std::mt19937_64 generator{sequence};
-      history.ops.resize(1 + generator() % length);
-      for (Op& op : history.ops) op = ops[generator() % ops.size()];
-    } else {
-      history.ops.resize(length);
-      for (Op& op : history.ops) {
-        op = ops[number % ops.size()];
-        number /= ops.size();
-      }
-    }
-    return history;
-  }
-};
-
-std::vector<Batch> batches(const Plan& plan, Kind kind) {
-  std::vector<Batch> all;
-  const std::vector<Op> core = operations(kind, core_op_count);
-  for (const Pace pace : {Pace::each, Pace::at_end}) {
-    std::uint64_t count = 1;
-    for (unsigned length = 0; length <= plan.depth; ++length) {
-      // With the loop run after each operation, a shorter history is the beginning of a longer one.
-      if (pace == Pace::at_end || length == plan.depth)
-        all.push_back({kind, pace, core, length, false, count});
-      count *= core.size();
-    }
-  }
-  if (plan.random_histories > 0) {
-    for (const Pace pace : {Pace::each, Pace::at_end})
-      all.push_back({kind, pace, operations(kind, op_count), plan.random_length, true,
-                     plan.random_histories, plan.seed});
-  }
-  return all;
-}
 
 class Exploration {
  public:
@@ -85,7 +28,8 @@ class Exploration {
     }
     for (const Kind kind : plan_.kinds) report_.kinds.push_back({kind});
     if (plan_.random_for < std::chrono::nanoseconds::max())
-      random_share_ = plan_.random_for / std::max<std::size_t>(2 * plan_.kinds.size(), 1);
+      random_share_ =
+          plan_.random_for / std::max<std::size_t>(all_paces().size() * plan_.kinds.size(), 1);
 
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     {
@@ -130,11 +74,25 @@ class Exploration {
 
   void play(Player& player, const std::string& name, const History& history, Witness& witness,
             KindReport& seen) {
-    bool unsteady = false;
-    if (tells_as_expected(player, history, witness, &unsteady)) {
-      seen.unsteady += unsteady ? 1 : 0;
-      return;
+    Trace otherwise;
+    switch (judge(player, history, witness, &otherwise)) {
+      case Verdict::as_expected:
+        return;
+      case Verdict::not_steady: {
+        ++seen.not_steady;
+        Trace expected = witness.expects(history, player);
+        const std::lock_guard lock{mutex_};
+        if (report_.unsteady.size() < plan_.most_unsteady)
+          report_.unsteady.push_back({history, name, std::move(expected), std::move(otherwise)});
+        return;
+      }
+      case Verdict::otherwise:
+        return keep_divergence(player, name, history, witness, seen);
     }
+  }
+
+  void keep_divergence(Player& player, const std::string& name, const History& history,
+                       Witness& witness, KindReport& seen) {
     ++seen.divergent;
     {
       const std::lock_guard lock{mutex_};
@@ -174,7 +132,7 @@ class Exploration {
       if (kind.kind != seen.kind) continue;
       kind.histories += seen.histories;
       kind.divergent += seen.divergent;
-      kind.unsteady += seen.unsteady;
+      kind.not_steady += seen.not_steady;
     }
     played_ += seen.histories;
     std::uint64_t planned = 0;
@@ -214,8 +172,8 @@ std::uint64_t Report::histories() const {
 std::uint64_t Report::divergent() const {
   return sum_of(*this, &KindReport::divergent);
 }
-std::uint64_t Report::unsteady() const {
-  return sum_of(*this, &KindReport::unsteady);
+std::uint64_t Report::not_steady() const {
+  return sum_of(*this, &KindReport::not_steady);
 }
 
 std::vector<Contestant> usable_contestants() {
@@ -238,14 +196,15 @@ Trace Witness::expects(const History& history, const Player& of) {
   return told == predict(history, player_->early_notice()) ? predicted : told;
 }
 
-bool tells_as_expected(Player& player, const History& history, Witness& witness, bool* unsteady) {
+Verdict judge(Player& player, const History& history, Witness& witness, Trace* otherwise) {
   constexpr int tries = 3;
   for (int i = 0; i < tries; ++i) {
-    if (player.play(history) != witness.expects(history, player)) continue;
-    if (unsteady != nullptr) *unsteady = i > 0;
-    return true;
+    Trace seen = player.play(history);
+    if (seen == witness.expects(history, player))
+      return i == 0 ? Verdict::as_expected : Verdict::not_steady;
+    if (i == 0 && otherwise != nullptr) *otherwise = std::move(seen);
   }
-  return false;
+  return Verdict::otherwise;
 }
 
 Divergence shrink(Player& player, std::string backend, History history, Witness& witness) {
@@ -273,6 +232,19 @@ std::string to_string(const Divergence& divergence) {
          "\n-- as a test: a row for Regression in tests/differential/differential_test.cpp\n    "
          "\"" +
          history + "\",\n";
+}
+
+std::string to_string(const Unsteady& unsteady) {
+  // From the first operation on whose effect they differ.
+  const auto [expected, seen] = std::ranges::mismatch(unsteady.expected, unsteady.seen);
+  const auto lines = [&](const Trace& trace, Trace::const_iterator from) {
+    while (from != trace.begin() && (from == trace.end() || from->what != Item::What::op)) --from;
+    const bool starts = from == trace.begin();
+    return std::string{starts ? "" : "… "} + to_line({from, trace.end()}, unsteady.history);
+  };
+  return to_string(unsteady.history) + " on " + unsteady.backend +
+         "\n    told once: " + lines(unsteady.seen, seen) +
+         "\n    else:      " + lines(unsteady.expected, expected) + '\n';
 }
 
 std::string to_string(std::span<const Divergence> divergences) {

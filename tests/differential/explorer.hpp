@@ -28,6 +28,8 @@ struct Plan {
   std::vector<Kind> kinds{all_kinds().begin(), all_kinds().end()};
   /// Every history of the core operations up to this many.
   unsigned depth = 4;
+  /// Every history of all operations up to this many.
+  unsigned depth_of_all = 0;
   /// Then random histories of all operations, up to `random_length` long: as many as this for each
   /// kind and pace, or for as long as `random_for`, whichever is less.
   std::uint64_t random_histories = 0;
@@ -38,7 +40,15 @@ struct Plan {
   /// If set, what this one tells is expected of the others, instead of what the model predicts.
   std::optional<Contestant> against;
   std::size_t most_divergences = 20;
+  std::size_t most_unsteady = 5;
   bool stop_at_most = false;  ///< end when so many have been found
+};
+
+/// How one history was told on one backend.
+enum class Verdict {
+  as_expected,
+  not_steady,  ///< otherwise, and then as expected when it was played anew
+  otherwise,   ///< each time it was played
 };
 
 /// A history that was told otherwise than expected, each time it was played, made as short as it
@@ -51,23 +61,33 @@ struct Divergence {
   Trace seen;
 };
 
+/// A history that was told otherwise and, played anew, as expected. The machine may have been late
+/// to deliver something, or a race has been seen: nobody can tell from one of them, so they are
+/// counted and shown, and are no failure by themselves.
+struct Unsteady {
+  History history;
+  std::string backend;
+  Trace expected;
+  Trace seen;
+};
+
 struct KindReport {
   Kind kind;
   std::uint64_t histories = 0;
   std::uint64_t divergent = 0;
-  /// Diverged once and then not again: the machine was late to deliver something.
-  std::uint64_t unsteady = 0;
+  std::uint64_t not_steady = 0;
 };
 
 struct Report {
   std::vector<std::string> backends;
   std::vector<KindReport> kinds;
   std::vector<Divergence> divergences;  ///< the first ones
+  std::vector<Unsteady> unsteady;       ///< likewise
   std::chrono::nanoseconds took{};
 
   std::uint64_t histories() const;
   std::uint64_t divergent() const;
-  std::uint64_t unsteady() const;
+  std::uint64_t not_steady() const;
 };
 
 /// How far it is; `planned` is 0 where only time limits it. Called by one thread at a time.
@@ -94,9 +114,14 @@ class Witness {
 Report explore(const Plan& plan, std::span<const Contestant> contestants,
                const Progress& progress = {}, const std::atomic<bool>* stop = nullptr);
 
-/// Plays one history on one backend, three times at most; true if it is told as expected once.
-bool tells_as_expected(Player& player, const History& history, Witness& witness,
-                       bool* unsteady = nullptr);
+/// Plays one history on one backend: until it is told as expected, three times at most. What was
+/// told otherwise first goes into `otherwise`.
+Verdict judge(Player& player, const History& history, Witness& witness, Trace* otherwise = nullptr);
+
+/// What does not stand when it is played anew is no divergence.
+inline bool tells_as_expected(Player& player, const History& history, Witness& witness) {
+  return judge(player, history, witness) != Verdict::otherwise;
+}
 
 /// The shortest history that still diverges on `player`, found by leaving operations out.
 Divergence shrink(Player& player, std::string backend, History history, Witness& witness);
@@ -104,5 +129,7 @@ Divergence shrink(Player& player, std::string backend, History history, Witness&
 /// A divergence, to read; ends with a test to paste.
 std::string to_string(const Divergence& divergence);
 std::string to_string(std::span<const Divergence> divergences);
+/// One line, and what was told instead.
+std::string to_string(const Unsteady& unsteady);
 
 }  // namespace pollux::differential

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "differential/history.hpp"
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 
@@ -13,27 +14,36 @@ constexpr std::array<Kind, 7> kinds{Kind::tcp4,        Kind::tcp6,        Kind::
                                     Kind::refused};
 constexpr std::array<std::string_view, 7> kind_names{
     "tcp4", "tcp6", "unix", "pipe_reader", "pipe_writer", "connecting", "refused"};
-constexpr std::array<std::string_view, op_count> op_names{"peer_write",      "peer_shutdown_write",
-                                                          "peer_close",      "peer_reset",
-                                                          "write",           "read",
-                                                          "shutdown_read",   "shutdown_write",
-                                                          "pause",           "resume",
-                                                          "ask_writable",    "stop_writable",
-                                                          "ask_peer_closed", "read_one",
-                                                          "peer_read",       "peer_shutdown_read",
-                                                          "duplicate",       "close_duplicate",
-                                                          "rewatch"};
+constexpr std::array<Pace, 3> paces{Pace::each, Pace::at_end, Pace::marked};
+constexpr std::array<std::string_view, 3> pace_names{"each", "at_end", "marked"};
+constexpr std::array<std::string_view, op_count + 1> op_names{
+    "peer_write",      "peer_shutdown_write",
+    "peer_close",      "peer_reset",
+    "write",           "read",
+    "shutdown_read",   "shutdown_write",
+    "pause",           "resume",
+    "ask_writable",    "stop_writable",
+    "ask_peer_closed", "read_one",
+    "peer_read",       "peer_shutdown_read",
+    "duplicate",       "close_duplicate",
+    "rewatch",         "|"};
 
 }  // namespace
 
 std::span<const Kind> all_kinds() noexcept {
   return kinds;
 }
+std::span<const Pace> all_paces() noexcept {
+  return paces;
+}
 std::string_view to_string(Kind kind) noexcept {
   return kind_names[static_cast<std::size_t>(kind)];
 }
 std::string_view to_string(Op op) noexcept {
   return op_names[static_cast<std::size_t>(op)];
+}
+std::string_view to_string(Pace pace) noexcept {
+  return pace_names[static_cast<std::size_t>(pace)];
 }
 
 std::optional<Kind> kind_from(std::string_view name) noexcept {
@@ -44,6 +54,7 @@ std::optional<Kind> kind_from(std::string_view name) noexcept {
 }
 
 bool applies(Kind kind, Op op) noexcept {
+  if (op == Op::turn) return true;
   switch (kind) {
     case Kind::tcp4:
     case Kind::tcp6:
@@ -69,7 +80,9 @@ bool applies(Kind kind, Op op) noexcept {
 
 std::string to_string(const History& history) {
   std::string text{to_string(history.kind)};
-  text += history.pace == Pace::each ? " each:" : " at_end:";
+  text += ' ';
+  text += to_string(history.pace);
+  text += ':';
   for (const Op op : history.ops) {
     text += ' ';
     text += to_string(op);
@@ -86,13 +99,18 @@ std::optional<History> parse(std::string_view text) {
   if (!kind) return std::nullopt;
   history.kind = *kind;
   words >> word;
-  if (word != "each:" && word != "at_end:") return std::nullopt;
-  history.pace = word == "each:" ? Pace::each : Pace::at_end;
+  if (!word.ends_with(':')) return std::nullopt;
+  word.pop_back();
+  const auto pace = std::ranges::find(pace_names, word);
+  if (pace == pace_names.end()) return std::nullopt;
+  history.pace = paces[static_cast<std::size_t>(pace - pace_names.begin())];
   while (words >> word) {
-    std::size_t op = 0;
-    while (op < op_count && op_names[op] != word) ++op;
-    if (op == op_count || !applies(history.kind, static_cast<Op>(op))) return std::nullopt;
-    history.ops.push_back(static_cast<Op>(op));
+    const auto name = std::ranges::find(op_names, word);
+    if (name == op_names.end()) return std::nullopt;
+    const auto op = static_cast<Op>(name - op_names.begin());
+    if (!applies(history.kind, op)) return std::nullopt;
+    if (op == Op::turn && history.pace != Pace::marked) return std::nullopt;
+    history.ops.push_back(op);
   }
   return history;
 }

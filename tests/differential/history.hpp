@@ -44,15 +44,18 @@ enum class Op : std::uint8_t {
   duplicate,
   close_duplicate,
   rewatch,
+  /// Not an operation: here the loop runs. In histories of the pace `marked` alone.
+  turn,
 };
 
 inline constexpr std::size_t core_op_count = 11;
-inline constexpr std::size_t op_count = 19;
+inline constexpr std::size_t op_count = 19;  ///< without `turn`
 
 /// When the loop runs.
 enum class Pace : std::uint8_t {
   each,    ///< after registration and after every operation
   at_end,  ///< only when all has happened
+  marked,  ///< where the history says so, and when all has happened
 };
 
 struct History {
@@ -64,14 +67,17 @@ struct History {
 };
 
 std::span<const Kind> all_kinds() noexcept;
+std::span<const Pace> all_paces() noexcept;
 std::string_view to_string(Kind kind) noexcept;
 std::string_view to_string(Op op) noexcept;
+std::string_view to_string(Pace pace) noexcept;
 std::optional<Kind> kind_from(std::string_view name) noexcept;
 
 /// Whether an operation means something for a kind; histories hold only those that do.
 bool applies(Kind kind, Op op) noexcept;
 
-/// "tcp4 each: peer_write shutdown_read"; parse() reads it back.
+/// "tcp4 each: peer_write shutdown_read", "tcp4 marked: | peer_write read | pause"; parse() reads
+/// it back.
 std::string to_string(const History& history);
 std::optional<History> parse(std::string_view text);
 

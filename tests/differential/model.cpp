@@ -68,7 +68,7 @@ class Model {
       apply(history_.ops[i]);
       if (history_.pace == Pace::each) turn();
     }
-    if (history_.pace == Pace::at_end) turn();
+    if (history_.pace != Pace::each) turn();
     return std::move(trace_);
   }
 
@@ -127,6 +127,8 @@ class Model {
       case Op::rewatch:
         ended_ = over_ = held_ = told_peer_closed_ = false;
         return;
+      case Op::turn:
+        return turn();
     }
   }
 

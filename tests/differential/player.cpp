@@ -44,7 +44,7 @@ class Player::Play {
       apply(history_.ops[i]);
       if (history_.pace == Pace::each) settle();
     }
-    if (history_.pace == Pace::at_end) settle();
+    if (history_.pace != Pace::each) settle();
     watch_.reset();
     abandon(pair_.local);
     abandon(pair_.peer);
@@ -187,6 +187,8 @@ class Player::Play {
       case Op::rewatch:
         watch_.reset();
         return watch();
+      case Op::turn:
+        return settle();
     }
   }
 

@@ -38,6 +38,20 @@ std::string to_string(const Item& item) {
 
 }  // namespace
 
+std::string to_line(const Trace& trace, const History& history) {
+  std::string text;
+  for (const Item& item : trace) {
+    if (item.what == Item::What::op) {
+      if (!text.empty()) text += "; ";
+      text += to_string(history.ops[static_cast<std::size_t>(item.value)]);
+      text += ':';
+    } else {
+      text += ' ' + to_string(item);
+    }
+  }
+  return text;
+}
+
 std::string to_string(const Trace& trace, const History& history) {
   std::string text = "(start)";
   for (const Item& item : trace) {

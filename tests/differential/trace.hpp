@@ -32,5 +32,7 @@ using Trace = std::vector<Item>;
 struct History;
 /// One line an operation: "peer_write → readable".
 std::string to_string(const Trace& trace, const History& history);
+/// The same in one line, from one operation on: "peer_write: [readable]; read: 2 bytes".
+std::string to_line(const Trace& trace, const History& history);
 
 }  // namespace pollux::differential

@@ -51,14 +51,14 @@ std::vector<Runner> make_runners() {
 [[gnu::section("__libfuzzer_extra_counters")]] std::uint8_t behaviours[1 << 14];
 
 void count_behaviours(const History& history, const Trace& trace) {
-  std::size_t before = op_count;
+  std::size_t before = op_count + 1;
   std::uint64_t seen = 0;
   const auto begin = [&](std::size_t op) {
     const auto kind = static_cast<std::size_t>(history.kind);
-    seen = (kind * (op_count + 1) + std::exchange(before, op)) * (op_count + 1) + op;
+    seen = (kind * (op_count + 2) + std::exchange(before, op)) * (op_count + 2) + op;
   };
   const auto end = [&] { behaviours[(seen >> 32) % sizeof behaviours] = 1; };
-  begin(op_count);
+  begin(op_count + 1);
   for (const Item& item : trace) {
     if (item.what == Item::What::op) {
       end();
@@ -103,7 +103,8 @@ class Mutation {
         std::erase_if(history_.ops, [this](Op op) { return !applies(history_.kind, op); });
         return;
       case 4:
-        history_.pace = history_.pace == Pace::each ? Pace::at_end : Pace::each;
+        history_.pace = all_paces()[below(all_paces().size())];
+        if (history_.pace != Pace::marked) std::erase(history_.ops, Op::turn);
         return;
       default:
         return insert();
@@ -120,6 +121,7 @@ class Mutation {
   }
 
   Op any_op() {
+    if (history_.pace == Pace::marked && below(4) == 0) return Op::turn;
     while (true) {
       const auto op = static_cast<Op>(below(op_count));
       if (applies(history_.kind, op)) return op;
@@ -187,6 +189,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std:
   Generator generator{seed};
   first.ops.resize(generator() % (first.ops.size() + 1));
   for (std::size_t i = generator() % (second.ops.size() + 1); i < second.ops.size(); ++i) {
+    if (second.ops[i] == Op::turn && first.pace != Pace::marked) continue;
     if (applies(first.kind, second.ops[i])) first.ops.push_back(second.ops[i]);
   }
   return write(std::move(first), out, max_size);
