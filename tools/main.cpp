@@ -47,10 +47,16 @@ int run(int argc, char** argv) {
   add_list(trace, "--scenario", options.scenarios, "Only these: S1,S9,...");
   add_list(trace, "--backend", options.backends, "Only these: see `pollux backends`");
   add_list(trace, "--kind", options.kinds, "Only on these: tcp4, tcp6, unix, pipe, or all");
-  verify->add_option("--depth", search.depth, "Every history of so many operations")
+  verify->add_option("--depth", search.depth, "Every history of so many core operations")
       ->check(CLI::Range(0u, 8u))
       ->capture_default_str();
-  verify->add_option("--seconds", search.seconds, "Then random, longer ones, for so long")
+  verify
+      ->add_option("--depth-of-all", search.depth_of_all,
+                   "Every history of so many of all operations [2, or from depth 5 on, depth - 2]")
+      ->check(CLI::Range(0u, 8u));
+  verify->add_option("--random", search.random,
+                     "Then so many random, longer ones of each kind, at each pace [by depth]");
+  verify->add_option("--seconds", search.seconds, "Random ones for so long instead")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   verify->add_option("--seed", search.seed, "Of the random ones")->capture_default_str();

@@ -2,6 +2,7 @@
 #include "verify_command.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <limits>
@@ -116,30 +117,104 @@ std::string machine() {
                      std::thread::hardware_concurrency());
 }
 
+/// Few enough not to take longer than the core operations to that depth.
+unsigned affordable_depth_of_all(unsigned depth) {
+  return depth < 5 ? std::min(depth, 2u) : depth - 2;
+}
+std::uint64_t affordable_random(unsigned depth) {
+  constexpr std::array<std::uint64_t, 6> histories{0, 50, 200, 500, 1000, 20'000};
+  return histories[std::min<std::size_t>(depth, histories.size() - 1)];
+}
+
+/// What a user might think was played.
+std::vector<std::string> not_played(const Plan& plan) {
+  std::vector<std::string> all;
+  for (const Kind kind : plan.kinds) {
+    if (const std::string why = why_unavailable(kind); !why.empty())
+      all.push_back(fmt::format("{}, as this system has none ({})", to_string(kind), why));
+  }
+  std::vector<std::string_view> others;
+  for (const Kind kind : all_kinds()) {
+    if (std::ranges::find(plan.kinds, kind) == plan.kinds.end()) others.push_back(to_string(kind));
+  }
+  if (!others.empty()) all.push_back("by request, " + list(others));
+  if (plan.random_histories == 0) {
+    std::vector<std::string_view> left_out;
+    for (std::size_t i = core_op_count; i < op_count; ++i)
+      left_out.push_back(to_string(static_cast<Op>(i)));
+    all.push_back(plan.depth_of_all == 0 ? "the operations " + list(left_out)
+                                         : fmt::format("longer histories with {}", list(left_out)));
+  }
+  return all;
+}
+
 nlohmann::json to_json(const Report& report, const Plan& plan) {
   nlohmann::json json{{"pollux", version()},
                       {"machine", machine()},
                       {"backends", report.backends},
                       {"against", witness_name(plan.against)},
                       {"depth", plan.depth},
+                      {"depth_of_all", plan.depth_of_all},
+                      {"random_histories", report.random_histories},
                       {"seed", plan.seed},
                       {"seconds", std::chrono::duration<double>(report.took).count()},
                       {"histories", report.histories()},
                       {"divergent", report.divergent()},
+                      {"not_steady", report.not_steady()},
                       {"kinds", nlohmann::json::array()},
-                      {"divergences", nlohmann::json::array()}};
+                      {"not_played", nlohmann::json::array()},
+                      {"divergences", nlohmann::json::array()},
+                      {"unsteady", nlohmann::json::array()}};
   for (const KindReport& kind : report.kinds)
     json["kinds"].push_back({{"kind", to_string(kind.kind)},
                              {"histories", kind.histories},
                              {"divergent", kind.divergent},
                              {"not_steady", kind.not_steady}});
+  for (const std::string& missing : not_played(plan)) json["not_played"].push_back(missing);
   for (const Divergence& found : report.divergences)
     json["divergences"].push_back({{"backend", found.backend},
                                    {"history", to_string(found.history)},
                                    {"witness", found.witness},
                                    {"expected", to_string(found.expected, found.history)},
                                    {"seen", to_string(found.seen, found.history)}});
+  for (const Unsteady& once : report.unsteady)
+    json["unsteady"].push_back({{"backend", once.backend},
+                                {"history", to_string(once.history)},
+                                {"expected", to_string(once.expected, once.history)},
+                                {"seen", to_string(once.seen, once.history)}});
   return json;
+}
+
+void print_kinds(const Report& report, const Paint& paint) {
+  fmt::print("kind          histories  told otherwise  not steady\n");
+  for (const KindReport& kind : report.kinds)
+    fmt::print("{:<12}  {:>9}  {}  {:>10}\n", to_string(kind.kind), kind.histories,
+               paint(kind.divergent == 0 ? Style::good : Style::bad,
+                     fmt::format("{:>14}", kind.divergent)),
+               kind.not_steady);
+}
+
+void print_unsteady(const Report& report, const Paint& paint) {
+  if (report.not_steady() == 0) return;
+  fmt::print("\n{}",
+             paragraph(fmt::format("Not steady: {} told otherwise once, and as expected when "
+                                   "played anew. The first {}:",
+                                   report.not_steady(), report.unsteady.size()),
+                       paint));
+  for (const Unsteady& once : report.unsteady)
+    fmt::print("{}", paragraph(to_string(once), paint, Style::plain, 2));
+}
+
+/// What was played, and what was not.
+std::string extent(const Report& report, const Plan& plan) {
+  std::string text =
+      fmt::format("every one of the {} core operations to depth {}", core_op_count, plan.depth);
+  if (plan.depth_of_all > 0)
+    text += fmt::format(", every one of all {} to depth {}", op_count, plan.depth_of_all);
+  if (report.random_histories > 0)
+    text += fmt::format(", and {} random ones of all, up to {} long (seed {})",
+                        report.random_histories, plan.random_length, plan.seed);
+  return text;
 }
 
 void print(const Report& report, const Plan& plan) {
@@ -148,23 +223,26 @@ void print(const Report& report, const Plan& plan) {
              paragraph("A history is a sequence of operations on a fresh pair: writes, reads, "
                        "shutdowns, closes, resets, pausing and resuming. A model of the contract, "
                        "which knows the operations and no kernel's flag, predicts what has to be "
-                       "told. Each history was played on real descriptors on every backend.",
+                       "told. Each history was played on real descriptors on every backend, with "
+                       "the loop run after each operation, at the end, and at places in between.",
                        paint));
   if (plan.against)
     fmt::print("{}\n", paragraph(fmt::format("Here it was compared with what {0} told instead.",
                                              plan.against->name),
                                  paint));
-  fmt::print("kind          histories  told otherwise  not steady\n");
-  for (const KindReport& kind : report.kinds)
-    fmt::print("{:<12}  {:>9}  {}  {:>9}\n", to_string(kind.kind), kind.histories,
-               paint(kind.divergent == 0 ? Style::good : Style::bad,
-                     fmt::format("{:>14}", kind.divergent)),
-               kind.not_steady);
+  print_kinds(report, paint);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
-  fmt::print("\n{} histories to depth {} (seed {}), on {} {}, in {:.1f} s:\n{}\n{}\n",
-             report.histories(), plan.depth, plan.seed, fmt::join(report.backends, ", "),
-             plan.against ? "against " + plan.against->name : std::string{"and the model"},
-             std::chrono::duration<double>(report.took).count(),
+  print_unsteady(report, paint);
+  fmt::print("\n{}", paragraph(fmt::format("{} histories, on {} {}, in {:.1f} s: {}.",
+                                           report.histories(), fmt::join(report.backends, ", "),
+                                           plan.against ? "against " + plan.against->name
+                                                        : std::string{"and the model"},
+                                           std::chrono::duration<double>(report.took).count(),
+                                           extent(report, plan)),
+                               paint));
+  for (const std::string& missing : not_played(plan))
+    fmt::print("{}", paragraph("Not played: " + missing + '.', paint));
+  fmt::print("{}\n{}\n",
              report.divergent() == 0
                  ? paint(Style::good, plan.against ? "all told alike"
                                                    : "all told alike, and as the contract has it")
@@ -202,6 +280,8 @@ int verify(const VerifyOptions& options) {
   plan.against = compared.against;
   plan.kinds = chosen_kinds(options.kinds);
   plan.depth = options.depth;
+  plan.depth_of_all = options.depth_of_all.value_or(affordable_depth_of_all(options.depth));
+  plan.random_histories = options.random.value_or(affordable_random(options.depth));
   plan.seed = options.seed;
   if (options.seconds > 0) {
     plan.random_histories = std::numeric_limits<std::uint64_t>::max();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,11 @@ struct VerifyOptions {
   std::vector<std::string> kinds;     ///< none: all
   std::string history;                ///< play this one, and show what is told; empty: search
   unsigned depth = 4;
-  double seconds = 0;  ///< then random histories, for as long as this
+  /// Every history of so many of all operations; unset: what `depth` makes affordable.
+  std::optional<unsigned> depth_of_all;
+  /// Then so many random histories for each kind and pace; unset: likewise.
+  std::optional<std::uint64_t> random;
+  double seconds = 0;  ///< if not 0, random ones for as long as this instead
   std::uint64_t seed = 1;
   bool json = false;
 };

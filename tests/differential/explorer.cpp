@@ -24,6 +24,7 @@ class Exploration {
     const auto start = std::chrono::steady_clock::now();
     for (const Contestant& contestant : contestants_) report_.backends.push_back(contestant.name);
     for (const Kind kind : plan_.kinds) {
+      if (!why_unavailable(kind).empty()) continue;
       for (Batch& batch : batches(plan_, kind)) batches_.push_back(std::move(batch));
     }
     for (const Kind kind : plan_.kinds) report_.kinds.push_back({kind});
@@ -58,13 +59,15 @@ class Exploration {
     Witness witness = plan_.against ? Witness{*plan_.against} : Witness{};
     while (const auto share = next_share()) {
       KindReport seen{share->batch->kind};
+      std::uint64_t random = 0;
       for (std::uint64_t number = share->from; number < share->to && !ended_; ++number) {
         const History history = share->batch->at(number);
         ++seen.histories;
+        random += share->batch->random ? 1u : 0u;
         for (std::size_t i = 0; i < players.size(); ++i)
           play(*players[i], contestants_[i].name, history, witness, seen);
       }
-      add(seen);
+      add(seen, random);
     }
   } catch (...) {
     const std::lock_guard lock{mutex_};
@@ -126,8 +129,9 @@ class Exploration {
     return std::nullopt;
   }
 
-  void add(const KindReport& seen) {
+  void add(const KindReport& seen, std::uint64_t random) {
     const std::lock_guard lock{mutex_};
+    report_.random_histories += random;
     for (KindReport& kind : report_.kinds) {
       if (kind.kind != seen.kind) continue;
       kind.histories += seen.histories;

@@ -83,6 +83,7 @@ struct Report {
   std::vector<KindReport> kinds;
   std::vector<Divergence> divergences;  ///< the first ones
   std::vector<Unsteady> unsteady;       ///< likewise
+  std::uint64_t random_histories = 0;   ///< of all that were played
   std::chrono::nanoseconds took{};
 
   std::uint64_t histories() const;
@@ -110,7 +111,8 @@ class Witness {
   std::unique_ptr<Player> player_;
 };
 
-/// Plays the plan. `stop`, if given, ends it early. Throws what a contestant's maker throws.
+/// Plays the plan, but for kinds that there are none of here. `stop`, if given, ends it early.
+/// Throws what a contestant's maker throws.
 Report explore(const Plan& plan, std::span<const Contestant> contestants,
                const Progress& progress = {}, const std::atomic<bool>* stop = nullptr);
 

@@ -222,6 +222,11 @@ Player::Player(std::unique_ptr<Backend> backend)
       listener4_{support::make_listener(PairKind::tcp4)},
       listener6_{support::make_listener(PairKind::tcp6)} {}
 
+std::string why_unavailable(Kind kind) {
+  static_cast<void>(kind);
+  return {};
+}
+
 Trace Player::play(const History& history) {
   return Play{*this, history}.run();
 }

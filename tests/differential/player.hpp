@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <pollux/reactor.hpp>
 
@@ -30,5 +31,8 @@ class Player {
   support::Handle listener4_;
   support::Handle listener6_;
 };
+
+/// Why no history of this kind can be played here; empty if they can.
+std::string why_unavailable(Kind kind);
 
 }  // namespace pollux::differential
