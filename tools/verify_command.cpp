@@ -256,7 +256,7 @@ int play_one(const std::string& text, const Sides& sides) {
   Witness witness = sides.against ? Witness{*sides.against} : Witness{};
   int status = 0;
   for (const Contestant& contestant : sides.played) {
-    Player player{contestant.make()};
+    Player player{contestant.make};
     const Trace expected = witness.expects(*history, player);
     const Trace seen = player.play(*history);
     fmt::print("-- {}: {}\n{}\n", contestant.name,

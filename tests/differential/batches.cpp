@@ -48,7 +48,9 @@ void add_all(std::vector<Batch>& to, Kind kind, const std::vector<Op>& ops, unsi
 }  // namespace
 
 History Batch::at(std::uint64_t number) const {
-  return random ? drawn(number) : sequence(number);
+  History history = random ? drawn(number) : sequence(number);
+  keep_what_goes_together(history);
+  return history;
 }
 
 History Batch::sequence(std::uint64_t number) const {

@@ -26,7 +26,7 @@ TEST_P(Regression, IsToldAsTheContractHasIt) {
   const auto history = parse(GetParam());
   ASSERT_TRUE(history);
   for (const Contestant& contestant : usable_contestants()) {
-    Player player{contestant.make()};
+    Player player{contestant.make};
     Witness contract;
     EXPECT_TRUE(tells_as_expected(player, *history, contract))
         << to_string(shrink(player, contestant.name, *history, contract));

@@ -55,7 +55,7 @@ class Exploration {
   void work() try {
     std::vector<std::unique_ptr<Player>> players;
     for (const Contestant& contestant : contestants_)
-      players.push_back(std::make_unique<Player>(contestant.make()));
+      players.push_back(std::make_unique<Player>(contestant.make));
     Witness witness = plan_.against ? Witness{*plan_.against} : Witness{};
     while (const auto share = next_share()) {
       KindReport seen{share->batch->kind};
@@ -191,7 +191,7 @@ Report explore(const Plan& plan, std::span<const Contestant> contestants, const 
 }
 
 Witness::Witness(const Contestant& contestant)
-    : name_{contestant.name}, player_{std::make_unique<Player>(contestant.make())} {}
+    : name_{contestant.name}, player_{std::make_unique<Player>(contestant.make)} {}
 
 Trace Witness::expects(const History& history, const Player& of) {
   Trace predicted = predict(history, of.early_notice());

@@ -9,11 +9,6 @@ namespace pollux::differential {
 
 namespace {
 
-constexpr std::array<Kind, 7> kinds{Kind::tcp4,        Kind::tcp6,        Kind::unix_stream,
-                                    Kind::pipe_reader, Kind::pipe_writer, Kind::connecting,
-                                    Kind::refused};
-constexpr std::array<std::string_view, 7> kind_names{
-    "tcp4", "tcp6", "unix", "pipe_reader", "pipe_writer", "connecting", "refused"};
 constexpr std::array<Pace, 3> paces{Pace::each, Pace::at_end, Pace::marked};
 constexpr std::array<std::string_view, 3> pace_names{"each", "at_end", "marked"};
 constexpr std::array<std::string_view, op_count + 1> op_names{
@@ -26,10 +21,86 @@ constexpr std::array<std::string_view, op_count + 1> op_names{
     "ask_peer_closed", "read_one",
     "peer_read",       "peer_shutdown_read",
     "duplicate",       "close_duplicate",
-    "rewatch",         "|"};
+    "rewatch",         "unwatch",
+    "close",           "reset",
+    "read_elsewhere",  "peer_urgent",
+    "read_urgent",     "peek",
+    "low_water",       "packet_mode",
+    "peer_discard",    "swap",
+    "relay",           "|"};
+
+constexpr std::array<Seat, 2> one_seat{{{0, 0, 1, 0}, {0, 1, 0, 0}}};
+constexpr std::array<Seat, 4> relay_seats{{{0, 0, 2, 0}, {1, 0, 3, 0}, {0, 1, 0, 0}, {1, 1, 1, 0}}};
+constexpr std::array<Seat, 3> twice_seats{{{0, 0, 2, 0}, {0, 0, 2, 1}, {0, 1, 0, 0}}};
+
+struct Known {
+  Kind kind;
+  std::string_view name;
+  Shape shape;
+};
+
+constexpr Known known[] = {
+    {Kind::tcp4, "tcp4", {Family::tcp, false, 1, one_seat}},
+    {Kind::tcp6, "tcp6", {Family::tcp, false, 1, one_seat}},
+    {Kind::unix_stream, "unix", {Family::unix_stream, false, 1, one_seat}},
+    {Kind::pipe_reader, "pipe_reader", {Family::pipe, false, 1, one_seat}},
+    {Kind::pipe_writer, "pipe_writer", {Family::pipe, false, 1, one_seat}},
+    {Kind::connecting, "connecting", {Family::tcp, false, 1, one_seat}},
+    {Kind::refused, "refused", {Family::tcp, false, 1, one_seat}},
+    {Kind::mptcp, "mptcp", {Family::mptcp, false, 1, one_seat}},
+    {Kind::fifo, "fifo", {Family::fifo, false, 1, one_seat}},
+    {Kind::terminal, "terminal", {Family::terminal, false, 1, one_seat}},
+    {Kind::master, "master", {Family::terminal, false, 1, one_seat}},
+    {Kind::seqpacket, "seqpacket", {Family::seqpacket, true, 1, one_seat}},
+    {Kind::udp, "udp", {Family::udp, true, 1, one_seat}},
+    {Kind::listener, "listener", {Family::listener, true, 1, one_seat}},
+    {Kind::tcp4_both, "tcp4_both", {Family::tcp, false, 2, one_seat}},
+    {Kind::unix_both, "unix_both", {Family::unix_stream, false, 2, one_seat}},
+    {Kind::tcp4_relay, "tcp4_relay", {Family::tcp, false, 2, relay_seats}},
+    {Kind::tcp4_twice, "tcp4_twice", {Family::tcp, false, 2, twice_seats}},
+    {Kind::unix_twice, "unix_twice", {Family::unix_stream, false, 2, twice_seats}},
+};
+
+constexpr auto kinds = [] {
+  std::array<Kind, std::size(known)> all{};
+  std::ranges::transform(known, all.begin(), &Known::kind);
+  return all;
+}();
+
+bool has_peer(Kind kind) {
+  return kind != Kind::refused;
+}
+
+/// What bytes, or the end of them, can be done to.
+bool moves_bytes(Kind kind, Op op) {
+  const bool in = kind != Kind::pipe_writer;
+  const bool out = kind != Kind::pipe_reader && kind != Kind::listener;
+  switch (op) {
+    case Op::peer_write:
+      return in && has_peer(kind);
+    case Op::read:
+      return in;
+    case Op::read_one:
+    case Op::read_elsewhere:
+      // A master in packet mode may tell that there are bytes without giving one.
+      return in && kind != Kind::listener && kind != Kind::master;
+    case Op::write:
+      return out;
+    default:
+      return out && has_peer(kind);  // peer_read
+  }
+}
+
+bool shuts_down(Family family) {
+  return family == Family::tcp || family == Family::mptcp || family == Family::unix_stream ||
+         family == Family::seqpacket;
+}
 
 }  // namespace
 
+const Shape& shape(Kind kind) noexcept {
+  return known[static_cast<std::size_t>(kind)].shape;
+}
 std::span<const Kind> all_kinds() noexcept {
   return kinds;
 }
@@ -37,7 +108,7 @@ std::span<const Pace> all_paces() noexcept {
   return paces;
 }
 std::string_view to_string(Kind kind) noexcept {
-  return kind_names[static_cast<std::size_t>(kind)];
+  return known[static_cast<std::size_t>(kind)].name;
 }
 std::string_view to_string(Op op) noexcept {
   return op_names[static_cast<std::size_t>(op)];
@@ -47,35 +118,70 @@ std::string_view to_string(Pace pace) noexcept {
 }
 
 std::optional<Kind> kind_from(std::string_view name) noexcept {
-  for (const Kind kind : kinds) {
-    if (to_string(kind) == name) return kind;
-  }
-  return std::nullopt;
+  const auto* const found = std::ranges::find(known, name, &Known::name);
+  if (found == std::end(known)) return std::nullopt;
+  return found->kind;
+}
+
+bool is_of_the_peer(Op op) noexcept {
+  return to_string(op).starts_with("peer_");
 }
 
 bool applies(Kind kind, Op op) noexcept {
-  if (op == Op::turn) return true;
-  switch (kind) {
-    case Kind::tcp4:
-    case Kind::tcp6:
-    case Kind::connecting:
+  const Shape& is = shape(kind);
+  const bool stream_socket = is.family == Family::tcp || is.family == Family::unix_stream;
+  switch (op) {
+    case Op::peer_write:
+    case Op::read:
+    case Op::read_one:
+    case Op::read_elsewhere:
+    case Op::write:
+    case Op::peer_read:
+      return moves_bytes(kind, op);
+    case Op::peer_close:
+      return has_peer(kind) && kind != Kind::listener;
+    case Op::shutdown_read:
+    case Op::shutdown_write:
+      return shuts_down(is.family);
+    case Op::peer_shutdown_write:
+    case Op::peer_shutdown_read:
+      return shuts_down(is.family) && has_peer(kind);
+    case Op::peer_reset:  // of AF_UNIX, a close with bytes unread is one
+      return (is.family == Family::tcp || is.family == Family::mptcp) && has_peer(kind);
+    case Op::reset:
+      return is.family == Family::tcp || is.family == Family::mptcp;
+    case Op::ask_peer_closed:
+      return !is.readiness;
+    case Op::peer_urgent:
+      return stream_socket && has_peer(kind);
+    case Op::read_urgent:
+    case Op::peek:
+      return stream_socket;
+    case Op::low_water:  // AF_UNIX does not heed it
+      return is.family == Family::tcp;
+    case Op::packet_mode:
+    case Op::peer_discard:
+      return kind == Kind::master;
+    case Op::swap:
+      return is.watched > 1;
+    case Op::relay:
+      return kind == Kind::tcp4_relay;
+    default:
       return true;
-    case Kind::unix_stream:
-      return op != Op::peer_reset;  // a close with bytes unread is one
-    case Kind::pipe_reader:
-      return op != Op::peer_shutdown_write && op != Op::peer_reset && op != Op::write &&
-             op != Op::shutdown_read && op != Op::shutdown_write && op != Op::peer_read &&
-             op != Op::peer_shutdown_read;
-    case Kind::pipe_writer:
-      return op == Op::write || op == Op::peer_read || op == Op::peer_close || op == Op::pause ||
-             op == Op::resume || op == Op::ask_writable || op == Op::stop_writable ||
-             op == Op::ask_peer_closed || op == Op::duplicate || op == Op::close_duplicate ||
-             op == Op::rewatch;
-    case Kind::refused:
-      return op != Op::peer_write && op != Op::peer_shutdown_write && op != Op::peer_close &&
-             op != Op::peer_reset && op != Op::peer_read && op != Op::peer_shutdown_read;
   }
-  return false;
+}
+
+void keep_what_goes_together(History& history) {
+  bool urgent = false;
+  bool counted = false;
+  std::erase_if(history.ops, [&](Op op) {
+    const bool is_urgent = op == Op::peer_urgent;
+    const bool counts = op == Op::peek || op == Op::low_water;
+    if ((is_urgent && counted) || (counts && urgent)) return true;
+    urgent |= is_urgent;
+    counted |= counts;
+    return false;
+  });
 }
 
 std::string to_string(const History& history) {
@@ -101,17 +207,20 @@ std::optional<History> parse(std::string_view text) {
   words >> word;
   if (!word.ends_with(':')) return std::nullopt;
   word.pop_back();
-  const auto pace = std::ranges::find(pace_names, word);
+  const auto* const pace = std::ranges::find(pace_names, word);
   if (pace == pace_names.end()) return std::nullopt;
   history.pace = paces[static_cast<std::size_t>(pace - pace_names.begin())];
   while (words >> word) {
-    const auto name = std::ranges::find(op_names, word);
+    const auto* const name = std::ranges::find(op_names, word);
     if (name == op_names.end()) return std::nullopt;
     const auto op = static_cast<Op>(name - op_names.begin());
     if (!applies(history.kind, op)) return std::nullopt;
     if (op == Op::turn && history.pace != Pace::marked) return std::nullopt;
     history.ops.push_back(op);
   }
+  History whole = history;
+  keep_what_goes_together(whole);
+  if (whole != history) return std::nullopt;
   return history;
 }
 

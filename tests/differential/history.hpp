@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A history: a sequence of operations on a fresh pair, one side of which is watched.
+// A history: a sequence of operations on a fresh connection, one side of which is watched, or
+// several.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -20,7 +22,49 @@ enum class Kind : std::uint8_t {
   pipe_writer,
   connecting,  ///< a TCP socket watched before its connection is accepted
   refused,     ///< a TCP socket that connects to a port where nobody listens
+  mptcp,       ///< accepted over IPv4 loopback, with MPTCP at both ends
+  fifo,        ///< a FIFO opened for both reading and writing, there as here
+  terminal,    ///< the slave of a pseudo-terminal, raw
+  master,      ///< its master
+  seqpacket,   ///< one of a pair, AF_UNIX; a readiness watch
+  udp,         ///< connected; a readiness watch
+  listener,    ///< over IPv4 loopback; a readiness watch
+  // Two watches.
+  tcp4_both,   ///< both ends of one connection
+  unix_both,   ///< likewise
+  tcp4_relay,  ///< one end each of two connections; bytes go from one to the other
+  tcp4_twice,  ///< a socket and its duplicate, in a reactor each
+  unix_twice,  ///< likewise
 };
+
+enum class Family : std::uint8_t {
+  tcp,
+  mptcp,
+  unix_stream,
+  pipe,
+  fifo,
+  terminal,
+  seqpacket,
+  udp,
+  listener
+};
+
+/// Who is there. A seat is a descriptor at an end of a line, watched or not.
+struct Seat {
+  std::uint8_t line;
+  std::uint8_t end;
+  std::uint8_t opposite;  ///< the seat that `peer_*` means
+  std::uint8_t reactor;
+};
+
+struct Shape {
+  Family family;
+  bool readiness;        ///< a readiness watch, else a stream watch
+  std::uint8_t watched;  ///< how many of the seats are, from the first
+  std::span<const Seat> seats;
+};
+
+const Shape& shape(Kind kind) noexcept;
 
 /// One step. `peer_*` happen at the other side, the rest at the watched one or to its watch.
 enum class Op : std::uint8_t {
@@ -35,7 +79,7 @@ enum class Op : std::uint8_t {
   pause,
   resume,
   ask_writable,
-  // The operations above make the exhaustive search; those below join in random histories.
+  // The operations above are the core, of which longer histories are played exhaustively.
   stop_writable,
   ask_peer_closed,
   read_one,
@@ -44,12 +88,24 @@ enum class Op : std::uint8_t {
   duplicate,
   close_duplicate,
   rewatch,
+  unwatch,
+  close,           ///< unwatches and closes; then what the peer sees is looked at
+  reset,           ///< the same with SO_LINGER zero
+  read_elsewhere,  ///< one byte, through a duplicate that lives no longer
+  peer_urgent,     ///< one byte, MSG_OOB
+  read_urgent,
+  peek,          ///< the byte behind the last one that was peeked at: SO_PEEK_OFF
+  low_water,     ///< SO_RCVLOWAT: three bytes
+  packet_mode,   ///< of a terminal's master: reads tell of the slave's terminal as well
+  peer_discard,  ///< the slave throws away what it has not read
+  swap,          ///< of two watches, what follows is about the other one
+  relay,         ///< reads here, and writes what was read to the other connection
   /// Not an operation: here the loop runs. In histories of the pace `marked` alone.
   turn,
 };
 
 inline constexpr std::size_t core_op_count = 11;
-inline constexpr std::size_t op_count = 19;  ///< without `turn`
+inline constexpr std::size_t op_count = 31;  ///< without `turn`
 
 /// When the loop runs.
 enum class Pace : std::uint8_t {
@@ -73,8 +129,15 @@ std::string_view to_string(Op op) noexcept;
 std::string_view to_string(Pace pace) noexcept;
 std::optional<Kind> kind_from(std::string_view name) noexcept;
 
+/// Whether it happens at the other side.
+bool is_of_the_peer(Op op) noexcept;
+
 /// Whether an operation means something for a kind; histories hold only those that do.
 bool applies(Kind kind, Op op) noexcept;
+
+/// Leaves out what does not go with what comes before it: how urgent bytes count where an offset or
+/// a low-water mark counts bytes is the kernel's, and differs between its versions.
+void keep_what_goes_together(History& history);
 
 /// "tcp4 each: peer_write shutdown_read", "tcp4 marked: | peer_write read | pause"; parse() reads
 /// it back.

@@ -1,258 +1,108 @@
 // SPDX-License-Identifier: MIT
 #include "differential/model.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include <pollux/events.hpp>
+
+#include "differential/protocol.hpp"
 
 namespace pollux::differential {
 
 namespace {
 
-constexpr int chunk = 2;  // bytes a write writes
-
-bool is_tcp(Kind kind) {
-  return kind == Kind::tcp4 || kind == Kind::tcp6 || kind == Kind::connecting ||
-         kind == Kind::refused;
-}
-
-/// The two ends of one connection, as the protocol has them. "Here" is the watched end.
-struct Connection {
-  Kind kind;
-  int unread = 0;           ///< bytes waiting here
-  int peer_unread = 0;      ///< bytes waiting at the peer
-  bool fin = false;         ///< the peer's FIN has arrived here
-  bool shut_read = false;   ///< by our own SHUT_RD
-  bool shut_write = false;  ///< by our own SHUT_WR; AF_UNIX: or by the peer's SHUT_RD
-  bool peer_shut_read = false;
-  bool peer_shut_write = false;
-  bool peer_open = true;
-  bool gone = false;  ///< by a reset, or by FINs both ways
-  int error = 0;      ///< pending here
-
-  bool inbound_over() const { return fin || shut_read || gone; }
-  bool outbound_over() const { return shut_write || gone; }
-  bool both_over() const { return inbound_over() && outbound_over(); }
-
-  /// A reset arrives here. After the peer's FIN it shows as a broken pipe (tcp(7); RFC
-  /// 9293, 3.10.7).
-  void reset() {
-    if (gone) return;
-    gone = true;
-    error = fin ? EPIPE : ECONNRESET;
-  }
-  /// FINs both ways: the connection is over, in order.
-  void close_if_done() {
-    if (is_tcp(kind) && fin && shut_write) gone = true;
-  }
-};
-
-/// The life of the watch, by the rules of the contract.
-class Model {
+/// The life of one watch, by the rules of the contract.
+class Life {
  public:
-  Model(const History& history, EarlyNotice notice)
-      : history_{history}, notice_{notice}, line_{.kind = history.kind} {
-    if (history.kind == Kind::refused) {
-      line_.gone = true;
-      line_.peer_open = false;
-      line_.error = ECONNREFUSED;
-    }
-  }
+  Life(Kind kind, EarlyNotice notice, Line& line, int end, int seat)
+      : kind_{kind}, notice_{notice}, line_{line}, end_{end}, seat_{seat} {}
 
-  Trace run() {
-    if (history_.pace == Pace::each) turn();
-    for (std::size_t i = 0; i < history_.ops.size(); ++i) {
-      trace_.push_back({Item::What::op, static_cast<int>(i)});
-      apply(history_.ops[i]);
-      if (history_.pace == Pace::each) turn();
-    }
-    if (history_.pace != Pace::each) turn();
-    return std::move(trace_);
+  void pause() { reading_ = false; }
+  void resume() {
+    reading_ = true;
+    held_ = false;
   }
-
- private:
-  void say(Item::What what, int value = 0) { trace_.push_back({what, value}); }
-  void result(int value) { say(Item::What::result, value); }
-
-  void apply(Op op) {
-    switch (op) {
-      case Op::peer_write:
-        return peer_write();
-      case Op::peer_shutdown_write:
-        return peer_shutdown_write();
-      case Op::peer_close:
-        return peer_close(false);
-      case Op::peer_reset:
-        return peer_close(true);
-      case Op::peer_read:
-        line_.peer_unread = line_.peer_open ? 0 : line_.peer_unread;
-        return;
-      case Op::peer_shutdown_read:
-        if (!line_.peer_open) return;
-        line_.peer_shut_read = true;
-        if (history_.kind == Kind::unix_stream) line_.shut_write = true;  // writing here: EPIPE
-        return;
-      case Op::write:
-        return write();
-      case Op::read:
-        return read(line_.unread);
-      case Op::read_one:
-        return read(1);
-      case Op::shutdown_read:
-        line_.shut_read = true;
-        return;
-      case Op::shutdown_write:
-        return shutdown_write();
-      case Op::pause:
-        reading_ = false;
-        return;
-      case Op::resume:
-        reading_ = true;
-        held_ = false;
-        return;
-      case Op::ask_writable:
-        writable_ = true;
-        return;
-      case Op::stop_writable:
-        writable_ = false;
-        return;
-      case Op::ask_peer_closed:
-        wants_peer_closed_ = true;
-        return;
-      case Op::duplicate:
-      case Op::close_duplicate:
-        return;  // says nothing to anybody (S13)
-      case Op::rewatch:
-        ended_ = over_ = held_ = told_peer_closed_ = false;
-        return;
-      case Op::turn:
-        return turn();
-    }
+  void ask_writable(bool wanted) { writable_ = wanted; }
+  void ask_peer_closed() { wants_peer_closed_ = true; }
+  void watch() {
+    watched_ = true;
+    ended_ = over_ = held_ = told_peer_closed_ = false;
   }
-
-  void peer_write() {
-    if (!line_.peer_open) return;
-    const bool tcp = is_tcp(history_.kind);
-    if (line_.peer_shut_write || (line_.gone && !line_.fin) ||
-        (history_.kind == Kind::unix_stream && line_.shut_read))
-      return;
-    if (tcp && line_.shut_read && line_.shut_write) {
-      // Bytes for a socket that has said it will neither read nor write (RFC 1122, 4.2.2.13).
-      line_.reset();
-      return;
-    }
-    line_.unread += chunk;
-  }
-
-  void peer_shutdown_write() {
-    if (!line_.peer_open || line_.peer_shut_write) return;
-    line_.peer_shut_write = true;
-    if (line_.gone) return;
-    line_.fin = true;
-    line_.close_if_done();
-  }
-
-  void peer_close(bool abort) {
-    if (!line_.peer_open) return;
-    line_.peer_open = false;
-    if (history_.kind == Kind::pipe_writer) {
-      line_.gone = true;
-      return;
-    }
-    if (!is_tcp(history_.kind)) {
-      // Both directions at once (rule 6); with bytes unread over there, a reset.
-      line_.gone = true;
-      if (line_.peer_unread > 0) line_.error = ECONNRESET;
-      return;
-    }
-    if (line_.gone) return;
-    if (abort || line_.peer_unread > 0) {
-      line_.reset();
-      return;
-    }
-    line_.fin = true;
-    line_.close_if_done();
-  }
-
-  void shutdown_write() {
-    if (line_.shut_write) return;
-    line_.shut_write = true;
-    line_.close_if_done();
-  }
-
-  void write() {
-    if (history_.kind == Kind::pipe_writer) return result(line_.gone ? -EPIPE : chunk);
-    if (line_.outbound_over()) {
-      // TCP hands the pending error to whoever writes; it is told only once (rule 10).
-      const int error = is_tcp(history_.kind) ? std::exchange(line_.error, 0) : 0;
-      return result(error != 0 ? -error : -EPIPE);
-    }
-    result(chunk);
-    const bool deaf = line_.peer_shut_read && line_.peer_shut_write;
-    if (is_tcp(history_.kind) && (!line_.peer_open || deaf)) {
-      line_.reset();  // rule 6: the first write succeeds, then everything fires
-    } else {
-      line_.peer_unread += chunk;
-    }
-  }
-
-  void read(int most) {
-    if (line_.unread > 0) {
-      const int count = std::min(most, line_.unread);
-      line_.unread -= count;
-      return result(count);
-    }
-    if (is_tcp(history_.kind) && line_.fin) return result(0);
-    if (line_.error != 0) return result(-std::exchange(line_.error, 0));
-    result(line_.inbound_over() ? 0 : -EAGAIN);
-  }
+  void unwatch() { watched_ = false; }
 
   /// What the loop tells when it runs now.
-  void turn() {
+  void turn(Trace& trace) {
+    trace_ = &trace;
+    if (!watched_) return;
+    if (shape(kind_).readiness) return tell_readiness();
     tell_peer_closed(false);
     tell_lifecycle();
     if (over_ || held_) return;
     Event standing = Event::none;
-    const bool readable = reading_ && !ended_ && line_.unread > 0;
-    if (readable && history_.kind != Kind::pipe_writer) standing |= Event::readable;
+    if (reading_ && !ended_ && line_.can_read(end_) && is_readable()) standing |= Event::readable;
     // A write makes progress unless nobody can ever take it; see rule 5 for what is behind bytes.
-    if (writable_ && history_.kind != Kind::pipe_reader && !line_.both_over())
-      standing |= Event::writable;
+    if (writable_ && line_.can_write(end_) && !here().both_over()) standing |= Event::writable;
+    stand(standing);
+  }
+
+ private:
+  const End& here() const { return line_[end_]; }
+  Family family() const { return shape(kind_).family; }
+  bool is_tcp() const { return family() == Family::tcp || family() == Family::mptcp; }
+
+  void say(Item::What what, int value = 0) { trace_->push_back({what, value, seat_}); }
+  void stand(Event standing) {
     if (standing != Event::none) say(Item::What::standing, static_cast<int>(standing));
+  }
+
+  /// With fewer bytes than its owner wants to hear of, only at the end of them.
+  bool is_readable() const {
+    const int unread = here().unread();
+    return unread >= here().low_water || (unread > 0 && here().inbound_over());
+  }
+
+  void tell_readiness() {
+    const bool failed = here().error != 0;
+    Event standing = Event::none;
+    if (reading_ && (here().unread() > 0 || here().inbound_over() || failed))
+      standing |= Event::readable;
+    if (writable_ && (line_.can_write(end_) || failed)) standing |= Event::writable;
+    stand(standing);
   }
 
   void tell_lifecycle() {
     if (over_ || held_) return;
-    if (history_.kind == Kind::pipe_writer) {
-      if (line_.gone) fail(EPIPE);
+    if (!line_.can_read(end_)) {
+      if (here().gone) fail(EPIPE);
       return;
     }
     if (ended_) {
-      if (line_.error != 0) return fail(std::exchange(line_.error, 0));
-      if (line_.both_over()) hang_up();
+      if (here().error != 0) return fail(line_.fetch_error(end_));
+      if (here().both_over()) hang_up();
       return;
     }
-    if (!reading_) {
-      if (line_.error != 0) return fail(std::exchange(line_.error, 0));
-      const bool over = history_.kind == Kind::pipe_reader ? line_.gone : line_.both_over();
-      if (!over) return;
-      if (line_.unread > 0) {
-        held_ = true;
-        return;
-      }
-      end();
-      return hang_up();
-    }
-    if (line_.unread > 0) return;  // rule 1
+    if (!reading_) return tell_while_paused();
+    if (here().unread() > 0) return;  // rule 1
     // A FIN that came before the failure is told before it, where the protocol keeps them apart.
-    const bool fin_first = is_tcp(history_.kind) && line_.fin;
-    if (line_.error != 0 && !fin_first) return fail(std::exchange(line_.error, 0));
-    if (!line_.inbound_over()) return;
+    const bool fin_first = is_tcp() && here().fin;
+    if (here().error != 0 && !fin_first) return fail(line_.fetch_error(end_));
+    if (!here().inbound_over()) return;
     end();
-    if (line_.error != 0) return fail(std::exchange(line_.error, 0));
-    if (line_.both_over() || history_.kind == Kind::pipe_reader) hang_up();
+    if (here().error != 0) return fail(line_.fetch_error(end_));
+    if (here().both_over()) hang_up();
+  }
+
+  void tell_while_paused() {
+    if (here().error != 0) return fail(line_.fetch_error(end_));
+    if (!here().both_over()) return;
+    if (here().unread() > 0) {
+      held_ = true;
+      return;
+    }
+    end();
+    hang_up();
   }
 
   void end() {
@@ -272,25 +122,27 @@ class Model {
   /// Rule 15. `at_end`: together with end_of_stream, at the latest.
   void tell_peer_closed(bool at_end) {
     if (!wants_peer_closed_ || told_peer_closed_ || ended_ || over_ || held_) return;
-    if (history_.kind == Kind::pipe_writer) return;
-    const bool tcp = is_tcp(history_.kind);
+    if (!line_.can_read(end_)) return;
     // On AF_UNIX nothing tells the peer's end from one's own SHUT_RD. Of a reset whose code the
     // owner took, the end is left to see (rule 10).
-    const bool closed = tcp ? line_.fin || line_.gone : line_.inbound_over();
+    const bool closed = is_tcp() ? here().fin || here().gone : here().inbound_over();
     if (!closed) return;
     if (!at_end) {
-      if (line_.error != 0) return;  // with a failure pending, a FIN shows when the bytes are read
-      const bool early = notice_ == EarlyNotice::immediate || history_.kind != Kind::unix_stream;
-      if (line_.unread > 0 && !early) return;
+      if (here().error != 0) return;  // with a failure pending, a FIN shows when the bytes are read
+      const bool early = notice_ == EarlyNotice::immediate || family() != Family::unix_stream;
+      if (here().unread() > 0 && !early) return;
     }
     told_peer_closed_ = true;
     say(Item::What::peer_closed);
   }
 
-  const History& history_;
+  Kind kind_;
   EarlyNotice notice_;
-  Connection line_;
-  Trace trace_;
+  Line& line_;
+  int end_;
+  int seat_;
+  Trace* trace_ = nullptr;
+  bool watched_ = true;
   bool reading_ = true;
   bool writable_ = false;
   bool wants_peer_closed_ = false;
@@ -298,6 +150,187 @@ class Model {
   bool over_ = false;
   bool held_ = false;
   bool told_peer_closed_ = false;
+};
+
+/// Who sits at the lines, and what they do there.
+class Model {
+ public:
+  Model(const History& history, EarlyNotice notice)
+      : history_{history}, shape_{shape(history.kind)}, lines_(2, Line{history.kind}) {
+    for (int i = 0; i < shape_.watched; ++i)
+      lives_.emplace_back(history.kind, notice, line(i), seat(i).end, i);
+    descriptors_.resize(shape_.seats.size());
+    if (history.kind == Kind::refused) descriptor(1).open = false;
+  }
+
+  Trace run() {
+    if (history_.pace == Pace::each) turn();
+    for (std::size_t i = 0; i < history_.ops.size(); ++i) {
+      trace_.push_back({Item::What::op, static_cast<int>(i)});
+      apply(history_.ops[i]);
+      if (history_.pace == Pace::each) turn();
+    }
+    if (history_.pace != Pace::each) turn();
+    return std::move(trace_);
+  }
+
+ private:
+  struct Descriptor {
+    bool open = true;
+    bool duplicate = false;
+  };
+
+  const Seat& seat(int i) const { return shape_.seats[static_cast<std::size_t>(i)]; }
+  Descriptor& descriptor(int i) { return descriptors_[static_cast<std::size_t>(i)]; }
+  Line& line(int i) { return lines_[seat(i).line]; }
+  Life& life() { return lives_[static_cast<std::size_t>(here_)]; }
+
+  void result(int value) { trace_.push_back({Item::What::result, value}); }
+
+  void turn() {
+    for (Life& life : lives_) life.turn(trace_);
+  }
+
+  void apply(Op op) {
+    if (op == Op::turn) return turn();
+    if (op == Op::swap) {
+      here_ = 1 - here_;
+    } else if (is_of_the_peer(op)) {
+      apply_there(op);
+    } else if (!apply_to_watch(op)) {
+      apply_here(op);
+    }
+  }
+
+  void apply_there(Op op) {
+    const int there = seat(here_).opposite;
+    const int end = seat(there).end;
+    if (!descriptor(there).open) return;
+    switch (op) {
+      case Op::peer_write:
+        line(there).write(end);
+        return;
+      case Op::peer_urgent:
+        return line(there).write_urgent(end);
+      case Op::peer_shutdown_write:
+        return line(there).shutdown_write(end);
+      case Op::peer_shutdown_read:
+        return line(there).shutdown_read(end);
+      case Op::peer_read:
+        return line(there).drain(end);
+      case Op::peer_discard:
+        return line(there).discard(end);
+      case Op::peer_reset:
+        line(there).set_linger_zero(end);
+        [[fallthrough]];
+      default:
+        return close(there);
+    }
+  }
+
+  /// False if it is not about a watch.
+  bool apply_to_watch(Op op) {
+    switch (op) {
+      case Op::pause:
+        return life().pause(), true;
+      case Op::resume:
+        return life().resume(), true;
+      case Op::ask_writable:
+        return life().ask_writable(true), true;
+      case Op::stop_writable:
+        return life().ask_writable(false), true;
+      case Op::ask_peer_closed:
+        return life().ask_peer_closed(), true;
+      case Op::rewatch:
+        if (descriptor(here_).open) life().watch();
+        return true;
+      case Op::unwatch:
+        return life().unwatch(), true;
+      default:
+        return false;
+    }
+  }
+
+  void apply_here(Op op) {
+    const int end = seat(here_).end;
+    Line& at = line(here_);
+    if (op == Op::close_duplicate) return close_duplicate(here_);
+    if (!descriptor(here_).open) return;
+    switch (op) {
+      case Op::write:
+        return result(at.write(end));
+      case Op::read:
+        return result(at.read_all(end));
+      case Op::read_one:
+      case Op::read_elsewhere:
+        return result(at.read(end, 1));
+      case Op::read_urgent:
+        return result(at.read_urgent(end));
+      case Op::peek:
+        return result(at.peek(end));
+      case Op::relay:
+        return relay();
+      case Op::shutdown_read:
+        return at.shutdown_read(end);
+      case Op::shutdown_write:
+        return at.shutdown_write(end);
+      case Op::low_water:
+        return at.set_low_water(end);
+      case Op::packet_mode:
+        return at.set_packet_mode(end);
+      case Op::duplicate:
+        descriptor(here_).duplicate = true;  // says nothing to anybody (S13)
+        return;
+      case Op::reset:
+        at.set_linger_zero(end);
+        [[fallthrough]];
+      default:
+        close(here_);
+        return look();
+    }
+  }
+
+  void relay() {
+    const int count = line(here_).read_all(seat(here_).end);
+    result(count);
+    const int other = 1 - here_;
+    if (count > 0 && descriptor(other).open) result(line(other).write(seat(other).end, count));
+  }
+
+  /// Its watch ends before it.
+  void close(int i) {
+    if (i < shape_.watched) lives_[static_cast<std::size_t>(i)].unwatch();
+    descriptor(i).open = false;
+    close_if_last(i);
+  }
+  void close_duplicate(int i) {
+    if (!std::exchange(descriptor(i).duplicate, false)) return;
+    close_if_last(i);
+  }
+  void close_if_last(int closed) {
+    for (std::size_t i = 0; i < shape_.seats.size(); ++i) {
+      const Seat& other = shape_.seats[i];
+      if (other.line != seat(closed).line || other.end != seat(closed).end) continue;
+      if (descriptors_[i].open || descriptors_[i].duplicate) return;
+    }
+    line(closed).close(seat(closed).end);
+  }
+
+  /// What there is to see at the other side.
+  void look() {
+    const int there = seat(here_).opposite;
+    if (!descriptor(there).open) return;
+    const Sight sight = line(there).look(seat(there).end);
+    trace_.push_back({Item::What::peer_sees, static_cast<int>(sight)});
+  }
+
+  const History& history_;
+  const Shape& shape_;
+  std::vector<Line> lines_;
+  std::vector<Life> lives_;
+  std::vector<Descriptor> descriptors_;
+  int here_ = 0;
+  Trace trace_;
 };
 
 }  // namespace

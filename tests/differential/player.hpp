@@ -2,22 +2,23 @@
 // Plays histories on one backend, on real descriptors.
 #pragma once
 
+#include <array>
 #include <memory>
-#include <string>
 
 #include <pollux/reactor.hpp>
 
+#include "differential/connections.hpp"
 #include "differential/history.hpp"
 #include "differential/model.hpp"
 #include "differential/trace.hpp"
-#include "support/pairs.hpp"
+#include "support/contestants.hpp"
 
 namespace pollux::differential {
 
-/// One reactor, used for one history after another. One thread at a time.
+/// One reactor, or two, used for one history after another. One thread at a time.
 class Player {
  public:
-  explicit Player(std::unique_ptr<Backend> backend);
+  explicit Player(support::Contestant::Make make);
 
   Trace play(const History& history);
 
@@ -27,12 +28,11 @@ class Player {
  private:
   class Play;
 
-  Reactor reactor_;
-  support::Handle listener4_;
-  support::Handle listener6_;
-};
+  Reactor& reactor(std::size_t number);
 
-/// Why no history of this kind can be played here; empty if they can.
-std::string why_unavailable(Kind kind);
+  support::Contestant::Make make_;
+  std::array<std::unique_ptr<Reactor>, 2> reactors_;  ///< the second when it is needed
+  Connections connections_;
+};
 
 }  // namespace pollux::differential

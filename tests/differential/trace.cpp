@@ -11,7 +11,7 @@ namespace pollux::differential {
 
 namespace {
 
-std::string to_string(const Item& item) {
+std::string what_of(const Item& item) {
   switch (item.what) {
     case Item::What::op:
       return "";
@@ -28,12 +28,24 @@ std::string to_string(const Item& item) {
       return "[" + pollux::to_string(static_cast<Event>(item.value)) + "]";
     case Item::What::peer_closed:
       return "peer_closed";
+    case Item::What::refused:
+      return "REFUSED(" + std::system_category().message(item.value) + ")";
+    case Item::What::peer_sees:
+      return item.value == 0   ? "(peer: nothing)"
+             : item.value == 1 ? "(peer: end)"
+                               : "(peer: failure)";
+    case Item::What::left_behind:
+      return "LEFT BEHIND";
     case Item::What::false_readable:
       return "FALSE READABLE";
     case Item::What::spin:
       return "SPIN";
   }
   return "";
+}
+
+std::string to_string(const Item& item) {
+  return (item.watch == 0 ? "" : "2nd:") + what_of(item);
 }
 
 }  // namespace

@@ -18,11 +18,15 @@ struct Item {
     hangup,
     standing,        ///< what is told in every turn from here on; value: Event bits
     peer_closed,     ///< at the latest by the end of this run of the loop
+    refused,         ///< a watch, or a change of it; value: the error number
+    peer_sees,       ///< after a close here; value: 0 nothing, 1 the end, 2 a failure
+    left_behind,     ///< all is closed here, and the peer sees nothing of it
     false_readable,  ///< readable was told, and nothing is unread
     spin,            ///< a wake-up that told nothing, again and again
   };
   What what = What::op;
   int value = 0;
+  int watch = 0;  ///< of two, which one was told
 
   friend bool operator==(const Item&, const Item&) = default;
 };

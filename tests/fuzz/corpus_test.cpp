@@ -40,7 +40,7 @@ TEST_P(AFileOfTheCorpus, IsToldAsTheContractHasIt) {
   ASSERT_TRUE(history) << "no history";
   Witness contract;
   for (const Contestant& contestant : usable_contestants()) {
-    Player player{contestant.make()};
+    Player player{contestant.make};
     EXPECT_TRUE(tells_as_expected(player, *history, contract))
         << to_string(shrink(player, contestant.name, *history, contract));
   }

@@ -37,7 +37,7 @@ std::vector<Runner> make_runners() {
   for (const Contestant& contestant :
        broken != nullptr ? broken_contestants() : usable_contestants()) {
     if (broken == nullptr || contestant.name == broken)
-      all.push_back({contestant.name, std::make_unique<Player>(contestant.make())});
+      all.push_back({contestant.name, std::make_unique<Player>(contestant.make)});
   }
   if (all.empty()) {
     std::fputs("There is no such backend.\n", stderr);

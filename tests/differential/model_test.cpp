@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The model held to the kernel, without the library: what operations answer, and what a peer sees,
+// where nobody watches.
+#include <csignal>
+
+#include <gtest/gtest.h>
+
+#include "differential/batches.hpp"
+#include "differential/explorer.hpp"
+
+namespace pollux::differential {
+namespace {
+
+class TheModel : public testing::TestWithParam<Kind> {};
+
+TEST_P(TheModel, KnowsWhatOperationsAnswer) {
+  if (!why_unavailable(GetParam()).empty()) GTEST_SKIP() << why_unavailable(GetParam());
+  std::signal(SIGPIPE, SIG_IGN);
+  Plan plan;
+  plan.depth = 0;
+  plan.random_histories = 1000;
+  Player player{support::contestants().front().make};
+  Witness contract;
+  const Batch random = batches(plan, GetParam()).back();
+  for (std::uint64_t i = 0; i < random.count; ++i) {
+    History history = random.at(i);
+    const bool two = shape(GetParam()).watched == 2;
+    std::erase(history.ops, Op::rewatch);
+    std::erase(history.ops, Op::turn);
+    // Both of two watches end at once.
+    history.ops.insert(history.ops.begin(), {Op::unwatch, two ? Op::swap : Op::unwatch, Op::unwatch,
+                                             two ? Op::swap : Op::unwatch});
+    Trace seen;
+    ASSERT_NE(judge(player, history, contract, &seen), Verdict::otherwise)
+        << to_string(history) << "\n-- expected\n"
+        << to_string(contract.expects(history, player), history) << "-- seen\n"
+        << to_string(seen, history);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, TheModel, testing::ValuesIn(all_kinds().begin(), all_kinds().end()),
+                         [](const auto& row) { return std::string{to_string(row.param)}; });
+
+}  // namespace
+}  // namespace pollux::differential
