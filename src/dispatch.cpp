@@ -107,7 +107,8 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
     return false;
   }
   const State before = slot.state;
-  if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
+  found.doubted = before.mute == Mute::all;
+  if (found.doubted) slot.state.mute = Mute::none;  // something has happened
   Verdict verdict;
   if (!decide(index, found, verdict)) {
     note_closed(index);

@@ -50,6 +50,8 @@ struct Findings {
   PeerFin peer_fin = PeerFin::unknown;
   bool error_known = false;
   int error = 0;
+  /// What was reported of late has led to nothing: `in` is no promise of bytes.
+  bool doubted = false;
 };
 
 /// What keeps a condition that stays up, and says nothing new, from waking the loop again and
@@ -231,7 +233,8 @@ class Lifecycle {
 
   /// The bytes that are queued come first, whatever else is true.
   constexpr Verdict while_reading() const {
-    const bool native = traits_.knows_fin && traits_.kind != StreamKind::terminal;
+    const bool native =
+        traits_.knows_fin && traits_.kind != StreamKind::terminal && !found_.doubted;
     if (native && !saw(RawReady::rdhup | RawReady::hup | RawReady::err))
       return report(saw(RawReady::in) ? Event::readable : Event::none);  // bytes, and no end near
     if (!native && !saw(RawReady::in | RawReady::hup | RawReady::err))

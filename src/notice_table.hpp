@@ -25,6 +25,7 @@ struct Notice {
   std::uint32_t next = no_slot;
   Kind kind = Kind::silent;
   bool due = false;  ///< the signal was raised; the child is to be looked at
+  bool now = false;  ///< in the turn that has begun, and not only in the next
 };
 
 class NoticeTable : public SlotTable<Notice> {
@@ -33,6 +34,11 @@ class NoticeTable : public SlotTable<Notice> {
   bool any_due() const noexcept { return due_ != 0; }
   void set_due(std::uint32_t index, bool due) noexcept {
     if (std::exchange(slot(index).due, due) != due) due_ += due ? 1u : ~0u;
+  }
+
+  /// What is due is for this turn; what comes to be due from here on is for the next.
+  void begin_turn() noexcept {
+    for (std::uint32_t i = 0; i < size(); ++i) slot(i).now = slot(i).due;
   }
 
   /// Forgets one that is silent. Its handler is destroyed last, when the slot is free already.

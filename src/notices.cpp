@@ -127,8 +127,9 @@ void ReactorCore::collect_notices() noexcept {
 
 std::size_t ReactorCore::tell_notices() {
   std::size_t called = 0;
+  notices_.begin_turn();
   for (std::uint32_t i = 0; notices_.any_due() && i < notices_.size(); ++i) {
-    if (!notices_.slot(i).due) continue;
+    if (!notices_.slot(i).due || !notices_.slot(i).now) continue;
     if (tell_notice(i)) ++called;
     if (stopped()) break;
   }

@@ -119,8 +119,17 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   }
   void arm_again() { arm(interest_); }
 
-  /// What was reported since the last call.
-  RawReady take_ready() noexcept { return std::exchange(ready_, RawReady::none); }
+  /// What was reported since the last call. Asio tells hang-up, error and exceptional conditions by
+  /// one completion, and with the first two completes the other waits as well: then poll() says what
+  /// is true. What it does not see any more is a condition that the kernel forgets once it has told
+  /// of it.
+  RawReady take_ready(std::uint64_t& calls) noexcept {
+    const RawReady reported = std::exchange(ready_, RawReady::none);
+    if (!any(reported, RawReady::err)) return reported;
+    const RawReady seen = poll_once(handle(), interest_ | RawInterest::pri, calls);
+    if (any(seen, RawReady::err | RawReady::hup | RawReady::pri)) return seen;
+    return any(interest_, RawInterest::pri) ? seen | RawReady::pri : reported;
+  }
 
   /// Nothing is reported from now on.
   void disown() noexcept { reported_ = nullptr; }
@@ -157,20 +166,10 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
     RawReady bit = RawReady::err;
     if (!error && wait == Wait::wait_read) bit = RawReady::in;
     if (!error && wait == Wait::wait_write) bit = RawReady::out;
-    if (!error && wait == Wait::wait_error) bit = exceptional();
     if (bit == RawReady::in && !any(interest_, RawInterest::in)) return;
     if (bit == RawReady::out && !any(interest_, RawInterest::out)) return;
     if (ready_ == RawReady::none) reported_->push_back(shared_from_this());
     ready_ |= bit;
-  }
-
-  /// Asio tells hang-up, error and exceptional conditions by the same completion. What is none of
-  /// them any more is taken for one that the kernel forgets once it has told it.
-  RawReady exceptional() {
-    std::uint64_t uncounted = 0;
-    const RawReady seen = poll_once(handle(), RawInterest::pri, uncounted);
-    if (seen != RawReady::none) return seen;
-    return any(interest_, RawInterest::pri) ? RawReady::pri : RawReady::err;
   }
 
   Descriptor descriptor_;
@@ -273,7 +272,7 @@ class AsioBackend final : public Backend {
     while (result.count < out.size() && handed_out < reported_.size()) {
       std::shared_ptr<AsioEntry> entry = std::move(reported_[handed_out++]);
       if (!entry->active()) continue;
-      const RawReady ready = entry->take_ready();
+      const RawReady ready = entry->take_ready(system_calls_);
       if (entry == wake_) {
         wake_handle_.drain();
         result.woken = true;
