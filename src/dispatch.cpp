@@ -34,7 +34,7 @@ void ReactorCore::look_ahead() {
 /// stream readable for what is no byte of it. Once in 256 reports both are asked.
 bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table_.slot(index);
-  if (slot.closed || any(slot.interest, Interest::edge)) return false;  // asking is a new one
+  if (slot.closed) return false;
   if (is_gone_from_kernel(index)) {
     note_closed(index);
     return true;
@@ -53,6 +53,7 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
 bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
   Slot& slot = table_.slot(index);
   if (slot.installed == RawInterest::none) return !is_still_ours(index);
+  if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
   if (is_gone(install(index, slot.installed))) return true;
   slot.vouched = epoch_;
   return false;
@@ -107,8 +108,9 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
     return false;
   }
   const State before = slot.state;
-  found.doubted = before.mute == Mute::all;
-  if (found.doubted) slot.state.mute = Mute::none;  // something has happened
+  if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
+  // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
+  found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
   Verdict verdict;
   if (!decide(index, found, verdict)) {
     note_closed(index);

@@ -129,6 +129,9 @@ RawReady FakeBackend::heard(const Registration& registration) const {
   if (any(registration.interest, RawInterest::in)) asked |= RawReady::in;
   if (any(registration.interest, RawInterest::out)) asked |= RawReady::out;
   if (any(registration.interest, RawInterest::rdhup)) asked |= RawReady::rdhup;
+  // Some kernels show it unasked; what nobody wants of it is the core's affair.
+  if (any(registration.interest, RawInterest::pri) || any(ready, RawReady::pri))
+    asked |= RawReady::pri;
   return only(ready, asked);
 }
 
