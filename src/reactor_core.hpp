@@ -281,8 +281,8 @@ class ReactorCore : public CoreBase {
       Readiness{Interest::none},     Readiness{Interest::readable},
       Readiness{Interest::none},     Readiness{Interest::none},
       Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
-  const std::atomic<unsigned>& forks_ = os::forks();
   unsigned fork_count_ = fork_count();
+  const std::atomic<unsigned>& forks_ = os::forks();
 
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since

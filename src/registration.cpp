@@ -408,7 +408,9 @@ void ReactorCore::after_fork(std::error_code& error) {
   error.clear();
   if (!backend_) error = Errc::reactor_closed;
   if (running_) error = Errc::already_running;
-  if (error || !forked()) return;
+  if (error) return;
+  os::look_for_fork();
+  if (!forked()) return;
   posts_->after_fork();
   leave_notices_to_parent();
   drop_alarm();  // it is the parent's too

@@ -107,9 +107,11 @@ class HandleRegistry {
 /// Changes nothing. none if it cannot be asked. Any thread.
 RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept;
 
-/// How often this process is the child of a fork, counted from when this was first called. Equal
-/// counts at two times mean: the same process (or one made by vfork(2) or a bare clone(2), which
-/// tell nobody). Any thread.
+/// How often this process is the child of a fork, counted from when this was first called; never 0.
+/// Equal counts at two times mean: the same process, or one that has its memory in common with it
+/// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), is told
+/// apart on Linux 4.14 and later; elsewhere by Reactor::after_fork(). Any thread, and signal
+/// handlers.
 unsigned fork_count() noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd

@@ -195,6 +195,12 @@ class Reactor {
   /// Errc::forked, and watches and reactors that are destroyed leave the parent's set alone. Fork
   /// while no other thread is posting. An application's own io_context is told first (notify_fork).
   /// Where nothing was forked it does nothing.
+  ///
+  /// A child that is made without fork handlers, by _Fork() or a bare clone(2), is one like any
+  /// other, as long as this is called there before it starts threads. On Linux before 4.14 and on
+  /// other systems nothing tells the reactor of such a child until then: what is done earlier is
+  /// done to the parent's set. A child that shares its parent's memory (vfork(2), CLONE_VM) has no
+  /// reactor of its own: there it does nothing.
   void after_fork();
   void after_fork(std::error_code& error);
 

@@ -20,8 +20,8 @@ namespace pollux {
 /// milliseconds.
 ///
 /// Any deadline and any delay will do: what is past is due now, however long ago it was, what is
-/// beyond the clock's end is at its end, and there nothing fires. A repeating timer that fell behind
-/// goes on in step. A clock that is set back or forward takes the deadlines as they are.
+/// beyond the clock's end is at its end, and there nothing fires. A repeating timer that fell
+/// behind goes on in step. A clock that is set back or forward takes the deadlines as they are.
 ///
 /// All members: loop thread, and harmless when the reactor is gone.
 class Timer : public detail::Registration<detail::Registered::timer> {

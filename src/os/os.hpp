@@ -31,8 +31,13 @@ auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
   });
 }
 
-/// What fork_count() tells, for those who ask often.
+/// What fork_count() tells, for those who ask often; 0 in a child in which nobody has called that
+/// yet.
 const std::atomic<unsigned>& forks() noexcept;
+/// In such a child: gives it its count. Also from a signal handler.
+unsigned count_fork() noexcept;
+/// Finds a child that does not show: made without fork handlers, where the kernel does not tell.
+void look_for_fork() noexcept;
 
 /// Closes a handle of the core's own.
 void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept;

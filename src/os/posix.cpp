@@ -2,11 +2,14 @@
 // The probes, the identity of a descriptor and the wake handle, as POSIX has them.
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <new>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,18 +77,72 @@ std::error_code WakeHandle::renew_after_fork() noexcept {
 }
 
 unsigned fork_count() noexcept {
-  return detail::os::forks().load(std::memory_order_relaxed);
-}
-
-const std::atomic<unsigned>& detail::os::forks() noexcept {
-  static std::atomic<unsigned> forks{0};
-  static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
-  static_cast<void>(registered);
-  return forks;
+  const unsigned count = detail::os::forks().load(std::memory_order_relaxed);
+  return count != 0 ? count : detail::os::count_fork();
 }
 
 namespace detail::os {
+
+namespace {
+
+/// How often this process is the child of a fork, counted from 1; 0 in a child that nobody has
+/// counted yet.
+struct Forks {
+  std::atomic<unsigned>& count;
+  bool shows;  ///< a child that is made without fork handlers finds the count wiped
+};
+
+/// Linux 4.14 wipes memory for a child, if asked to (madvise(2)), whatever call makes it. One that
+/// shares the memory (vfork(2)) sees what its parent sees, and is no child here.
+Forks make_forks() noexcept {
+#if defined(MADV_WIPEONFORK)
+  const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const page =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) {
+    if (::madvise(page, size, MADV_WIPEONFORK) == 0)
+      return {*::new (page) std::atomic<unsigned>{1}, true};
+    ::munmap(page, size);
+  }
+#endif
+  static std::atomic<unsigned> count{1};
+  return {count, false};
+}
+
+std::atomic<unsigned> counted{1};  ///< the count, where nothing wipes it
+std::atomic<pid_t> counted_by{0};  ///< the process that counted
+
+Forks& known_forks() noexcept {
+  static Forks forks = [] {
+    counted_by.store(::getpid(), std::memory_order_relaxed);
+    const Forks made = make_forks();
+    if (!made.shows) ::pthread_atfork(nullptr, nullptr, [] { known_forks().count.store(0); });
+    return made;
+  }();
+  return forks;
+}
+
+}  // namespace
+
+const std::atomic<unsigned>& forks() noexcept {
+  return known_forks().count;
+}
+
+unsigned count_fork() noexcept {
+  std::atomic<unsigned>& count = known_forks().count;
+  unsigned nobody_has = 0;
+  const unsigned next = counted.load(std::memory_order_acquire) + 1;
+  if (!count.compare_exchange_strong(nobody_has, next)) return nobody_has;  // somebody has
+  counted_by.store(::getpid(), std::memory_order_relaxed);
+  counted.store(next, std::memory_order_release);
+  return next;
+}
+
+void look_for_fork() noexcept {
+  const Forks& known = known_forks();
+  if (!known.shows && counted_by.load(std::memory_order_relaxed) != ::getpid())
+    known.count.store(0, std::memory_order_relaxed);
+}
 
 void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept {
   ++calls;

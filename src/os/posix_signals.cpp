@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -37,6 +38,10 @@ std::atomic<SignalTarget*> all_targets{nullptr};  ///< only ever grows, at its h
 
 std::mutex mutex;  // For what follows, and for who owns which target. No signal handler takes it.
 std::array<Disposition, signal_numbers> dispositions;
+
+// The fork_count() of the process that what the targets were told, and the lock, are of.
+std::atomic<unsigned> told_process{0};
+std::atomic<unsigned> locking_process{0};
 sigset_t mask_before_fork;
 
 std::size_t index_of(int signo) {
@@ -48,16 +53,37 @@ void tell(SignalTarget& target, std::size_t signal) {
   target.raised[signal].exchange(true, std::memory_order_acq_rel);
   // Whoever came first rings, or has rung.
   if (target.any_raised.exchange(true, std::memory_order_acq_rel)) return;
-  if (target.wakes.load(std::memory_order_relaxed)) {
+  if (target.wakes.load(std::memory_order_relaxed) == fork_count()) {
     target.bell->ring(Doorbell::signal);
   } else {
     target.bell->note(Doorbell::signal);
   }
 }
 
+void forget_raised(SignalTarget& target) {
+  target.any_raised.store(false, std::memory_order_relaxed);
+  for (std::atomic<bool>& raised : target.raised) raised.store(false, std::memory_order_relaxed);
+}
+
+/// In the child of a fork, once: what was raised before was the parent's. With signals held up.
+void forget_the_parents() noexcept {
+  const unsigned process = fork_count();
+  if (told_process.exchange(process, std::memory_order_acq_rel) == process) return;
+  for (SignalTarget* target = all_targets.load(std::memory_order_relaxed); target != nullptr;
+       target = target->next) {
+    target->inside.store(0, std::memory_order_relaxed);  // those threads are not here
+    forget_raised(*target);
+  }
+}
+
+bool is_the_parents(const std::atomic<unsigned>& process) noexcept {
+  return process.load(std::memory_order_acquire) != fork_count();
+}
+
 /// The signal handler.
 void hear(int signo) {
   const int saved_errno = errno;
+  if (is_the_parents(told_process)) forget_the_parents();
   const std::size_t signal = index_of(signo);
   for (SignalTarget* target = all_targets.load(std::memory_order_acquire); target != nullptr;
        target = target->next) {
@@ -71,9 +97,22 @@ void hear(int signo) {
   errno = saved_errno;
 }
 
-void forget_raised(SignalTarget& target) {
-  target.any_raised.store(false, std::memory_order_relaxed);
-  for (std::atomic<bool>& raised : target.raised) raised.store(false, std::memory_order_relaxed);
+/// What fork handlers do, in a child that was made without them.
+void make_good() noexcept {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  forget_the_parents();
+  // Whoever held it is not here.
+  if (locking_process.exchange(fork_count(), std::memory_order_acq_rel) != fork_count())
+    std::construct_at(&mutex);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+std::unique_lock<std::mutex> locked() noexcept {
+  if (is_the_parents(locking_process)) make_good();
+  return std::unique_lock{mutex};
 }
 
 // A fork in the middle of a change here, or of a signal handler, would leave the child with halves
@@ -84,7 +123,7 @@ void before_fork() {
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  mutex.lock();
+  locked().release();
   mask_before_fork = before;
 }
 
@@ -95,12 +134,8 @@ void after_fork_in_parent() {
 }
 
 void after_fork_in_child() {
-  for (SignalTarget* target = all_targets.load(std::memory_order_relaxed); target != nullptr;
-       target = target->next) {
-    target->inside.store(0, std::memory_order_relaxed);     // those threads are not here
-    target->wakes.store(false, std::memory_order_relaxed);  // it would be the parent that wakes
-    forget_raised(*target);
-  }
+  forget_the_parents();
+  locking_process.store(fork_count(), std::memory_order_relaxed);
   after_fork_in_parent();
 }
 
@@ -131,7 +166,7 @@ SignalTarget* take_target(Doorbell& bell) {
   if (is_new) target = new (std::nothrow) SignalTarget;
   if (target == nullptr) return nullptr;
   target->bell = &bell;
-  target->wakes.store(true, std::memory_order_relaxed);
+  target->wakes.store(fork_count(), std::memory_order_relaxed);
   if (is_new) {
     target->next = all_targets.load(std::memory_order_relaxed);
     all_targets.store(target, std::memory_order_release);
@@ -170,10 +205,13 @@ void drop(SignalTarget& target, std::size_t signal, std::uint64_t& calls) {
 
 std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept {
   if (!can_be_watched(signo)) return refusal(std::errc::invalid_argument);
-  static const int forks =
-      ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+  static const int forks = [] {
+    told_process.store(fork_count(), std::memory_order_relaxed);
+    locking_process.store(fork_count(), std::memory_order_relaxed);
+    return ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+  }();
   static_cast<void>(forks);
-  const std::lock_guard lock{mutex};
+  const std::unique_lock lock = locked();
   if (target_ == nullptr) target_ = take_target(bell_);
   if (target_ == nullptr) return refusal(std::errc::not_enough_memory);
   // Before the kernel is told, so that nothing falls between the two here either.
@@ -192,7 +230,7 @@ std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept
 
 void SignalInbox::unsubscribe(int signo, std::uint64_t& calls) noexcept {
   if (target_ == nullptr) return;
-  const std::lock_guard lock{mutex};
+  const std::unique_lock lock = locked();
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
   if (watches.load(std::memory_order_relaxed) > 1) {
     watches.fetch_sub(1, std::memory_order_relaxed);
@@ -215,12 +253,14 @@ SignalSet SignalInbox::take() noexcept {
 }
 
 void SignalInbox::after_fork() noexcept {
-  if (target_ != nullptr) target_->wakes.store(true, std::memory_order_relaxed);
+  if (target_ == nullptr) return;
+  static_cast<void>(locked());
+  target_->wakes.store(fork_count(), std::memory_order_relaxed);
 }
 
 void SignalInbox::close(std::uint64_t& calls) noexcept {
   if (target_ == nullptr) return;
-  const std::lock_guard lock{mutex};
+  const std::unique_lock lock = locked();
   for (std::size_t signal = 0; signal < signal_numbers; ++signal) {
     if (target_->watches[signal].load(std::memory_order_relaxed) != 0)
       drop(*target_, signal, calls);

@@ -27,7 +27,7 @@ struct SignalTarget {
   std::array<std::atomic<unsigned>, signal_numbers> watches{};  ///< the owner's, by signal
   std::array<std::atomic<bool>, signal_numbers> raised{};
   std::atomic<bool> any_raised{false};
-  std::atomic<bool> wakes{false};   ///< whether the loop may be woken
+  std::atomic<unsigned> wakes{0};   ///< the fork_count() of the process whose loop may be woken
   std::atomic<unsigned> inside{0};  ///< signal handlers that are using `bell` just now
   Doorbell* bell = nullptr;         ///< null: free to be taken by the next reactor
   SignalTarget* next = nullptr;

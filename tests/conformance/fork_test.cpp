@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Forks: the child has a reactor of its own after after_fork(), is told so before, and never
-// disturbs its parent. Each test really forks; what the child finds is its exit status.
+// disturbs its parent, with or without fork handlers. Each test really forks; what the child finds
+// is its exit status.
 #include <latch>
 #include <memory>
 #include <string>
@@ -24,7 +25,7 @@ class AForkedReactor : public OnEachBackend {
 
 TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
   const Timer timer = reactor().after(0s, [] {});
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     std::error_code error;
     bool said = reactor().run_once(error) == 0 && error == Errc::forked;
     said = said && reactor().poll(error) == 0 && error == Errc::forked;
@@ -43,7 +44,7 @@ TEST_P(AForkedReactor, GoesOnWithTheSameWatchesTimersAndTasks) {
   std::size_t calls = 0;
   const Timer timer = reactor().after(0s, [&] { ++calls; });
   reactor().post([&] { ++calls; });
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     write_bytes(pair.peer, "abc");
     return local.hear("readable") == "readable" && calls == 2;
@@ -57,7 +58,7 @@ TEST_P(AForkedReactor, LeavesItsParentsSetAlone) {
   Recorder local{reactor(), pair.local, Interest::readable};
   const Pair second = make_pair(PairKind::tcp4);
   Recorder other{reactor(), second.local, Interest::readable};
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     local.watch.reset();  // before it was told
     reactor().after_fork();
     other.watch.reset();  // and after
@@ -74,7 +75,7 @@ TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
   auto own = std::make_unique<Reactor>(make_contestant(backend()));
   std::size_t calls = 0;
   Watch watch = own->watch(pair.local.get(), Interest::readable, [&](Readiness) { ++calls; });
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     watch.reset();
     own.reset();
     return true;
@@ -106,7 +107,7 @@ TEST_P(AForkedReactor, MayBeDestroyedThoughWhoWasWakingItIsNotThere) {
   const std::jthread thread{[to = own.get()] { to->post([] {}); }};
   std::size_t calls = 0;
   while (calls == 0) calls = own->poll();
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     own.reset();
     return true;
   }));
@@ -114,7 +115,7 @@ TEST_P(AForkedReactor, MayBeDestroyedThoughWhoWasWakingItIsNotThere) {
 }
 
 TEST_P(AForkedReactor, IsWokenByItself) {
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     reactor().wake();
     return reactor().run_once(5s) == 0;
@@ -124,7 +125,7 @@ TEST_P(AForkedReactor, IsWokenByItself) {
 
 TEST_P(AForkedReactor, DoesNotHearWhatItsParentIsTold) {
   Recorder local{reactor(), pair.local, Interest::none};
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     local.watch.set_interest(Interest::writable);
     return local.hear("writable") == "writable";
@@ -135,9 +136,9 @@ TEST_P(AForkedReactor, DoesNotHearWhatItsParentIsTold) {
 
 TEST_P(AForkedReactor, MayForkAgain) {
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
-    const bool grandchild = in_a_child([&] {
+    const auto grandchild = in_each_child([&] {
       std::error_code error;
       reactor().poll(error);
       const bool said = error == Errc::forked;
@@ -147,6 +148,18 @@ TEST_P(AForkedReactor, MayForkAgain) {
     });
     return grandchild && local.hear("readable") == "readable";
   }));
+}
+
+TEST_P(AForkedReactor, IsNotOfAChildThatSharesItsParentsMemory) {
+  Recorder local{reactor(), pair.local, Interest::readable};
+  const auto rebuilds = reactor().stats().rebuilds;
+  EXPECT_TRUE(in_a_child_that_shares([&] {
+    std::error_code error;
+    reactor().after_fork(error);  // which is of no use there
+    return !error && reactor().stats().rebuilds == rebuilds;
+  }));
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
 }
 
 TEST_P(AForkedReactor, ThatWasNotForkedIsLeftAsItIs) {

@@ -395,7 +395,7 @@ TEST_P(ASignal, IsSomethingDueForALoopInPieces) {
 TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
   const SignalWatch own = watch(SIGUSR1, 'a');
   ::raise(SIGUSR1);
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     std::error_code error;
     const SignalWatch refused = reactor().on_signal(
         SIGUSR2, [](int) {}, error);
@@ -407,12 +407,12 @@ TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
     return said && before && wakes_another_loop() && reactor().run_once() == 1 && heard == "aa";
   }));
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     return reactor().poll() == 0;
   }));
   ::raise(SIGUSR1);
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     return reactor().poll() == 0;
   }));
@@ -428,7 +428,7 @@ TEST_P(ASignal, LeavesAForkedReactorThatNobodyToldAlone) {
     const Disposition native{SIGUSR1, &count_natively};
     native_calls = 0;
     SignalWatch forked = watch(*own, SIGUSR1, 'a');
-    EXPECT_TRUE(in_a_child([&] {
+    EXPECT_TRUE(in_each_child([&] {
       ::raise(SIGUSR1);
       own.reset();
       ::raise(SIGUSR1);

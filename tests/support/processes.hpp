@@ -2,22 +2,50 @@
 // Child processes for tests.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include <csignal>
 
 #include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "support/pairs.hpp"
 
 namespace pollux::support {
 
+/// How a process makes another.
+struct Forking {
+  const char* name;
+  pid_t (*fork)();
+};
+
+/// fork(), and what runs no fork handlers.
+inline const std::vector<Forking>& ways_to_fork() {
+  static const std::vector<Forking> ways = {
+    {"fork", [] { return ::fork(); }},
+#if defined(SYS_clone) && !defined(__s390__)
+    {"clone", [] { return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }},
+#endif
+#if defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 34)
+    {"_Fork", [] { return ::_Fork(); }},
+#endif
+#endif
+  };
+  return ways;
+}
+
 /// Runs `child` in a child process, and waits for it: whether it said true.
-inline bool in_a_child(const std::function<bool()>& child) {
-  const pid_t pid = ::fork();
+inline bool in_a_child(const std::function<bool()>& child, pid_t (*fork)() = &::fork) {
+  const pid_t pid = fork();
   if (pid == 0) {
     bool passed = false;
     try {
@@ -29,6 +57,37 @@ inline bool in_a_child(const std::function<bool()>& child) {
   int status = 0;
   return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
          WEXITSTATUS(status) == 0;
+}
+
+/// The same, in one child after the other, each made in another way. What `child` leaves outside
+/// its process the next one finds.
+inline testing::AssertionResult in_each_child(const std::function<bool()>& child) {
+  for (const Forking& way : ways_to_fork()) {
+    if (!in_a_child(child, way.fork)) return testing::AssertionFailure() << "by " << way.name;
+  }
+  return testing::AssertionSuccess();
+}
+
+/// The same in a child that has all memory in common with its parent, which waits for its end;
+/// true where no such child can be made.
+inline bool in_a_child_that_shares(const std::function<bool()>& child) {
+#if defined(CLONE_VFORK)
+  struct Call {
+    const std::function<bool()>& child;
+    bool passed = false;
+  } call{child};
+  std::vector<std::max_align_t> stack(std::size_t{1} << 16);
+  const auto run = [](void* called) {
+    static_cast<Call*>(called)->passed = static_cast<Call*>(called)->child();
+    return 0;
+  };
+  const pid_t pid =
+      ::clone(run, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &call);
+  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid && call.passed;
+#else
+  static_cast<void>(child);
+  return true;
+#endif
 }
 
 /// What holds children back until it is opened.
