@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The core's alarm: the kernel rings when the next timer is due, so that a loop which is kept busy
 // by other things need not read the clock in every turn, nor give every wait an end.
-#include <exception>
 #include <utility>
 
 #include "os/alarm.hpp"
@@ -34,13 +33,9 @@ bool ReactorCore::make_alarm() noexcept {
                          Watched::own, error);
   };
   std::error_code error;
-  try {
-    watch_alarm(Interest::edge, error);  // then it never has to be quieted
-    alarm_is_edge_ = error != std::errc::operation_not_supported;
-    if (!alarm_is_edge_) watch_alarm(Interest::none, error);
-  } catch (const std::exception&) {
-    error = std::make_error_code(std::errc::not_enough_memory);
-  }
+  watch_alarm(Interest::edge, error);  // then it never has to be quieted
+  alarm_is_edge_ = error != std::errc::operation_not_supported;
+  if (!alarm_is_edge_) watch_alarm(Interest::none, error);
   if (error) drop_alarm();
   return !error;
 }

@@ -3,12 +3,21 @@
 
 #include <cstdlib>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
 namespace pollux {
 
+namespace {
+
+std::unique_ptr<Backend> make(const BackendInfo& backend, std::error_code& error) {
+  return report_memory(error, [&] { return backend.make(error); });
+}
+
+}  // namespace
+
 bool usable(const BackendInfo& backend, std::error_code& error) {
-  return backend.make(error) != nullptr;
+  return make(backend, error) != nullptr;
 }
 
 std::unique_ptr<Backend> make_backend(std::string_view name, std::error_code& error) {
@@ -17,7 +26,7 @@ std::unique_ptr<Backend> make_backend(std::string_view name, std::error_code& er
   }
   if (!name.empty()) {
     for (const BackendInfo& backend : backends()) {
-      if (backend.name == name) return backend.make(error);
+      if (backend.name == name) return make(backend, error);
     }
     error = Errc::unknown_backend;
     return nullptr;
@@ -25,7 +34,7 @@ std::unique_ptr<Backend> make_backend(std::string_view name, std::error_code& er
   // The first error is the best backend's, and says most: too many open files, for instance.
   std::error_code first;
   for (const BackendInfo& backend : backends()) {
-    if (auto made = backend.make(error)) return made;
+    if (auto made = make(backend, error)) return made;
     if (!first) first = error;
   }
   error = first ? first : make_error_code(Errc::no_usable_backend);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The core's signals and children: how it comes to hear of them, and the telling.
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -12,7 +13,7 @@
 
 namespace pollux::detail {
 
-NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) {
+NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) try {
   error = refusal_to_register();
   if (error) return {};
   collect_notices();  // what was raised before is not for this one
@@ -25,9 +26,12 @@ NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error
   signal.number = signo;
   signal.handler = std::move(handler);
   return made;
+} catch (const std::bad_alloc&) {
+  error = refusal(std::errc::not_enough_memory);
+  return {};
 }
 
-NoticeBase ReactorCore::watch_child(int pid, AnyHandler&& handler, std::error_code& error) {
+NoticeBase ReactorCore::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = refusal_to_register();
   if (!error) error = os::check_child(pid, stats_.system_calls);
   if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
@@ -40,6 +44,9 @@ NoticeBase ReactorCore::watch_child(int pid, AnyHandler&& handler, std::error_co
   if (error) return {};
   child.handler = std::move(handler);
   return made;
+} catch (const std::bad_alloc&) {
+  error = refusal(std::errc::not_enough_memory);
+  return {};
 }
 
 bool ReactorCore::is_child_watched(int pid) const noexcept {

@@ -2,9 +2,11 @@
 #include "post_queue.hpp"
 
 #include <chrono>
+#include <new>
 #include <thread>
 #include <utility>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 #include <pollux/poster.hpp>
 
@@ -21,24 +23,32 @@ struct PostQueue::Block {
   alignas(void*) std::byte tasks[room];
 };
 
-bool PostQueue::put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock) {
-  if (bell_ == nullptr) return false;
+std::error_code PostQueue::error_of(Pushed pushed) noexcept {
+  if (pushed == Pushed::closed) return Errc::reactor_closed;
+  return pushed == Pushed::yes ? std::error_code{} : refusal(std::errc::not_enough_memory);
+}
+
+PostQueue::Pushed PostQueue::put_in_new_block(AnyHandler&& task,
+                                              std::unique_lock<std::mutex> lock) {
+  if (bell_ == nullptr) return Pushed::closed;
   const bool was_empty = posted_.first == nullptr;
-  add_block();
+  if (!add_block()) return Pushed::no_memory;
   put(std::move(task));
-  if (!was_empty || !bell_->note(Doorbell::post)) return true;
+  if (!was_empty || !bell_->note(Doorbell::post)) return Pushed::yes;
   // A loop that is woken may run at once, in this thread's stead: not into the lock.
   Doorbell& bell = *bell_;
   waking_.fetch_add(1, std::memory_order_relaxed);
   lock.unlock();
   bell.wake_up();
   waking_.fetch_sub(1, std::memory_order_release);
-  return true;
+  return Pushed::yes;
 }
 
-void PostQueue::add_block() {
+bool PostQueue::add_block() noexcept {
   static_assert(Block::room >= PackedHandler::max_size);
-  Block* const block = spare_ != nullptr ? std::exchange(spare_, spare_->next) : new Block;
+  Block* const block =
+      spare_ != nullptr ? std::exchange(spare_, spare_->next) : new (std::nothrow) Block;
+  if (block == nullptr) return false;
   block->next = nullptr;
   if (posted_.first == nullptr) {
     posted_.first = block;
@@ -49,6 +59,7 @@ void PostQueue::add_block() {
   posted_.last = block;
   posted_.end = block->tasks;
   room_end_ = block->tasks + Block::room;
+  return true;
 }
 
 void PostQueue::collect() noexcept {
@@ -109,14 +120,24 @@ void PostQueue::close() noexcept {
 
 Poster::Poster(std::shared_ptr<detail::PostQueue> queue) noexcept : queue_{std::move(queue)} {}
 
+namespace {
+
+using Pushed = detail::PostQueue::Pushed;
+
+Pushed push(detail::PostQueue* queue, Handler<void>&& task) {
+  return queue != nullptr ? queue->push(std::move(task)) : Pushed::closed;
+}
+
+}  // namespace
+
 void Poster::post(Handler<void> task) const {
-  if (!queue_ || !queue_->push(std::move(task)))
-    throw std::system_error{Errc::reactor_closed, "pollux::Poster::post"};
+  const Pushed pushed = push(queue_.get(), std::move(task));
+  if (pushed != Pushed::yes)
+    throw std::system_error{detail::PostQueue::error_of(pushed), "pollux::Poster::post"};
 }
 
 void Poster::post(Handler<void> task, std::error_code& error) const {
-  error.clear();
-  if (!queue_ || !queue_->push(std::move(task))) error = Errc::reactor_closed;
+  error = detail::PostQueue::error_of(push(queue_.get(), std::move(task)));
 }
 
 }  // namespace pollux

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "doorbell.hpp"
@@ -29,15 +31,19 @@ class PostQueue {
   PostQueue(const PostQueue&) = delete;
   PostQueue& operator=(const PostQueue&) = delete;
 
-  /// Any thread. False after close(), and the task is left alone. May throw std::bad_alloc.
-  [[nodiscard]] bool push(AnyHandler&& task) {
+  /// What has come of a push. No error code, since one takes a call to its category.
+  enum class Pushed : std::uint8_t { yes, closed, no_memory };
+  static std::error_code error_of(Pushed pushed) noexcept;
+
+  /// Any thread. If it is not pushed, the task is left alone.
+  [[nodiscard]] Pushed push(AnyHandler&& task) {
     const std::size_t size = PackedHandler::size_of(task);
     std::unique_lock lock{mutex_};
     // An empty queue has no room, and neither has a closed one.
     if (static_cast<std::size_t>(room_end_ - posted_.end) < size)
       return put_in_new_block(std::move(task), std::move(lock));
     put(std::move(task));
-    return true;
+    return Pushed::yes;
   }
 
   // All below: loop thread.
@@ -72,8 +78,8 @@ class PostQueue {
   void put(AnyHandler&& task) noexcept {
     posted_.end += (::new (static_cast<void*>(posted_.end)) PackedHandler{std::move(task)})->size();
   }
-  bool put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock);
-  void add_block();
+  Pushed put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock);
+  bool add_block() noexcept;
   void begin_block(Block* block) noexcept;
   void next_block() noexcept;
 

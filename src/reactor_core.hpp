@@ -60,6 +60,9 @@ class ReactorCore : public CoreBase {
   using time_point = std::chrono::steady_clock::time_point;
 
   ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options);
+  /// One that is closed from the beginning, as is the queue. Takes no memory.
+  explicit ReactorCore(std::shared_ptr<PostQueue> closed) noexcept
+      : bell_{nullptr}, signals_{bell_}, posts_{std::move(closed)} {}
 
   // Registrations. A token that names nothing (any more) is answered with Errc::watch_closed.
   WatchBase watch(NativeHandle handle, Interest interest, AnyHandler&& handler, Watched as,
@@ -107,7 +110,9 @@ class ReactorCore : public CoreBase {
   std::optional<std::chrono::nanoseconds> prepare();
   bool check(std::error_code& error);
   std::size_t dispatch_checked(std::error_code& error);
-  void on_reschedule(AnyHandler&& notify) { notify_ = std::move(notify); }
+  void on_reschedule(AnyHandler&& notify) noexcept {
+    if (backend_) notify_ = std::move(notify);
+  }
 
   void after_fork(std::error_code& error);
 
@@ -117,6 +122,7 @@ class ReactorCore : public CoreBase {
     return stats;
   }
   void set_tracer(Tracer* tracer) noexcept {
+    if (!backend_) return;
     tracer_ = tracer;
     calm_ = false;
   }

@@ -26,8 +26,32 @@ auto throwing(const char* what, Call call) {
 using detail::CorePointer;
 using detail::ReactorCore;
 
-CorePointer made_core(std::unique_ptr<Backend> backend, const ReactorOptions& options) {
-  return CorePointer{*new ReactorCore(std::move(backend), options)};
+/// What is never destroyed.
+template <class T>
+union Kept {
+  template <class... Arguments>
+  explicit Kept(Arguments&&... arguments) : it{std::forward<Arguments>(arguments)...} {}
+  ~Kept() {}  // NOLINT
+  T it;
+};
+
+/// Of all reactors that there was no memory for: closed, and never changed.
+ReactorCore& closed_core() noexcept {
+  static Kept<detail::PostQueue> posts{nullptr};
+  static Kept<ReactorCore> core{
+      std::shared_ptr<detail::PostQueue>{std::shared_ptr<void>{}, &posts.it}};
+  return core.it;
+}
+
+/// Null, and an error, without the memory for it.
+CorePointer made_core(std::unique_ptr<Backend> backend, const ReactorOptions& options,
+                      std::error_code& error) {
+  return report_memory(error,
+                       [&] { return CorePointer{*new ReactorCore(std::move(backend), options)}; });
+}
+
+CorePointer or_closed(CorePointer made) noexcept {
+  return made ? std::move(made) : CorePointer::uncounted(closed_core());
 }
 
 }  // namespace
@@ -36,24 +60,25 @@ Reactor::Reactor() : Reactor{std::string_view{}} {}
 Reactor::Reactor(std::error_code& error) : Reactor{std::string_view{}, error} {}
 Reactor::Reactor(std::string_view backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
-        return made_core(make_backend(backend, error), options);
+        return made_core(make_backend(backend, error), options, error);
       })} {}
 Reactor::Reactor(std::string_view backend, std::error_code& error)
     : Reactor{backend, ReactorOptions{}, error} {}
 Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::error_code& error)
-    : core_{made_core(make_backend(backend, error), options)} {}
+    : core_{or_closed(made_core(make_backend(backend, error), options, error))} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
         if (!backend) error = refusal(std::errc::invalid_argument);
-        return made_core(std::move(backend), options);
+        return made_core(std::move(backend), options, error);
       })} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                  std::error_code& error) {
   error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
-  core_ = made_core(std::move(backend), options);
+  core_ = or_closed(made_core(std::move(backend), options, error));
 }
 Reactor::~Reactor() {
   core_->close();
+  if (&*core_ == &closed_core()) core_.let_go();
 }
 
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
@@ -112,12 +137,12 @@ Poster Reactor::poster() const noexcept {
   return Poster{core_->posts()};
 }
 void Reactor::post(Handler<void> task) {
-  if (!core_->posts()->push(std::move(task)))
-    throw std::system_error{Errc::reactor_closed, "pollux::Reactor::post"};
+  const auto pushed = core_->posts()->push(std::move(task));
+  if (pushed != detail::PostQueue::Pushed::yes)
+    throw std::system_error{detail::PostQueue::error_of(pushed), "pollux::Reactor::post"};
 }
 void Reactor::post(Handler<void> task, std::error_code& error) {
-  error.clear();
-  if (!core_->posts()->push(std::move(task))) error = Errc::reactor_closed;
+  error = detail::PostQueue::error_of(core_->posts()->push(std::move(task)));
 }
 
 namespace {

@@ -50,7 +50,7 @@ bool is_plain(const Traits& traits, Interest interest, Watched as) {
 }  // namespace
 
 WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
-                             Watched as, std::error_code& error) {
+                             Watched as, std::error_code& error) try {
   const bool stream = as == Watched::stream;
   error = refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
@@ -109,6 +109,9 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   slot.handler = std::move(handler);
   if (tracer_ != nullptr && !slot.own) tracer_->watched(options_.clock(), handle, token);
   return {*this, token};
+} catch (const std::bad_alloc&) {
+  error = refusal(std::errc::not_enough_memory);
+  return {};
 }
 
 void ReactorCore::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
@@ -205,6 +208,7 @@ bool ReactorCore::close_watch(Token token) noexcept {
 
 void ReactorCore::close() noexcept {
   assert(!running_ && "a reactor must not be destroyed by one of its handlers");
+  if (!backend_) return;
   if (forked()) posts_->after_fork();
   posts_->close();
   signals_.close(stats_.system_calls);

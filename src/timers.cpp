@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The core's timers: what their handles ask for, and the firing.
+#include <new>
 #include <utility>
 
 #include <pollux/backend_support.hpp>
@@ -12,7 +13,7 @@ namespace pollux {
 namespace detail {
 
 Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
-                             AnyHandler&& handler, std::error_code& error) {
+                             AnyHandler&& handler, std::error_code& error) try {
   error.clear();
   if (!backend_) error = Errc::reactor_closed;
   if (repeats && interval <= std::chrono::nanoseconds::zero())
@@ -24,6 +25,9 @@ Timer ReactorCore::add_timer(time_point deadline, std::chrono::nanoseconds inter
   timer.set_interval(interval, repeats);
   arm_timer(index, deadline);
   return {*this, {index, 0}};
+} catch (const std::bad_alloc&) {
+  error = refusal(std::errc::not_enough_memory);
+  return {};
 }
 
 void ReactorCore::arm_timer(std::uint32_t index, time_point deadline) noexcept {

@@ -8,8 +8,7 @@
 namespace pollux {
 
 std::unique_ptr<Backend> make_asio_backend(std::error_code& error) {
-  auto backend = std::make_unique<detail::AsioBackend>(nullptr, error);
-  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+  return make_reporting<detail::AsioBackend>(error, nullptr);
 }
 
 }  // namespace pollux

@@ -265,8 +265,7 @@ class EpollBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_epoll_backend(std::error_code& error) {
-  auto backend = std::make_unique<EpollBackend>(error);
-  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+  return make_reporting<EpollBackend>(error);
 }
 
 }  // namespace pollux

@@ -284,8 +284,7 @@ class IoUringBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_io_uring_backend(std::error_code& error) {
-  auto backend = std::make_unique<IoUringBackend>(error);
-  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+  return make_reporting<IoUringBackend>(error);
 }
 
 }  // namespace pollux

@@ -211,8 +211,7 @@ int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
 }
 
 std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error) {
-  auto backend = std::make_unique<PollBackend>(system, error);
-  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+  return make_reporting<PollBackend>(error, system);
 }
 
 std::unique_ptr<Backend> make_poll_backend(std::error_code& error) {

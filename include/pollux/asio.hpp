@@ -398,13 +398,12 @@ class AsioBackend final : public Backend {
 /// A backend that runs on `context`, for Reactor{std::unique_ptr<Backend>}: the reactor's waits run
 /// the context, and with it the application's own handlers; what those throw leaves run*().
 /// `context` must outlive the reactor, and nobody else may run it meanwhile. Null and an error if
-/// the process is out of descriptors. In one program there must be one Asio: link a static pollux
-/// that has its own asio backend only where both are compiled against the same version and settings
-/// of Asio.
+/// the process is out of descriptors or memory. In one program there must be one Asio: link a
+/// static pollux that has its own asio backend only where both are compiled against the same
+/// version and settings of Asio.
 inline std::unique_ptr<Backend> make_asio_backend(::asio::io_context& context,
                                                   std::error_code& error) {
-  auto backend = std::make_unique<detail::AsioBackend>(&context, error);
-  return error ? nullptr : std::unique_ptr<Backend>{std::move(backend)};
+  return make_reporting<detail::AsioBackend>(error, &context);
 }
 
 }  // namespace pollux

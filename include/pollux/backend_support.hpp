@@ -8,8 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <new>
 #include <ratio>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <pollux/backend.hpp>
@@ -20,6 +23,27 @@ namespace pollux {
 /// answers with the same error code. Any thread.
 inline std::error_code refusal(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
+}
+
+/// Runs `call`. Where there is no memory for it, nothing comes of it but `not_enough_memory`. Any
+/// thread.
+template <class Call>
+auto report_memory(std::error_code& error, Call call) -> decltype(call()) try {
+  return call();
+} catch (const std::bad_alloc&) {
+  error = refusal(std::errc::not_enough_memory);
+  return decltype(call())();
+}
+
+/// Makes a `Made` of `arguments` and an error code; null if that has an error then, as without the
+/// memory for it. Any thread.
+template <class Made, class... Arguments>
+std::unique_ptr<Backend> make_reporting(std::error_code& error, Arguments&&... arguments) {
+  return report_memory(error, [&]() -> std::unique_ptr<Backend> {
+    auto made = std::make_unique<Made>(std::forward<Arguments>(arguments)..., error);
+    if (error) return nullptr;
+    return made;
+  });
 }
 
 /// A duration as kernels take it: `Spec` is `timespec`, or one of its kin, and clamped to what its

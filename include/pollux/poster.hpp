@@ -26,8 +26,8 @@ class Poster {
   /// `task` is called once by the loop's thread, in the next turn: after what the same thread has
   /// posted before, and never from inside this call. A loop that sleeps is woken, by the first of
   /// many. Posting allocates only where the queue has to grow, or the task is larger than three
-  /// pointers. Errc::reactor_closed when the reactor is gone; a task that is refused, or still
-  /// waits when the reactor goes, is destroyed without being called.
+  /// pointers. Errc::reactor_closed when the reactor is gone, `not_enough_memory`; a task that is
+  /// refused, or still waits when the reactor goes, is destroyed without being called.
   void post(Handler<void> task) const;
   void post(Handler<void> task, std::error_code& error) const;
 

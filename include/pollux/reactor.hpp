@@ -54,7 +54,11 @@ struct ReactorOptions {
 /// signals and children, those of timers, then what was posted. What a handler arms, raises or
 /// posts comes in the next turn.
 ///
-/// Calls with a `std::error_code&` report through it, those without throw std::system_error.
+/// Calls with a `std::error_code&` report through it, those without throw std::system_error. Out of
+/// memory is `not_enough_memory` with both, and changes nothing: what is watched, armed or posted
+/// stays so, and what could not be told to the kernel is told when there is memory again. (What is
+/// made of a lambda with more than three pointers of captures takes memory before the call, and
+/// throws std::bad_alloc there.)
 class Reactor {
  public:
   /// On the backend named by $POLLUX_BACKEND, or else the best one usable here.

@@ -33,6 +33,14 @@ class CorePointer {
     if (core_ != nullptr && --core_->holders_ == 0) destroy(*core_);
   }
 
+  /// One that is not counted among its holders: `core` outlives them all. let_go() ends it.
+  static CorePointer uncounted(CoreBase& core) noexcept {
+    CorePointer pointer;
+    pointer.core_ = &core;
+    return pointer;
+  }
+  void let_go() noexcept { core_ = nullptr; }
+
   explicit operator bool() const noexcept { return core_ != nullptr; }
   ReactorCore& operator*() const noexcept;
   ReactorCore* operator->() const noexcept { return &**this; }
