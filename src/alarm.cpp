@@ -45,6 +45,7 @@ void ReactorCore::drop_alarm() noexcept {
   alarm_watch_.reset();
   if (alarm_ != no_handle) os::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
   alarm_at_ = time_point::max();
+  calm_ = false;  // the next wait must have an end again
 }
 
 }  // namespace pollux::detail

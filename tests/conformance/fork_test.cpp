@@ -123,6 +123,27 @@ TEST_P(AForkedReactor, IsWokenByItself) {
   EXPECT_TRUE(sleeps()) << "the child's wake has woken its parent";
 }
 
+TEST_P(AForkedReactor, HasDeadlinesOfItsOwn) {
+  // Both are busy while a timer is armed: a loop may then have the kernel tell it the time.
+  const auto be_busy = [&] {
+    const Watch watch = reactor().watch(pair.local.get(), Interest::writable, [](Readiness) {});
+    for (int i = 0; i < 4; ++i) reactor().run_once(5s);
+  };
+  std::size_t calls = 0;
+  const Timer timer = reactor().after(50ms, [&] { ++calls; });
+  be_busy();
+  ASSERT_EQ(calls, 0u);
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    reactor().run_once(5s);
+    const Timer later = reactor().after(1h, [] {});
+    be_busy();
+    return calls == 1;
+  }));
+  EXPECT_EQ(reactor().run_once(5s), 1u) << "the child has moved its parent's deadline";
+  EXPECT_EQ(calls, 1u);
+}
+
 TEST_P(AForkedReactor, DoesNotHearWhatItsParentIsTold) {
   Recorder local{reactor(), pair.local, Interest::none};
   EXPECT_TRUE(in_each_child([&] {
