@@ -3,10 +3,14 @@
 // upon. If one of these fails, a kernel has changed, and something in the core can be simpler or
 // must be other.
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -14,6 +18,22 @@
 #include <pollux/pollux.hpp>
 
 #include "support/pairs.hpp"
+
+namespace {
+
+/// Called by each epoll_ctl() of this program: what it is to fail with, or 0.
+std::function<int(int operation)> refusal_of_change;
+
+}  // namespace
+
+/// In place of libc's. No kernel can be brought to refuse a change for want of memory.
+extern "C" int epoll_ctl(int set, int operation, int handle, epoll_event* event) noexcept {
+  if (refusal_of_change) {
+    errno = refusal_of_change(operation);
+    if (errno != 0) return -1;
+  }
+  return static_cast<int>(::syscall(SYS_epoll_ctl, set, operation, handle, event));
+}
 
 namespace pollux {
 namespace {
@@ -106,6 +126,7 @@ class EpollAsked : public Epoll {
     Epoll::SetUp();
     ASSERT_FALSE(change(pair_.local, RawInterest::none, RawInterest::in));
   }
+  void TearDown() override { refusal_of_change = nullptr; }
 
   /// One wait that may last; what it reports of the only registration.
   RawReady wait() {
@@ -211,6 +232,84 @@ TEST_F(EpollAsked, IsForgottenWhenItsNumberIsAnothers) {
   ASSERT_EQ(result.count, 1u);
   EXPECT_EQ(out[0].token, other_token);
   EXPECT_EQ(out[0].ready, RawReady::in);
+}
+
+TEST_F(EpollAsked, IsNotAskedAboutAfterItsWatchHasEnded) {
+  ask();
+  ASSERT_FALSE(change(pair_.local, both, RawInterest::none));
+  EXPECT_EQ(look(), RawReady::none);
+  EXPECT_EQ(look(), RawReady::none);
+}
+
+TEST_F(EpollAsked, IsNotAskedAboutAfterACloseThatEndsItsWatch) {
+  ask();
+  const NativeHandle number = pair_.local.get();
+  backend_->remove_closing(number, both, token);
+  pair_.local.close();
+  const Pair other = make_pair(PairKind::unix_stream);
+  ASSERT_EQ(::dup2(other.local.get(), number), number);
+  const Handle reused{number};
+  EXPECT_EQ(look(), RawReady::none) << "the number is another's";
+  ASSERT_FALSE(change(reused, RawInterest::none, RawInterest::in));
+  write_bytes(other.peer, "abc");
+  EXPECT_EQ(wait(), RawReady::in);
+}
+
+TEST_F(EpollAsked, IsForgottenByAReset) {
+  ask();
+  ASSERT_FALSE(backend_->reset());
+  EXPECT_EQ(look(), RawReady::none) << "nothing is registered";
+  ASSERT_FALSE(change(pair_.local, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+}
+
+TEST_F(EpollAsked, LeavesTheOthersTheirQuestions) {
+  const Pair second = make_pair(PairKind::unix_stream);
+  const Pair third = make_pair(PairKind::unix_stream);
+  constexpr Token tokens[] = {{2, 1}, {3, 1}};
+  for (const Pair* pair : {&second, &third}) {
+    const Token named = tokens[pair == &third];
+    ASSERT_FALSE(
+        backend_->set_interest(pair->local.get(), RawInterest::none, RawInterest::in, named));
+  }
+  // Of three the first is dropped, and the last takes its place; then that is dropped.
+  ask();
+  ASSERT_FALSE(backend_->set_interest(second.local.get(), RawInterest::in, both, tokens[0]));
+  ASSERT_FALSE(backend_->set_interest(third.local.get(), RawInterest::in, both, tokens[1]));
+  stop_asking();
+  ASSERT_FALSE(backend_->set_interest(third.local.get(), both, RawInterest::in, tokens[1]));
+  std::array<RawEvent, 4> out;
+  const WaitResult result = backend_->wait(out, Timeout::zero());
+  ASSERT_EQ(result.count, 1u);
+  EXPECT_EQ(out[0].token, tokens[0]);
+}
+
+TEST_F(EpollAsked, IsArmedLaterWhereTheKernelHasNoMemory) {
+  fill(pair_.local);
+  ask();
+  int refused = 0;
+  refusal_of_change = [&](int) { return ++refused <= 2 ? ENOMEM : 0; };
+  EXPECT_EQ(look(), RawReady::none);
+  EXPECT_EQ(look(), RawReady::none);
+  EXPECT_EQ(look(), RawReady::none);
+  refusal_of_change = nullptr;
+  EXPECT_EQ(refused, 3);
+  drain(pair_.peer);
+  EXPECT_EQ(wait(), RawReady::out);
+}
+
+TEST_F(EpollAsked, IsNotWaitedForWithoutAnEndWhileItCannotBeArmed) {
+  fill(pair_.local);
+  ask();
+  // There is room in the moment after it was asked, and could not be armed: no wait hears of that.
+  refusal_of_change = [this](int) {
+    drain(pair_.peer);
+    return ENOMEM;
+  };
+  std::array<RawEvent, 4> out;
+  EXPECT_EQ(backend_->wait(out, Timeout{std::chrono::hours{1}}).count, 0u);
+  refusal_of_change = nullptr;
+  EXPECT_EQ(wait(), RawReady::out);
 }
 
 TEST_F(EpollAsked, IsArmedForALoopThatWaitsOnTheSet) {

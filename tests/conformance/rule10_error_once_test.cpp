@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "conformance/kit.hpp"
+#include "support/forwarding_backend.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -46,6 +47,39 @@ TEST_P(TheErrorIsFetchedOnce, NotByTheProbesForTheBytesBeforeIt) {
       EXPECT_EQ(read_bytes(pair.local, 3), 3);
       EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
     });
+  }
+}
+
+/// Something happens in the moment after a wait that has brought several reports.
+class AMomentAfter : public support::ForwardingBackend {
+ public:
+  AMomentAfter(std::unique_ptr<Backend> inner, std::function<void()> action)
+      : ForwardingBackend{std::move(inner)}, action_{std::move(action)} {}
+
+  WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
+    const WaitResult result = ForwardingBackend::wait(out, timeout);
+    if (result.count > 1 && action_) std::exchange(action_, nullptr)();
+    return result;
+  }
+
+ private:
+  std::function<void()> action_;
+};
+
+TEST_P(TheErrorIsFetchedOnce, AlsoWhereTheStreamFailsBetweenTheWaitAndTheLook) {
+  Pair pairs[2] = {make_pair(kind()), make_pair(kind())};
+  Reactor on{std::make_unique<AMomentAfter>(make_contestant(backend()), [&] {
+    for (Pair& pair : pairs) {
+      drain(pair.local);
+      reset_by_peer(pair);
+    }
+  })};
+  Recorder first{on, pairs[0].local, Interest::readable};
+  Recorder second{on, pairs[1].local, Interest::readable};
+  for (const Pair& pair : pairs) write_bytes(pair.peer, "abc");
+  for (Recorder* recorder : {&first, &second}) {
+    recorder->ignore(Event::readable);  // true at the time of the wait
+    EXPECT_TRUE(hears(*recorder, "error hangup", std::errc::connection_reset));
   }
 }
 

@@ -251,6 +251,20 @@ TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsToldByTheNextRun) {
   EXPECT_EQ(second.events().size(), 1u);
 }
 
+TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsToldAsItIsByThen) {
+  Recorder first{reactor(), pairs_[0].local, Interest::readable};
+  Recorder second{reactor(), pairs_[1].local, Interest::readable};
+  for (Recorder* recorder : {&first, &second})
+    recorder->on_event([&](const StreamEvent&) { reactor().stop(); });
+  bytes_for_both();
+  EXPECT_EQ(reactor().run(), 1u);
+  const bool first_was_told = !first.events().empty();
+  for (Pair& pair : pairs_) drain(pair.local);
+  pairs_[first_was_told ? 1 : 0].peer.close();
+  EXPECT_TRUE(hears(first_was_told ? second : first,
+                    is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+}
+
 TEST_P(Handlers, MayNotRunTheLoopTheyAreCalledBy) {
   std::error_code errors[4];
   Recorder local{reactor(), pairs_[0].local, Interest::readable};
