@@ -18,6 +18,7 @@
 
 #include <pollux/version.hpp>
 
+#include "differential/batches.hpp"
 #include "differential/explorer.hpp"
 #include "terminal.hpp"
 
@@ -133,6 +134,13 @@ std::vector<std::string> not_played(const Plan& plan) {
     if (const std::string why = why_unavailable(kind); !why.empty())
       all.push_back(fmt::format("{}, as this system has none ({})", to_string(kind), why));
   }
+  for (const Op op : {Op::peek, Op::peer_urgent}) {
+    for (const Kind kind : plan.kinds) {
+      if (!applies(kind, op) || why_unavailable(kind, op).empty()) continue;
+      all.push_back(
+          fmt::format("{} on {}: {}", to_string(op), to_string(kind), why_unavailable(kind, op)));
+    }
+  }
   std::vector<std::string_view> others;
   for (const Kind kind : all_kinds()) {
     if (std::ranges::find(plan.kinds, kind) == plan.kinds.end()) others.push_back(to_string(kind));
@@ -140,8 +148,9 @@ std::vector<std::string> not_played(const Plan& plan) {
   if (!others.empty()) all.push_back("by request, " + list(others));
   if (plan.random_histories == 0) {
     std::vector<std::string_view> left_out;
-    for (std::size_t i = core_op_count; i < op_count; ++i)
-      left_out.push_back(to_string(static_cast<Op>(i)));
+    for (std::size_t i = 0; i < op_count; ++i) {
+      if (const auto op = static_cast<Op>(i); !is_core(op)) left_out.push_back(to_string(op));
+    }
     all.push_back(plan.depth_of_all == 0 ? "the operations " + list(left_out)
                                          : fmt::format("longer histories with {}", list(left_out)));
   }
@@ -185,10 +194,11 @@ nlohmann::json to_json(const Report& report, const Plan& plan) {
   return json;
 }
 
-void print_kinds(const Report& report, const Paint& paint) {
-  fmt::print("kind          histories  told otherwise  not steady\n");
+void print_kinds(const Report& report, const Plan& plan, const Paint& paint) {
+  fmt::print("kind         depth  histories  told otherwise  not steady\n");
   for (const KindReport& kind : report.kinds)
-    fmt::print("{:<12}  {:>9}  {}  {:>10}\n", to_string(kind.kind), kind.histories,
+    fmt::print("{:<11}  {:>5}  {:>9}  {}  {:>10}\n", to_string(kind.kind),
+               depth_for(plan.depth, kind.kind), kind.histories,
                paint(kind.divergent == 0 ? Style::good : Style::bad,
                      fmt::format("{:>14}", kind.divergent)),
                kind.not_steady);
@@ -230,7 +240,7 @@ void print(const Report& report, const Plan& plan) {
     fmt::print("{}\n", paragraph(fmt::format("Here it was compared with what {0} told instead.",
                                              plan.against->name),
                                  paint));
-  print_kinds(report, paint);
+  print_kinds(report, plan, paint);
   for (const Divergence& found : report.divergences) fmt::print("\n{}", to_string(found));
   print_unsteady(report, paint);
   fmt::print("\n{}", paragraph(fmt::format("{} histories, on {} {}, in {:.1f} s: {}.",

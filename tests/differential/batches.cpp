@@ -4,16 +4,19 @@
 #include <algorithm>
 #include <random>
 
+#include "differential/connections.hpp"
 #include "differential/explorer.hpp"
 
 namespace pollux::differential {
 
 namespace {
 
-std::vector<Op> operations(Kind kind, std::size_t count) {
+std::vector<Op> operations(Kind kind, bool core) {
   std::vector<Op> ops;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (applies(kind, static_cast<Op>(i))) ops.push_back(static_cast<Op>(i));
+  for (std::size_t i = 0; i < op_count; ++i) {
+    const auto op = static_cast<Op>(i);
+    if (!applies(kind, op) || !why_unavailable(kind, op).empty()) continue;
+    if (is_core(op) || !core) ops.push_back(op);
   }
   return ops;
 }
@@ -77,14 +80,20 @@ History Batch::drawn(std::uint64_t number) const {
   return history;
 }
 
+unsigned depth_for(unsigned depth, Kind kind) {
+  return depth - std::min<unsigned>(depth, shape(kind).shorter);
+}
+
 std::vector<Batch> batches(const Plan& plan, Kind kind) {
   std::vector<Batch> all;
-  add_all(all, kind, operations(kind, core_op_count), plan.depth);
-  if (plan.depth_of_all > 0) add_all(all, kind, operations(kind, op_count), plan.depth_of_all);
+  const std::vector<Op> ops = operations(kind, false);
+  add_all(all, kind, operations(kind, true), depth_for(plan.depth, kind));
+  if (plan.depth_of_all > 0)
+    add_all(all, kind, ops, std::min(plan.depth_of_all, depth_for(plan.depth, kind)));
   if (plan.random_histories > 0) {
+    const std::uint64_t count = plan.random_histories >> 2 * (shape(kind).shorter / 2);
     for (const Pace pace : all_paces())
-      all.push_back({kind, pace, operations(kind, op_count), plan.random_length, true,
-                     plan.random_histories, plan.seed});
+      all.push_back({kind, pace, ops, plan.random_length, true, count, plan.seed});
   }
   return all;
 }

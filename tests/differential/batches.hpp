@@ -30,6 +30,9 @@ struct Batch {
   History drawn(std::uint64_t number) const;
 };
 
+/// Of the core operations of that kind.
+unsigned depth_for(unsigned depth, Kind kind);
+
 std::vector<Batch> batches(const Plan& plan, Kind kind);
 
 }  // namespace pollux::differential

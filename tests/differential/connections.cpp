@@ -27,6 +27,7 @@ using support::Handle;
 using support::Pair;
 using support::PairKind;
 
+constexpr int later_ms = 20;
 constexpr int many = 64;  // more than a history connects
 
 int check(int result, const char* what) {
@@ -182,6 +183,41 @@ std::string why_unavailable(Kind kind) {
   }
 }
 
+namespace {
+
+bool keeps_a_peek_offset() {
+  const Handle socket = support::make_socket(PairKind::tcp4);
+  const int offset = 0;
+  return ::setsockopt(socket.get(), SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
+}
+
+/// Before Linux 6.16 or so, what was taken of an urgent byte could be read, or was lost data.
+bool has_urgent_bytes_like_tcp() {
+  Pair pair = support::make_pair(PairKind::unix_stream);
+  const bool passed = support::write_bytes(pair.peer, "xy") == 2 && write_urgent(pair.peer) == 1 &&
+                      support::write_bytes(pair.peer, "z") == 1 &&
+                      support::read_bytes(pair.local) == 2 && support::read_bytes(pair.local) == 1;
+  const bool taken = write_urgent(pair.peer) == 1 && read_urgent(pair.local) == 1 &&
+                     support::read_bytes(pair.local) == -EAGAIN;
+  if (!passed || !taken || write_urgent(pair.peer) != 1 || read_urgent(pair.local) != 1)
+    return false;
+  pair.local.close();
+  return (ready(pair.peer, POLLIN) & POLLERR) == 0;
+}
+
+}  // namespace
+
+std::string_view why_unavailable(Kind kind, Op op) {
+  const Family family = shape(kind).family;
+  static const bool peeks = keeps_a_peek_offset();
+  static const bool urges = has_urgent_bytes_like_tcp();
+  const bool urgent = op == Op::peer_urgent || op == Op::read_urgent;
+  if (op == Op::peek && family == Family::tcp && !peeks) return "TCP has no SO_PEEK_OFF here";
+  if (urgent && family == Family::unix_stream && !urges)
+    return "AF_UNIX has no urgent bytes here, or not as TCP has them";
+  return {};
+}
+
 bool has_byte(Kind kind, const Handle& handle, bool urgent) {
   // Of what a master reads in packet mode, FIONREAD counts the bytes alone.
   if (shape(kind).family == Family::terminal) return (ready(handle, POLLIN) & POLLIN) != 0;
@@ -191,10 +227,17 @@ bool has_byte(Kind kind, const Handle& handle, bool urgent) {
 }
 
 Sight look_at(Kind kind, const Handle& handle) {
-  static_cast<void>(kind);
-  const short seen = ready(handle, POLLIN | POLLRDHUP);
+  const int patience_ms = shape(kind).family == Family::mptcp ? later_ms : 0;
+  const short seen = ready(handle, POLLRDHUP, patience_ms);
   if ((seen & POLLERR) != 0) return Sight::a_failure;
   return (seen & (POLLHUP | POLLRDHUP)) != 0 ? Sight::the_end : Sight::nothing;
+}
+
+void await_end(const Handle& handle) {
+  if (handle) ready(handle, POLLRDHUP, later_ms);
+}
+void await_hang_up(const Handle& handle) {
+  if (handle) ready(handle, 0, later_ms);
 }
 
 Sight look_at_port(std::uint16_t port) {

@@ -29,6 +29,8 @@ class Connections {
 
 /// Why none of this kind can be made here; empty if one can.
 std::string why_unavailable(Kind kind);
+/// Likewise why an operation that applies to it cannot be played.
+std::string_view why_unavailable(Kind kind, Op op);
 
 // What is asked of a descriptor of that kind; none takes anything from it.
 
@@ -39,6 +41,11 @@ Sight look_at(Kind kind, const support::Handle& handle);
 /// Whether it is free, which is the end of who had it.
 Sight look_at_port(std::uint16_t port);
 std::uint16_t port_of(const support::Handle& listener);
+
+/// What the kernel does later, in a thread of its own, is waited for; not for long, as it may be
+/// there already, or never come.
+void await_end(const support::Handle& handle);      ///< the other side's
+void await_hang_up(const support::Handle& handle);  ///< of both directions
 
 // Operations. Each returns what the system call did, as those of support/pairs.hpp.
 

@@ -40,25 +40,25 @@ struct Known {
 };
 
 constexpr Known known[] = {
-    {Kind::tcp4, "tcp4", {Family::tcp, false, 1, one_seat}},
-    {Kind::tcp6, "tcp6", {Family::tcp, false, 1, one_seat}},
-    {Kind::unix_stream, "unix", {Family::unix_stream, false, 1, one_seat}},
-    {Kind::pipe_reader, "pipe_reader", {Family::pipe, false, 1, one_seat}},
-    {Kind::pipe_writer, "pipe_writer", {Family::pipe, false, 1, one_seat}},
-    {Kind::connecting, "connecting", {Family::tcp, false, 1, one_seat}},
-    {Kind::refused, "refused", {Family::tcp, false, 1, one_seat}},
-    {Kind::mptcp, "mptcp", {Family::mptcp, false, 1, one_seat}},
-    {Kind::fifo, "fifo", {Family::fifo, false, 1, one_seat}},
-    {Kind::terminal, "terminal", {Family::terminal, false, 1, one_seat}},
-    {Kind::master, "master", {Family::terminal, false, 1, one_seat}},
-    {Kind::seqpacket, "seqpacket", {Family::seqpacket, true, 1, one_seat}},
-    {Kind::udp, "udp", {Family::udp, true, 1, one_seat}},
-    {Kind::listener, "listener", {Family::listener, true, 1, one_seat}},
-    {Kind::tcp4_both, "tcp4_both", {Family::tcp, false, 2, one_seat}},
-    {Kind::unix_both, "unix_both", {Family::unix_stream, false, 2, one_seat}},
-    {Kind::tcp4_relay, "tcp4_relay", {Family::tcp, false, 2, relay_seats}},
-    {Kind::tcp4_twice, "tcp4_twice", {Family::tcp, false, 2, twice_seats}},
-    {Kind::unix_twice, "unix_twice", {Family::unix_stream, false, 2, twice_seats}},
+    {Kind::tcp4, "tcp4", {Family::tcp, 0, false, 1, one_seat}},
+    {Kind::tcp6, "tcp6", {Family::tcp, 1, false, 1, one_seat}},
+    {Kind::unix_stream, "unix", {Family::unix_stream, 0, false, 1, one_seat}},
+    {Kind::pipe_reader, "pipe_reader", {Family::pipe, 0, false, 1, one_seat}},
+    {Kind::pipe_writer, "pipe_writer", {Family::pipe, 0, false, 1, one_seat}},
+    {Kind::connecting, "connecting", {Family::tcp, 1, false, 1, one_seat}},
+    {Kind::refused, "refused", {Family::tcp, 0, false, 1, one_seat}},
+    {Kind::mptcp, "mptcp", {Family::mptcp, 2, false, 1, one_seat}},
+    {Kind::fifo, "fifo", {Family::fifo, 1, false, 1, one_seat}},
+    {Kind::terminal, "terminal", {Family::terminal, 1, false, 1, one_seat}},
+    {Kind::master, "master", {Family::terminal, 1, false, 1, one_seat}},
+    {Kind::seqpacket, "seqpacket", {Family::seqpacket, 1, true, 1, one_seat}},
+    {Kind::udp, "udp", {Family::udp, 1, true, 1, one_seat}},
+    {Kind::listener, "listener", {Family::listener, 1, true, 1, one_seat}},
+    {Kind::tcp4_both, "tcp4_both", {Family::tcp, 1, false, 2, one_seat}},
+    {Kind::unix_both, "unix_both", {Family::unix_stream, 1, false, 2, one_seat}},
+    {Kind::tcp4_relay, "tcp4_relay", {Family::tcp, 1, false, 2, relay_seats}},
+    {Kind::tcp4_twice, "tcp4_twice", {Family::tcp, 1, false, 2, twice_seats}},
+    {Kind::unix_twice, "unix_twice", {Family::unix_stream, 1, false, 2, twice_seats}},
 };
 
 constexpr auto kinds = [] {
@@ -66,6 +66,8 @@ constexpr auto kinds = [] {
   std::ranges::transform(known, all.begin(), &Known::kind);
   return all;
 }();
+
+constexpr std::size_t first_of_few_kinds = static_cast<std::size_t>(Op::packet_mode);
 
 bool has_peer(Kind kind) {
   return kind != Kind::refused;
@@ -123,6 +125,11 @@ std::optional<Kind> kind_from(std::string_view name) noexcept {
   return found->kind;
 }
 
+bool is_core(Op op) noexcept {
+  const auto number = static_cast<std::size_t>(op);
+  return number < core_op_count || (number >= first_of_few_kinds && op != Op::turn);
+}
+
 bool is_of_the_peer(Op op) noexcept {
   return to_string(op).starts_with("peer_");
 }
@@ -144,12 +151,13 @@ bool applies(Kind kind, Op op) noexcept {
     case Op::shutdown_write:
       return shuts_down(is.family);
     case Op::peer_shutdown_write:
-    case Op::peer_shutdown_read:
       return shuts_down(is.family) && has_peer(kind);
+    case Op::peer_shutdown_read:  // an MPTCP peer would hide what it sees of us
+      return shuts_down(is.family) && has_peer(kind) && is.family != Family::mptcp;
     case Op::peer_reset:  // of AF_UNIX, a close with bytes unread is one
       return (is.family == Family::tcp || is.family == Family::mptcp) && has_peer(kind);
     case Op::reset:
-      return is.family == Family::tcp || is.family == Family::mptcp;
+      return is.family == Family::tcp;
     case Op::ask_peer_closed:
       return !is.readiness;
     case Op::peer_urgent:
@@ -171,7 +179,40 @@ bool applies(Kind kind, Op op) noexcept {
   }
 }
 
+namespace {
+
+/// Over MPTCP a write to somebody who will not read it is answered when the kernel's worker comes
+/// to it, or never; and a reset behind a FIN wipes it out, under a code that depends on the worker.
+void keep_what_mptcp_tells(std::vector<Op>& ops) {
+  struct Side {
+    bool shut_read = false;
+    bool shut_write = false;
+    bool unread = false;
+    bool is_deaf() const { return shut_read && shut_write; }
+  };
+  Side here;
+  Side there;
+  std::erase_if(ops, [&](Op op) {
+    const bool fin = here.shut_write || there.shut_write;
+    const bool resets = (op == Op::close && here.unread) || op == Op::peer_reset ||
+                        (op == Op::peer_close && there.unread);
+    if (resets && fin) return true;
+    if ((op == Op::write && there.is_deaf()) || (op == Op::peer_write && here.is_deaf()))
+      return true;
+    here.shut_read |= op == Op::shutdown_read;
+    here.shut_write |= op == Op::shutdown_write || op == Op::close;
+    here.unread = (here.unread && op != Op::read) || op == Op::peer_write;
+    there.shut_read |= op == Op::peer_close;
+    there.shut_write |= op == Op::peer_shutdown_write || op == Op::peer_close;
+    there.unread = (there.unread && op != Op::peer_read) || op == Op::write;
+    return false;
+  });
+}
+
+}  // namespace
+
 void keep_what_goes_together(History& history) {
+  if (history.kind == Kind::mptcp) keep_what_mptcp_tells(history.ops);
   bool urgent = false;
   bool counted = false;
   std::erase_if(history.ops, [&](Op op) {

@@ -59,6 +59,9 @@ struct Seat {
 
 struct Shape {
   Family family;
+  /// So many operations less are played exhaustively: there is another kind that is much the same,
+  /// or it takes long.
+  std::uint8_t shorter;
   bool readiness;        ///< a readiness watch, else a stream watch
   std::uint8_t watched;  ///< how many of the seats are, from the first
   std::span<const Seat> seats;
@@ -79,7 +82,8 @@ enum class Op : std::uint8_t {
   pause,
   resume,
   ask_writable,
-  // The operations above are the core, of which longer histories are played exhaustively.
+  // Those above, and those that few kinds have, are the core: of them longer histories are played
+  // exhaustively.
   stop_writable,
   ask_peer_closed,
   read_one,
@@ -94,8 +98,9 @@ enum class Op : std::uint8_t {
   read_elsewhere,  ///< one byte, through a duplicate that lives no longer
   peer_urgent,     ///< one byte, MSG_OOB
   read_urgent,
-  peek,          ///< the byte behind the last one that was peeked at: SO_PEEK_OFF
-  low_water,     ///< SO_RCVLOWAT: three bytes
+  peek,       ///< the byte behind the last one that was peeked at: SO_PEEK_OFF
+  low_water,  ///< SO_RCVLOWAT: three bytes
+  // Those of few kinds.
   packet_mode,   ///< of a terminal's master: reads tell of the slave's terminal as well
   peer_discard,  ///< the slave throws away what it has not read
   swap,          ///< of two watches, what follows is about the other one
@@ -129,14 +134,17 @@ std::string_view to_string(Op op) noexcept;
 std::string_view to_string(Pace pace) noexcept;
 std::optional<Kind> kind_from(std::string_view name) noexcept;
 
+bool is_core(Op op) noexcept;
+
 /// Whether it happens at the other side.
 bool is_of_the_peer(Op op) noexcept;
 
 /// Whether an operation means something for a kind; histories hold only those that do.
 bool applies(Kind kind, Op op) noexcept;
 
-/// Leaves out what does not go with what comes before it: how urgent bytes count where an offset or
-/// a low-water mark counts bytes is the kernel's, and differs between its versions.
+/// Leaves out what does not go with what comes before it, since its outcome is the kernel's alone:
+/// how urgent bytes count where an offset or a low-water mark counts bytes; when an MPTCP peer that
+/// reads no more answers.
 void keep_what_goes_together(History& history);
 
 /// "tcp4 each: peer_write shutdown_read", "tcp4 marked: | peer_write read | pause"; parse() reads

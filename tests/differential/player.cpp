@@ -200,6 +200,30 @@ class Player::Play {
 
   void apply(Op op) {
     if (op == Op::turn) return settle();
+    // With bytes unread over there, a close is a reset.
+    const bool resets = op == Op::peer_reset ||
+                        (op == Op::peer_close && support::has_unread(opposite(here()).handle));
+    apply_now(op);
+    if (shape_.family == Family::mptcp) await(op, resets);
+  }
+
+  /// MPTCP's worker brings over what a FIN or a reset does.
+  void await(Op op, bool resets) {
+    const Handle& mine = here().handle;
+    const bool from_there = op == Op::peer_shutdown_write || op == Op::peer_close;
+    const bool from_here = op == Op::shutdown_write;
+    fin_there_ |= from_there;
+    fin_here_ |= from_here;
+    if (resets || ((from_there || from_here) && fin_there_ && fin_here_)) {
+      await_hang_up(mine);
+    } else if (from_there) {
+      await_end(mine);
+    } else if (from_here) {
+      await_end(opposite(here()).handle);
+    }
+  }
+
+  void apply_now(Op op) {
     if (op == Op::swap) {
       here_ = 1 - here_;
     } else if (is_of_the_peer(op)) {
@@ -387,7 +411,9 @@ class Player::Play {
   std::vector<Sitter> sitters_;
   std::vector<Handle> callers_;  ///< of a listener
   std::size_t here_ = 0;
-  bool urgent_ = false;           ///< a byte was sent as such
+  bool urgent_ = false;  ///< a byte was sent as such
+  bool fin_here_ = false;
+  bool fin_there_ = false;
   std::array<bool, 4> peeked_{};  ///< by line and end
   std::uint16_t port_ = 0;        ///< of a listener
   Trace trace_;

@@ -143,7 +143,7 @@ int Line::read(int end, int most) {
 
 int Line::nothing_to_read(int end) {
   const End& to = at(end);
-  if (is_tcp() && to.fin) return 0;
+  if (family_ == Family::tcp && to.fin) return 0;
   if (to.error != 0) return -fetch_error(end);
   if (kind_ == Kind::master && end == 0 && to.gone) return -EIO;
   return to.inbound_over() ? 0 : -EAGAIN;
