@@ -22,7 +22,7 @@ void ReactorCore::look_ahead() {
       continue;
     Findings found{.ready = slot.ready};
     if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
-        probe(index, Probe::inbound, found)) {
+        probe(index, Probe::inbound, found) == Probed::known) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -41,7 +41,7 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   }
   if (!slot.stream || !slot.plain || !any(ready, RawReady::in)) return false;
   Findings found{.ready = ready};
-  if (!probe(index, Probe::inbound, found)) return false;
+  if (probe(index, Probe::inbound, found) != Probed::known) return false;
   if (found.error != 0) slot.pending_error = found.error;
   if (found.inbound != Inbound::empty) return false;
   slot.state.mute = Mute::all;
@@ -109,12 +109,23 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   }
   const State before = slot.state;
   if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
+  if (is_to_be_asked(slot.type)) learn_fin_number(slot);
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
   found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
   Verdict verdict;
-  if (!decide(index, found, verdict)) {
-    note_closed(index);
-    return false;
+  switch (decide(index, found, verdict)) {
+    case Probed::known:
+      break;
+    case Probed::gone:
+      note_closed(index);
+      return false;
+    case Probed::refused:
+      // Nothing is known, and so nothing is told. What is up must not turn the loop meanwhile.
+      if (found.error != 0) slot.pending_error = found.error;
+      slot.state.mute = Mute::all;
+      note_change(index);
+      look_later(index);
+      return false;
   }
   // What is masked stays so until there is something to tell.
   if (before.mute == Mute::all && verdict.events == Event::none &&
@@ -145,53 +156,97 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   return true;
 }
 
-/// Asks the lifecycle, and makes the probes it wants, until it knows. False if the descriptor turns
-/// out to have been closed.
-bool ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
+/// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
+/// that the descriptor was closed.
+ReactorCore::Probed ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
   const Slot& slot = table_.slot(index);
   while (true) {
     verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
-    if (verdict.probe == Probe::none) return true;
-    if (!probe(index, verdict.probe, found)) return false;
+    if (verdict.probe == Probe::none) return Probed::known;
+    const Probed probed = probe(index, verdict.probe, found);
+    if (probed != Probed::known) return probed;
   }
 }
 
-bool ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
+namespace {
+
+/// Asks; and once more if the answer was an error that is not the connection's. Asking has taken
+/// it out of the kernel then.
+template <class Ask, class IsNotice>
+auto ask_past_notice(Ask ask, IsNotice is_notice) {
+  const auto answer = ask();
+  return answer.error != 0 && is_notice() ? ask() : answer;
+}
+
+}  // namespace
+
+ReactorCore::Probed ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   Slot& slot = table_.slot(index);
   ++stats_.probes;
+  std::uint64_t& calls = stats_.system_calls;
+  const RawReady known = knows_over_ ? found.ready : RawReady::none;
+  const auto probed = [](const auto& answer) {
+    return answer.gone ? Probed::gone : answer.refused != 0 ? Probed::refused : Probed::known;
+  };
+  // Of a connection that has failed the kernel says that it is over, and a backend mostly so.
+  const auto is_notice = [&] {
+    return slot.type.kind == StreamKind::socket && !any(found.ready, RawReady::hup) &&
+           os::probe_standing(slot.handle, slot.type, RawReady::none, looker_, calls).found ==
+               Standing::good;
+  };
   switch (wanted) {
     case Probe::inbound: {
       // Before a byte of another file is taken for this stream's.
-      if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index)) return false;
-      const auto answer = os::probe_inbound(slot.handle, slot.kind, stats_.system_calls);
+      if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index)) return Probed::gone;
+      const auto answer = ask_past_notice(
+          [&] { return os::probe_inbound(slot.handle, slot.type, known, looker_, calls); },
+          is_notice);
       found.inbound = answer.found;
       found.error = answer.error;
       // What an earlier probe took comes when the bytes before it have been read.
-      if (slot.pending_error != 0 && answer.found != Inbound::bytes) {
+      if (slot.pending_error != 0 && answer.found != Inbound::bytes && answer.refused == 0) {
         found.inbound = Inbound::failed;
         found.error = std::exchange(slot.pending_error, 0);
       }
-      return !answer.gone;
+      return probed(answer);
     }
     case Probe::outbound: {
-      const auto answer = os::probe_outbound(slot.handle, stats_.system_calls);
+      const auto answer = ask_past_notice(
+          [&] { return os::probe_outbound(slot.handle, looker_, calls); }, is_notice);
       found.outbound = answer.found;
       if (answer.error != 0) found.error = answer.error;
-      return !answer.gone;
+      return probed(answer);
     }
-    case Probe::peer_fin:
-      found.peer_fin = os::probe_peer_fin(slot.handle, stats_.system_calls);
-      return true;
-    case Probe::error:
+    case Probe::peer_fin: {
+      const auto answer = os::probe_peer_fin(slot.handle, slot.type, known, looker_, calls);
+      found.peer_fin = answer.found;
+      if (answer.error != 0) found.error = answer.error;
+      return probed(answer);
+    }
+    case Probe::standing: {
+      const auto answer = os::probe_standing(slot.handle, slot.type, known, looker_, calls);
+      found.standing = answer.found;
+      return probed(answer);
+    }
+    case Probe::error: {
       found.error_known = true;
-      found.error = slot.pending_error != 0
-                        ? std::exchange(slot.pending_error, 0)
-                        : os::take_error(slot.handle, slot.kind, stats_.system_calls);
-      return true;
+      found.error = std::exchange(slot.pending_error, 0);
+      if (found.error != 0) return Probed::known;
+      const auto answer = os::take_error(slot.handle, slot.type.kind, known, looker_, calls);
+      found.error = answer.found != 0 && is_notice() ? 0 : answer.found;
+      return probed(answer);
+    }
     case Probe::none:
-      return true;
+      break;
   }
-  return true;
+  return Probed::known;
+}
+
+/// A connection made of several numbers its bytes; what the numbers tell of an end must be known
+/// before there is one.
+void ReactorCore::learn_fin_number(Slot& slot) noexcept {
+  os::learn_fin_number(slot.handle, slot.type, looker_, stats_.system_calls);
+  slot.plain = can_be_plain(traits(slot)) && !is_to_be_asked(slot.type);
 }
 
 void ReactorCore::call_as_asked(std::uint32_t index, Slot& slot, const void* event) {

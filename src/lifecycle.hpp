@@ -15,6 +15,21 @@ namespace pollux::detail {
 /// What kind of stream a descriptor is; decides how it is probed.
 enum class StreamKind : std::uint8_t { socket, pipe_reader, pipe_writer, terminal };
 
+/// What a descriptor is, as far as that changes how it is probed.
+struct StreamType {
+  StreamKind kind : 3 = StreamKind::socket;
+  /// Its owner peeks from an offset on, which a peek must neither heed nor move.
+  bool peek_offset : 1 = false;
+  /// One connection made of several: the state that the system shows is one of theirs.
+  bool multipath : 1 = false;
+  /// Of a multipath socket: os::learn_fin_number() has been able to ask it, and if there was no end
+  /// yet, knows what it wants to know.
+  bool asked : 1 = false;
+  bool numbered : 1 = false;
+  bool odd : 1 = false;
+};
+static_assert(sizeof(StreamType) == 1);
+
 /// What does not change while a stream is watched.
 struct Traits {
   StreamKind kind = StreamKind::socket;
@@ -29,6 +44,7 @@ enum class Probe : std::uint8_t {
   inbound,   ///< is a byte there, is it the end, has it failed?
   outbound,  ///< may one still write, and is there room?
   peer_fin,  ///< has the peer's FIN arrived, as the protocol's own state has it?
+  standing,  ///< does the connection go on, although an error bit is up?
   error,     ///< the pending error; fetching it clears it
 };
 
@@ -41,6 +57,11 @@ enum class Outbound : std::uint8_t { unknown, open, full, over, both, failed };
 /// it.
 enum class PeerFin : std::uint8_t { unknown, not_received, received, closed, untellable };
 
+/// `good`: it goes on, and what is pending is its owner's to know: a notice in the error queue, or
+/// what a router has said of one packet (IP_RECVERR). `doubtful`: it may have failed, or nobody can
+/// tell.
+enum class Standing : std::uint8_t { unknown, good, doubtful };
+
 /// What is known in this turn. `error` is the system's number for the failure that a probe came
 /// upon, whichever it was; 0 is none.
 struct Findings {
@@ -48,6 +69,7 @@ struct Findings {
   Inbound inbound = Inbound::unknown;
   Outbound outbound = Outbound::unknown;
   PeerFin peer_fin = PeerFin::unknown;
+  Standing standing = Standing::unknown;
   bool error_known = false;
   int error = 0;
   /// What was reported of late has led to nothing: `in` is no promise of bytes.
@@ -122,6 +144,11 @@ constexpr Interest plain_bits(RawReady in_and_out) {
 static_assert(plain_bits(RawReady::in) == Interest::readable);
 static_assert(plain_bits(RawReady::out) == Interest::writable);
 
+/// A multipath socket that was still connecting when it was asked last.
+constexpr bool is_to_be_asked(StreamType type) {
+  return type.multipath && !type.asked;
+}
+
 /// Whether a stream's reports can be told without a closer look, as long as is_plain() says so.
 constexpr bool can_be_plain(const Traits& traits) {
   return traits.knows_fin && traits.hears_failures &&
@@ -145,6 +172,8 @@ class Lifecycle {
   constexpr Verdict step() const {
     // Nothing follows hangup, and a held stream is outside the kernel's set.
     if (state_.over || state_.held) return {Probe::none, Event::none, state_};
+    // Before anything that would take the pending error: it may not be the connection's.
+    if (is_err_alone() && found_.standing == Standing::unknown) return ask(Probe::standing);
     if (traits_.kind == StreamKind::pipe_writer) return writing_end();
     if (state_.ended) return after_end();
     if (any(interest_, Interest::readable)) return while_reading();
@@ -155,9 +184,16 @@ class Lifecycle {
   enum class Answer : std::uint8_t { unknown, no, yes };
 
   constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
-  constexpr bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  /// An error without a hang-up: of a connection that has failed the kernel says both.
+  constexpr bool is_err_alone() const {
+    return is_socket() && saw(RawReady::err) && !saw(RawReady::hup);
+  }
+  constexpr bool is_good() const { return found_.standing == Standing::good; }
+  constexpr bool may_have_failed() const { return saw(RawReady::err) && !is_good(); }
+  constexpr bool hinted() const { return saw(RawReady::hup) || may_have_failed(); }
   /// The bit that a deaf kernel is asked for only so that failures wake the loop.
   constexpr bool nudged() const { return !traits_.hears_failures && saw(RawReady::in); }
+  constexpr bool may_be_over() const { return hinted() || (nudged() && !is_good()); }
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
   constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
@@ -199,7 +235,7 @@ class Lifecycle {
   constexpr Verdict report_and_mute(Event events) const {
     Verdict verdict = report(events);
     if (verdict.probe != Probe::none) return verdict;
-    if (hinted()) {
+    if (saw(RawReady::hup | RawReady::err)) {
       const bool by_right = any(verdict.events, Event::readable | Event::writable);
       if (!by_right) verdict.state.mute = Mute::all;
     } else if (is_hint_asked_for(verdict.state)) {
@@ -214,6 +250,11 @@ class Lifecycle {
     State muted = state;
     muted.mute = Mute::hint;
     return raw_interest(traits_, interest_, state) != raw_interest(traits_, interest_, muted);
+  }
+
+  /// As either of them, where no bit but an error in good standing can be up in vain.
+  constexpr Verdict report_beside_notice(Event events) const {
+    return saw(RawReady::err) ? report_and_mute(events) : report(events);
   }
 
   constexpr Verdict fail(Event before) const { return last(before | Event::error); }
@@ -235,10 +276,10 @@ class Lifecycle {
   constexpr Verdict while_reading() const {
     const bool native =
         traits_.knows_fin && traits_.kind != StreamKind::terminal && !found_.doubted;
-    if (native && !saw(RawReady::rdhup | RawReady::hup | RawReady::err))
-      return report(saw(RawReady::in) ? Event::readable : Event::none);  // bytes, and no end near
-    if (!native && !saw(RawReady::in | RawReady::hup | RawReady::err))
-      return report(Event::none);  // at most writable
+    if (native && !saw(RawReady::rdhup) && !hinted())  // bytes, and no end near
+      return report_beside_notice(saw(RawReady::in) ? Event::readable : Event::none);
+    if (!native && !saw(RawReady::in) && !hinted())
+      return report_beside_notice(Event::none);  // at most writable
 
     switch (found_.inbound) {
       case Inbound::unknown:
@@ -254,7 +295,7 @@ class Lifecycle {
     }
     // Nothing to read: stale, or ERR with a failure that has its code in the pending error only, or
     // with a notice in the error queue, which is none.
-    if (!hinted()) return report(Event::none);
+    if (!hinted()) return report_beside_notice(Event::none);
     if (is_socket() && !found_.error_known) return ask(Probe::error);
     return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
   }
@@ -300,8 +341,8 @@ class Lifecycle {
   constexpr Verdict while_paused() const {
     const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
     const bool fin_hinted = is_socket() && wants_peer_closed() && saw(fin_hint);
-    const bool may_be_over = hinted() || nudged();
-    if (!may_be_over && !fin_hinted) return report(Event::none);
+    const bool may_be_over = this->may_be_over();
+    if (!may_be_over && !fin_hinted) return report_beside_notice(Event::none);
 
     if (may_be_over && is_socket() && !found_.error_known && found_.error == 0)
       return ask(Probe::error);
@@ -314,7 +355,7 @@ class Lifecycle {
         case Inbound::failed:
           return fail(Event::none);
         case Inbound::empty:  // stale, or a notice in the error queue
-          return hinted() ? report_and_mute(Event::none) : report(Event::none);
+          return hinted() ? report_and_mute(Event::none) : report_beside_notice(Event::none);
         case Inbound::bytes:
         case Inbound::end:
           break;
@@ -341,7 +382,7 @@ class Lifecycle {
 
   /// What is left to come: room to write, a failure, the end of the outbound side too.
   constexpr Verdict after_end() const {
-    if (!hinted() && !nudged()) return report(Event::none);
+    if (!may_be_over()) return report_beside_notice(Event::none);
     if (must_fetch_error()) return ask(Probe::error);
     const Answer over = both_over();
     if (over == Answer::unknown) return ask(Probe::outbound);
@@ -352,7 +393,8 @@ class Lifecycle {
   /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its
   /// own; one that must guess may not have been told of it.
   constexpr bool must_fetch_error() const {
-    return is_socket() && !found_.error_known && (hinted() || !traits_.knows_over);
+    if (!is_socket() || found_.error_known || is_good()) return false;
+    return hinted() || !traits_.knows_over;
   }
 
   /// Whether both directions are over.
@@ -393,7 +435,7 @@ class Lifecycle {
       case PeerFin::closed:
       case PeerFin::untellable:
         // With an error this may be a reset and no FIN at all; that shows when the bytes are read.
-        return traits_.knows_fin && !saw(RawReady::err) ? Answer::yes : Answer::no;
+        return traits_.knows_fin && !may_have_failed() ? Answer::yes : Answer::no;
     }
     return Answer::no;
   }

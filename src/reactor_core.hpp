@@ -132,12 +132,16 @@ class ReactorCore : public CoreBase {
  private:
   class Running;
   class Dispatching;
+  /// What came of a probe: `gone`: the descriptor was closed; `refused`: nothing is known.
+  enum class Probed : std::uint8_t { known, gone, refused };
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
-    return {slot.kind, knows_fin_, knows_over_, hears_failures_};
+    return {slot.type.kind, knows_fin_, knows_over_, hears_failures_};
   }
+  /// What the backend does not report has to be looked for.
+  bool is_looking() const noexcept { return !knows_fin_ || !knows_over_ || !hears_failures_; }
   std::error_code install(std::uint32_t index, RawInterest wanted);
   std::error_code install(Slot& slot, Token token, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
@@ -237,8 +241,9 @@ class ReactorCore : public CoreBase {
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  bool decide(std::uint32_t index, Findings& found, Verdict& verdict);
-  bool probe(std::uint32_t index, Probe wanted, Findings& found);
+  Probed decide(std::uint32_t index, Findings& found, Verdict& verdict);
+  Probed probe(std::uint32_t index, Probe wanted, Findings& found);
+  void learn_fin_number(Slot& slot) noexcept;
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void call_as_asked(std::uint32_t index, Slot& slot, const void* event);
 
@@ -260,6 +265,7 @@ class ReactorCore : public CoreBase {
   bool edges_tried_ = false;
   bool edges_ready_ = false;  ///< edges_ has something to tell
   std::uint16_t epoch_ = 2;   ///< counts turns
+  os::Looker looker_;
 
   Doorbell bell_;
   NoticeTable notices_;

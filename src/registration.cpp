@@ -25,6 +25,7 @@ ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions&
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
   hears_failures_ = any(reports, RawReady::err);
+  if (is_looking()) looker_.prepare(stats_.system_calls);
   batch_room_ = std::max<std::uint32_t>(options_.event_batch, 1);
   batch_ = std::make_unique<RawEvent[]>(batch_room_);
 }
@@ -55,9 +56,10 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   error = refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
-  const StreamKind kind =
-      stream ? os::stream_kind(handle, error, stats_.system_calls) : StreamKind::socket;
+  StreamType type;
+  if (stream) type = os::stream_type(handle, error, stats_.system_calls);
   if (error) return {};
+  if (type.multipath) os::learn_fin_number(handle, type, looker_, stats_.system_calls);
 
   const std::uint32_t other = table_.by_handle(handle);
   // The kernel tells whether a number still means what is watched under it, but only of what is in
@@ -76,8 +78,8 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
   slot.own = as == Watched::own;
-  slot.kind = kind;
-  slot.plain = is_plain(traits(slot), interest, as);
+  slot.type = type;
+  slot.plain = is_plain(traits(slot), interest, as) && !is_to_be_asked(type);
   slot.interest = interest;
 
   const RawInterest first = wanted(slot);
@@ -166,11 +168,14 @@ Interest ReactorCore::interest(Token token) noexcept {
 
 PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
   const Slot* slot = table_.find(token);
-  if (slot == nullptr || knows_fin_ || slot->kind != StreamKind::socket)
+  if (slot == nullptr || knows_fin_ || slot->type.kind != StreamKind::socket)
     return PeerClosedLatency::immediate;
-  return os::probe_peer_fin(slot->handle, stats_.system_calls) == PeerFin::untellable
-             ? PeerClosedLatency::after_drain
-             : PeerClosedLatency::probed;
+  // Of a multipath stream only what lies behind its last byte may be untellable.
+  if (slot->type.multipath) return PeerClosedLatency::probed;
+  const auto fin =
+      os::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_, stats_.system_calls);
+  return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
+                                          : PeerClosedLatency::probed;
 }
 
 void ReactorCore::unwatch(Token token) noexcept {
@@ -211,6 +216,7 @@ void ReactorCore::close() noexcept {
   if (!backend_) return;
   if (forked()) posts_->after_fork();
   posts_->close();
+  looker_.drop();
   signals_.close(stats_.system_calls);
   drop_alarm();
   drop_edges();
@@ -261,7 +267,7 @@ constexpr auto plain_interests = [] {
 
 RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   if (slot.plain && slot.state.is_fresh()) {
-    const std::size_t row = slot.stream ? static_cast<std::size_t>(slot.kind) + 1 : 0;
+    const std::size_t row = slot.stream ? static_cast<std::size_t>(slot.type.kind) + 1 : 0;
     return plain_interests[row][static_cast<std::size_t>(slot.interest)];
   }
   if (slot.closed) return RawInterest::none;
@@ -418,6 +424,7 @@ void ReactorCore::after_fork(std::error_code& error) {
   posts_->after_fork();
   leave_notices_to_parent();
   drop_alarm();  // it is the parent's too
+  if (is_looking()) looker_.prepare(stats_.system_calls);
   alarm_tried_ = false;
   drop_edges();
   parked_.reset();

@@ -38,7 +38,7 @@ struct alignas(64) Slot {
   RawReady ready = RawReady::none;  ///< reported by this turn's wait, not yet dispatched
   RawInterest installed = RawInterest::none;
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
-  StreamKind kind = StreamKind::socket;
+  StreamType type;
   std::uint8_t reports = 0;   ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;   ///< how often in a row a report or a look has told nothing new
   std::uint16_t vouched = 0;  ///< the epoch in which the kernel last said who the number is

@@ -148,9 +148,13 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     if (source == bell) bell_.drain();  // before the look, or what comes after it is lost
 
     std::error_code refused;
-    const StreamState state = probe_stream(socket_.native_handle(), refused);
+    const StreamState state =
+        bell_ ? bell_.probe(refused) : probe_stream(socket_.native_handle(), refused);
     if (refused == std::errc::not_connected) return finish(::asio::error::not_connected);
-    if (refused) return finish(refused);
+    // Short of memory: nothing is known now, and later it may be.
+    const bool is_blind =
+        refused == std::errc::not_enough_memory || refused == std::errc::no_buffer_space;
+    if (refused && !is_blind) return finish(refused);
     if (const auto result = outcome(awaited_, state)) return finish(*result);
     // A lifeline that completed without a failure would do so again at once.
     if (source != lifeline) arm(lifeline);
@@ -158,7 +162,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     // Nobody tells when the last byte is read.
     const bool awaits_reader = state.unread && awaited_ != End::peer_closed;
     if (source == bell) interval_ = {};  // news: look again soon
-    if (!bell_ || !is_out(lifeline) || awaits_reader) arm(timer);
+    if (!bell_ || !is_out(lifeline) || awaits_reader || is_blind) arm(timer);
   }
 
   bool is_out(Source source) const noexcept { return (outstanding_ & source) != 0; }
@@ -253,8 +257,8 @@ auto async_wait_end(Socket& socket, End awaited, Token& token) {
 
 /// Completes when the peer's FIN has arrived, also while bytes are unread and nobody reads: the
 /// peer will send nothing more, and may still read. An own SHUT_RD is no peer's FIN (but counts as
-/// one on AF_UNIX, where nothing tells them apart); after an own shutdown of both directions, and
-/// no FIN yet, it completes with asio::error::shut_down.
+/// one where nothing tells them apart: on AF_UNIX, and on MPTCP if it was there first); after an
+/// own shutdown of both directions, and no FIN yet, it completes with asio::error::shut_down.
 template <class Protocol, class Executor,
           class Token = ::asio::default_completion_token_t<Executor>>
 auto async_wait_peer_closed(::asio::basic_stream_socket<Protocol, Executor>& socket,

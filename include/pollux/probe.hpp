@@ -3,6 +3,7 @@
 // it, and a handle to wait on for the answer to change. A reactor needs neither.
 #pragma once
 
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -23,14 +24,15 @@ struct StreamState {
 
 /// Looks. Consumes no byte and takes no error: the owner's next read, write or SO_ERROR has it.
 /// What the owner has taken already is not known here, and shows as the end of the stream that it
-/// is. Nothing is set while a socket is still connecting. On AF_UNIX an own SHUT_RD counts as
-/// peer_closed: nothing tells them apart.
+/// is. Nothing is set while a socket is still connecting. Where nothing tells them apart, an own
+/// SHUT_RD counts as peer_closed: on AF_UNIX, and, unless bytes are unread, on MPTCP.
 ///
 /// Outside Linux the look sees less: what lies behind unread bytes shows once they were read. (But
 /// peer_closed on TCP shows at once on macOS and FreeBSD too.)
 ///
 /// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
-/// socket. Any thread.
+/// socket; and what the kernel says if it does not let itself be asked (no memory, or, under a
+/// limit of no descriptors at all, too many open files): then nothing is known. Any thread.
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
 
 /// A handle that becomes readable when probe_stream() may answer something new about a stream's
@@ -45,9 +47,14 @@ class EndHandle {
   /// `function_not_supported` where the kernel has nothing of the kind (all but Linux),
   /// Errc::not_a_stream, or what the kernel says (too many open files). The object is empty then.
   EndHandle(NativeHandle stream, std::error_code& error) noexcept;
-  EndHandle(EndHandle&& other) noexcept : handle_{std::exchange(other.handle_, none)} {}
+  EndHandle(EndHandle&& other) noexcept
+      : handle_{std::exchange(other.handle_, none)},
+        stream_{other.stream_},
+        fin_number_{other.fin_number_} {}
   EndHandle& operator=(EndHandle&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(stream_, other.stream_);
+    std::swap(fin_number_, other.fin_number_);
     return *this;
   }
   ~EndHandle();
@@ -58,10 +65,18 @@ class EndHandle {
   /// Makes handle() unreadable until something new happens. First this, then the look.
   void drain() const noexcept;
 
+  /// As probe_stream() of `stream`, and more: tells the peer's FIN from an own SHUT_RD on MPTCP too
+  /// if neither was there when this handle was made (Linux 6.5), and sees under any limit of
+  /// descriptors. May drain as well.
+  StreamState probe(std::error_code& error) const noexcept;
+
  private:
+  enum class FinNumber : std::uint8_t { unknown, even, odd };
   static constexpr NativeHandle none = static_cast<NativeHandle>(-1);
 
   NativeHandle handle_ = none;
+  NativeHandle stream_ = none;
+  FinNumber fin_number_ = FinNumber::unknown;
 };
 
 }  // namespace pollux

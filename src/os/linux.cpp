@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What Linux has of its own: the TCP state, the eventfd, and epoll's own word on devices.
 #include <cerrno>
+#include <optional>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pollux/backend_support.hpp>
@@ -25,25 +28,207 @@ std::error_code WakeHandle::open() noexcept {
 
 namespace detail::os {
 
-PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept {
-  // The state is the first byte of tcp_info; the kernel fills as much as fits (tcp(7)). Any other
-  // protocol refuses the level (AF_UNIX: EOPNOTSUPP).
+NativeHandle open_look_set(std::uint64_t& calls) noexcept {
+  ++calls;
+  return ::epoll_create1(EPOLL_CLOEXEC);
+}
+
+Sight look_by_set(NativeHandle set, NativeHandle handle, short events,
+                  std::uint64_t& calls) noexcept {
+  epoll_event event{};
+  event.events = static_cast<std::uint16_t>(events);  // the same numbers: epoll_ctl(2)
+  ++calls;
+  if (::epoll_ctl(set, EPOLL_CTL_ADD, handle, &event) != 0)
+    return errno == EBADF ? Sight{POLLNVAL} : Sight{0, errno};
+  const int count = uninterrupted([&] { return ::epoll_wait(set, &event, 1, 0); }, calls);
+  const int error = count < 0 ? errno : 0;
+  epoll_event nothing{};
+  ++calls;
+  ::epoll_ctl(set, EPOLL_CTL_DEL, handle, &nothing);
+  return {count > 0 ? static_cast<short>(event.events) : short{0}, error};
+}
+
+bool has_packets(NativeHandle handle, std::uint64_t& calls) noexcept {
+  int packets = 0;
+  return uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); }, calls) == 0 &&
+         packets != 0;
+}
+
+namespace {
+
+#ifndef SO_PEEK_OFF
+constexpr int SO_PEEK_OFF = 42;
+#endif
+constexpr int protocol_mptcp = 262;  // these three, which not every header has: Linux 5.6
+constexpr int level_mptcp = 284;
+constexpr int mptcp_info_option = 1;
+
+/// The beginning of the kernel's mptcp_info, which has grown ever since.
+struct MptcpInfo {
+  std::uint8_t counts[8];
+  std::uint32_t flags;
+  std::uint32_t token;
+  std::uint64_t write_seq;
+  std::uint64_t snd_una;
+  std::uint64_t rcv_nxt;
+  std::uint8_t more_counts[4];
+  std::uint32_t retransmits;
+  std::uint64_t bytes_retrans;
+  std::uint64_t bytes_sent;
+  std::uint64_t bytes_received;
+};
+static_assert(sizeof(MptcpInfo) == 72);
+
+/// getsockopt(); how much was filled in, or -1 and errno.
+template <class Value>
+int get_option(NativeHandle handle, int level, int name, Value& value,
+               std::uint64_t& calls) noexcept {
+  socklen_t size = sizeof value;
+  const auto get = [&] { return ::getsockopt(handle, level, name, &value, &size); };
+  return uninterrupted(get, calls) == 0 ? static_cast<int>(size) : -1;
+}
+
+/// The TCP state; -1 and errno if this is no TCP (AF_UNIX: EOPNOTSUPP).
+int tcp_state(NativeHandle handle, std::uint64_t& calls) noexcept {
+  // The first byte of tcp_info; the kernel fills as much as fits (tcp(7)).
   std::uint8_t state = 0;
-  socklen_t size = sizeof state;
-  const auto ask = [&] { return ::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size); };
-  if (uninterrupted(ask, calls) != 0) return PeerFin::untellable;
-  switch (state) {
+  return get_option(handle, IPPROTO_TCP, TCP_INFO, state, calls) < 0 ? -1 : state;
+}
+
+/// Whether the number of the next byte is odd, not counting the bytes that were received: the
+/// peer's FIN counts as a byte (RFC 8684, 3.3.3) and so changes it once. Nothing where the
+/// connection is not, or no longer, one of several, or the kernel does not say (before 6.5).
+std::optional<bool> is_fin_number_odd(NativeHandle handle, std::uint64_t& calls) noexcept {
+  constexpr std::uint32_t remote_key_received = 2;
+  MptcpInfo info{};
+  const int size = get_option(handle, level_mptcp, mptcp_info_option, info, calls);
+  if (size < static_cast<int>(sizeof info) || (info.flags & remote_key_received) == 0)
+    return std::nullopt;
+  return ((info.rcv_nxt - info.bytes_received) & 1) != 0;
+}
+
+/// The answer that a TCP state gives.
+Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const Looker& looker,
+                           std::uint64_t& calls) noexcept {
+  switch (tcp_state(handle, calls)) {
+    case -1:
+      return is_probes_own(errno) ? no_answer<PeerFin>(errno)
+                                  : Answer<PeerFin>{PeerFin::untellable};
     case TCP_CLOSE_WAIT:
     case TCP_LAST_ACK:
     case TCP_CLOSING:
     case TCP_TIME_WAIT:
-      return PeerFin::received;
-    case TCP_CLOSE:
-      // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is.
-      return (look(handle, 0, calls) & POLLERR) != 0 ? PeerFin::closed : PeerFin::received;
+      return {PeerFin::received};
+    case TCP_CLOSE: {
+      // FINs both ways, or a reset: that leaves an error, which a look shows and leaves where it
+      // is.
+      if (any(known, RawReady::err)) return {PeerFin::closed};
+      const Sight sight = looker.look(handle, 0, calls);
+      return {sight.error != 0 || (sight.seen & POLLERR) != 0 ? PeerFin::closed
+                                                              : PeerFin::received};
+    }
     default:
-      return PeerFin::not_received;
+      return {PeerFin::not_received};
   }
+}
+
+/// A peek that copies nothing, at up to `most` bytes: how many there are, or -1 and errno. It is
+/// called by its number, since what stands in for recv() in a sanitized program wants a buffer.
+long count_by_peek(NativeHandle handle, int most, std::uint64_t& calls) noexcept {
+  const auto peek = [&] {
+    return ::syscall(SYS_recvfrom, handle, nullptr, static_cast<std::size_t>(most),
+                     MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, nullptr, nullptr);
+  };
+  return uninterrupted(peek, calls);
+}
+
+}  // namespace
+
+void examine_socket(NativeHandle handle, StreamType& type, std::error_code& error,
+                    std::uint64_t& calls) noexcept {
+  int offset = -1;
+  type.peek_offset = get_option(handle, SOL_SOCKET, SO_PEEK_OFF, offset, calls) >= 0 && offset >= 0;
+  int protocol = 0;
+  get_option(handle, SOL_SOCKET, SO_PROTOCOL, protocol, calls);
+  type.multipath = protocol == protocol_mptcp;
+  if (protocol == IPPROTO_TCP || type.multipath) return;
+  int family = AF_UNIX;
+  get_option(handle, SOL_SOCKET, SO_DOMAIN, family, calls);
+  if (family == AF_UNIX) return;
+  // AF_VSOCK shows a socket that was never connected as ready to be written, and nothing else; one
+  // that is connecting shows nothing.
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  ++calls;
+  if (::getpeername(handle, reinterpret_cast<sockaddr*>(&peer), &size) == 0 || errno != ENOTCONN)
+    return;
+  const Sight sight = Looker{}.look(handle, POLLOUT, calls);
+  if (sight.seen == POLLOUT) error = error_code(ENOTCONN);
+}
+
+void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
+                      std::uint64_t& calls) noexcept {
+  const std::optional<bool> odd = is_fin_number_odd(handle, calls);
+  if (!odd) {
+    // Fallen back to plain TCP (the peer speaks nothing else), or not connected yet.
+    const int state = tcp_state(handle, calls);
+    if (state != -1 && state != TCP_SYN_SENT && state != TCP_CLOSE) type.multipath = false;
+    return;
+  }
+  type.asked = true;
+  // Looked at afterwards: an end that is not there then was not there before.
+  const Sight sight = looker.look(handle, POLLRDHUP, calls);
+  if (sight.error != 0 || sight.seen != 0) return;
+  type.numbered = true;
+  type.odd = *odd;
+}
+
+Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
+                               const Looker& looker, std::uint64_t& calls) noexcept {
+  if (!type.multipath) return fin_of_tcp(handle, known, looker, calls);
+  // The count has the FIN in it, as long as a byte before it is unread, and a peek has not. (An end
+  // of whatever cause counts as one where nothing is unread.)
+  int counted = 0;
+  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &counted); }, calls) != 0)
+    return is_probes_own(errno) ? no_answer<PeerFin>(errno) : Answer<PeerFin>{PeerFin::untellable};
+  if (counted == 0) return {PeerFin::not_received};
+  const long peeked = count_by_peek(handle, counted, calls);
+  if (peeked > 0) return {counted > peeked ? PeerFin::received : PeerFin::not_received};
+  if (peeked < 0 && errno != EAGAIN)
+    return is_probes_own(errno) ? no_answer<PeerFin>(errno)
+                                : Answer<PeerFin>{PeerFin::closed, errno};
+  const std::optional<bool> odd = is_fin_number_odd(handle, calls);
+  if (!odd) return fin_of_tcp(handle, known, looker, calls);
+  if (!type.numbered) return {PeerFin::untellable};
+  return {*odd != type.odd ? PeerFin::received : PeerFin::not_received};
+}
+
+Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
+                                const Looker& looker, std::uint64_t& calls) noexcept {
+  if (!any(known, RawReady::err)) {
+    // Who tells both as one may mean the hang-up, which is there in every state.
+    const Sight sight = looker.look(handle, 0, calls);
+    if (sight.error != 0) return no_answer<Standing>(sight.error);
+    if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
+  }
+  // A connection that has failed is in no state any more; one that is not made yet can only fail.
+  switch (tcp_state(handle, calls)) {
+    case -1:
+      return is_probes_own(errno) ? no_answer<Standing>(errno)
+                                  : Answer<Standing>{Standing::doubtful};
+    case TCP_CLOSE:
+    case TCP_SYN_SENT:
+    case TCP_SYN_RECV:
+    case TCP_LISTEN:
+      return {Standing::doubtful};
+    default:
+      break;
+  }
+  if (type.multipath) return {Standing::good};
+  // What is built upon it (TLS in the kernel) fails by itself.
+  char upper[16] = {};
+  const int size = get_option(handle, IPPROTO_TCP, TCP_ULP, upper, calls);
+  return {size > 0 ? Standing::doubtful : Standing::good};
 }
 
 }  // namespace detail::os

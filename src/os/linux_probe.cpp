@@ -3,9 +3,11 @@
 // pending error and leaves both where they are, and an epoll set can be waited on like any handle.
 #include <cerrno>
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <pollux/error.hpp>
@@ -17,55 +19,120 @@ namespace pollux {
 
 namespace {
 
-bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
-  using namespace detail;
+using namespace detail;
+
+StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
-  if (os::stream_kind(handle, error, uncounted) != StreamKind::socket && !error)
-    error = Errc::not_a_stream;
-  return !error;
+  const StreamType type = os::stream_type(handle, error, uncounted);
+  if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
+  return type;
 }
 
-}  // namespace
+bool is_at_urgent_mark(NativeHandle stream) noexcept {
+  int mark = 0;
+  return os::uninterrupted([&] { return ::ioctl(stream, SIOCATMARK, &mark); }) == 0 && mark != 0;
+}
 
-StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
-  if (!is_stream_socket(stream, error)) return {};
+/// Whether bytes are unread. A peek would take a pending error: then a count must do.
+os::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool error_pends) noexcept {
+  int counted = 0;
+  const bool can_count =
+      os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &counted); }) == 0;
+  if (!can_count && os::is_probes_own(errno)) return os::no_answer<Inbound>(errno);
+  // None is none, but for bytes behind an urgent mark, and where nobody counts (AF_VSOCK before
+  // Linux 6.17).
+  if (can_count && counted == 0 && !is_at_urgent_mark(stream)) return {Inbound::empty};
+  // The end of a multipath stream counts as a byte.
+  if (error_pends) return {counted == 1 && type.multipath ? Inbound::empty : Inbound::bytes};
+  // AF_UNIX goes on counting urgent bytes that nobody can read any more.
   std::uint64_t uncounted = 0;
-  const short seen = detail::os::look(stream, POLLRDHUP, uncounted);
-  const bool inbound_over = (seen & POLLRDHUP) != 0;
-  const bool both_over = (seen & POLLHUP) != 0;
-  if (both_over && !inbound_over) {  // hung up without an end: it was never connected
-    error = detail::os::error_code(ENOTCONN);
-    return {};
-  }
-  // Counted after the look: nothing follows a FIN, so that none left means none to come. Not
-  // peeked, since a peek takes the error of a reset.
-  int unread = 0;
-  detail::os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &unread); });
+  return os::probe_inbound(stream, type, RawReady::none, os::Looker{}, uncounted);
+}
+
+StreamState probe(NativeHandle stream, StreamType type, os::Sight sight,
+                  std::error_code& error) noexcept {
+  const bool inbound_over = (sight.seen & POLLRDHUP) != 0;
+  const bool both_over = (sight.seen & POLLHUP) != 0;
+  const bool error_pends = (sight.seen & POLLERR) != 0;
+  if (sight.error != 0) error = os::error_code(sight.error);
+  if ((sight.seen & POLLNVAL) != 0) error = os::error_code(EBADF);
+  // Hung up without an end: it was never connected.
+  if (both_over && !inbound_over && !error_pends) error = os::error_code(ENOTCONN);
+  if (error) return {};
+  // After the look: nothing follows a FIN, so that none left means none to come.
+  const os::Answer<Inbound> inbound = probe_unread(stream, type, error_pends);
 
   StreamState state;
-  state.unread = unread > 0;
+  state.unread = inbound.found == Inbound::bytes;
   // ERR alone may be a notice in the error queue, which is no failure.
-  state.failed = both_over && (seen & POLLERR) != 0;
+  state.failed = (both_over && error_pends) || inbound.found == Inbound::failed;
   const bool ended = inbound_over && !state.failed;
-  state.peer_closed =
-      ended && detail::os::probe_peer_fin(stream, uncounted) != detail::PeerFin::not_received;
+  os::Answer<PeerFin> fin;
+  if (ended) {
+    std::uint64_t uncounted = 0;
+    fin = os::probe_peer_fin(stream, type, RawReady::none, os::Looker{}, uncounted);
+  }
+  for (const int refused : {inbound.refused, fin.refused}) {
+    if (refused != 0) error = os::error_code(refused);
+  }
+  if (inbound.gone || fin.gone) error = os::error_code(EBADF);
+  if (error) return {};
+  state.peer_closed = ended && fin.found != PeerFin::not_received;
   state.end_of_stream = ended && !state.unread;
   state.hangup = state.failed || (both_over && !state.unread);
   return state;
 }
 
+}  // namespace
+
+StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
+  const StreamType type = type_of_stream_socket(stream, error);
+  if (error) return {};
+  std::uint64_t uncounted = 0;
+  return probe(stream, type, os::Looker{}.look(stream, POLLRDHUP, uncounted), error);
+}
+
 EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
-  if (!is_stream_socket(stream, error)) return;
+  StreamType type = type_of_stream_socket(stream, error);
+  if (error) return;
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
   // Edge-triggered: after drain() an end that lasts, or a notice in the error queue, is silent.
   epoll_event event{};
   event.events = EPOLLRDHUP | EPOLLET;
   if (set < 0 || ::epoll_ctl(set, EPOLL_CTL_ADD, stream, &event) != 0) {
-    error = detail::os::error_code(errno);
+    error = os::error_code(errno);
     if (set >= 0) ::close(set);
     return;
   }
   handle_ = set;
+  stream_ = stream;
+  std::uint64_t uncounted = 0;
+  if (type.multipath) os::learn_fin_number(stream, type, os::Looker{}, uncounted);
+  if (type.numbered) fin_number_ = type.odd ? FinNumber::odd : FinNumber::even;
+}
+
+StreamState EndHandle::probe(std::error_code& error) const noexcept {
+  if (handle_ == none) {
+    error = os::error_code(EBADF);
+    return {};
+  }
+  StreamType type = type_of_stream_socket(stream_, error);
+  if (error) return {};
+  type.numbered = fin_number_ != FinNumber::unknown;
+  type.odd = fin_number_ == FinNumber::odd;
+  std::uint64_t uncounted = 0;
+  os::Sight sight = os::Looker{}.look(stream_, POLLRDHUP, uncounted);
+  if (sight.error != 0) {
+    // It cannot be looked at by the usual way, nor a set be made: but here is one. To ask for the
+    // same anew makes what is up now an event.
+    epoll_event event{};
+    event.events = EPOLLRDHUP | EPOLLET;
+    const bool asked = ::epoll_ctl(handle_, EPOLL_CTL_MOD, stream_, &event) == 0;
+    const int count =
+        asked ? os::uninterrupted([&] { return ::epoll_wait(handle_, &event, 1, 0); }) : -1;
+    sight = {count > 0 ? static_cast<short>(event.events) : short{0}, count < 0 ? errno : 0};
+  }
+  return pollux::probe(stream_, type, sight, error);
 }
 
 EndHandle::~EndHandle() {

@@ -42,37 +42,102 @@ void look_for_fork() noexcept;
 /// Closes a handle of the core's own.
 void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept;
 
-/// What poll() sees on one handle now.
+/// What poll() sees on one handle now; nothing if it cannot be seen.
 short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept;
 
-/// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted`
-/// for files and their like, Errc::not_a_stream for everything else that has no byte stream in it.
-StreamKind stream_kind(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
-
-/// One probe's answer. `gone`: the handle is not open any more, or not what it was.
-template <class Found>
-struct Answer {
-  Found found;
+/// What a look saw, in poll()'s words, or the number of the error that kept it from seeing.
+struct Sight {
+  short seen = 0;
   int error = 0;
-  bool gone = false;
 };
 
+/// Looks at one handle at a time, with poll(2). That refuses even one handle where a program has
+/// lowered its limit of descriptors to none, as sandboxes do: then by a set made in time.
+class Looker {
+ public:
+  Looker() noexcept = default;
+  Looker(const Looker&) = delete;
+  Looker& operator=(const Looker&) = delete;
+  ~Looker() { drop(); }
+
+  /// Makes the set, anew after a fork: the old one is the parent's too. Without (no descriptors, no
+  /// such system) look() tries to make one when it needs it.
+  void prepare(std::uint64_t& calls) noexcept;
+  void drop() noexcept;
+  Sight look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept;
+
+ private:
+  NativeHandle set_ = no_handle;
+};
+
+/// A set to look with, for close_handle(); no_handle and errno if there is none to be had.
+NativeHandle open_look_set(std::uint64_t& calls) noexcept;
+Sight look_by_set(NativeHandle set, NativeHandle handle, short events,
+                  std::uint64_t& calls) noexcept;
+
+/// What kind of byte stream `handle` is. Errors: `bad_file_descriptor`, `operation_not_permitted`
+/// for files and their like, Errc::not_a_stream for everything else that has no byte stream in it,
+/// `not_connected` for a socket that is not, of a family whose kernel does not show it as hung up.
+StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
+
+/// What is unusual about a stream socket.
+void examine_socket(NativeHandle handle, StreamType& type, std::error_code& error,
+                    std::uint64_t& calls) noexcept;
+
+/// Of a multipath socket, once it is connected: what probe_peer_fin() needs to know from before
+/// there is an end.
+void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
+                      std::uint64_t& calls) noexcept;
+
+/// One probe's answer. `gone`: the handle is not open any more, or not what it was. `refused`: why
+/// the probe itself could not be made (no memory, say): nothing is known then.
+template <class Found>
+struct Answer {
+  Found found{};
+  int error = 0;
+  bool gone = false;
+  int refused = 0;
+};
+
+/// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
+/// byte.
+bool has_packets(NativeHandle handle, std::uint64_t& calls) noexcept;
+
+/// Whether such an error of a probe says nothing about the connection.
+bool is_probes_own(int error) noexcept;
+
+/// The answer of a probe that failed with `error`, which is not the connection's.
+template <class Found>
+Answer<Found> no_answer(int error) noexcept {
+  const bool gone = error == EBADF || error == ENOTSOCK;
+  return {Found{}, 0, gone, gone ? 0 : error};
+}
+
 /// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no
-/// byte; on Linux a failure that it comes upon is taken out of the kernel.
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
+/// byte; on Linux a failure that it comes upon is taken out of the kernel. `known`: what the wait
+/// reported, as far as the backend can be believed.
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
+                              const Looker& looker, std::uint64_t& calls) noexcept;
 
 /// A send(2) of zero bytes that does not wait, and of which no SIGPIPE comes to anybody.
 long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// What that says: it fails with EPIPE exactly when the outbound side is over, and sends
 /// nothing. Takes a pending failure, as the peek does.
-Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept;
+Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
+                                std::uint64_t& calls) noexcept;
 
-/// Whether the peer's FIN has arrived, from the TCP state; changes nothing.
-PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept;
+/// Whether the peer's FIN has arrived, from the protocol's state; changes nothing.
+Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
+                               const Looker& looker, std::uint64_t& calls) noexcept;
+
+/// Whether the connection goes on whatever error is pending; changes nothing.
+Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
+                                const Looker& looker, std::uint64_t& calls) noexcept;
 
 /// Takes the pending error; 0 if there is none. For a pipe's writing end: EPIPE if it is broken.
-int take_error(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept;
+Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, const Looker& looker,
+                       std::uint64_t& calls) noexcept;
 
 /// What lies on the device of a file, which fstat(2) names: the kernel keeps all sockets on one,
 /// and all pipes that have no name on another. They can be watched, and no two share an inode.

@@ -70,20 +70,51 @@ bool is_plain_tcp([[maybe_unused]] NativeHandle handle,
 
 }  // namespace
 
-PeerFin probe_peer_fin(NativeHandle handle, std::uint64_t& calls) noexcept {
+Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
+                               const Looker& looker, std::uint64_t& calls) noexcept {
   std::uint8_t state = 0;
   socklen_t size = sizeof state;
   const auto ask = [&] {
     return ::getsockopt(handle, IPPROTO_TCP, state_option.name, &state, &size);
   };
-  if (!is_plain_tcp(handle, calls) || uninterrupted(ask, calls) != 0) return PeerFin::untellable;
+  if (!is_plain_tcp(handle, calls)) return {PeerFin::untellable};
+  if (uninterrupted(ask, calls) != 0)
+    return is_probes_own(errno) ? no_answer<PeerFin>(errno) : Answer<PeerFin>{PeerFin::untellable};
   const PeerFin fin = peer_fin(state_option.numbers, state);
 #if defined(__linux__)
   // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is. (On
   // the BSDs it shows neither, and so a reset cannot be ruled out.)
-  if (fin == PeerFin::closed && (look(handle, 0, calls) & POLLERR) == 0) return PeerFin::received;
+  if (fin == PeerFin::closed && !any(known, RawReady::err)) {
+    const Sight sight = looker.look(handle, 0, calls);
+    if (sight.error == 0 && (sight.seen & POLLERR) == 0) return {PeerFin::received};
+  }
+#else
+  static_cast<void>(known);
+  static_cast<void>(looker);
 #endif
-  return fin;
+  return {fin};
+}
+
+Answer<Standing> probe_standing(NativeHandle, StreamType, RawReady, const Looker&,
+                                std::uint64_t&) noexcept {
+  return {Standing::doubtful};
+}
+
+void examine_socket(NativeHandle, StreamType&, std::error_code&, std::uint64_t&) noexcept {}
+
+void learn_fin_number(NativeHandle, StreamType&, const Looker&, std::uint64_t&) noexcept {}
+
+NativeHandle open_look_set(std::uint64_t&) noexcept {
+  errno = ENOSYS;
+  return no_handle;
+}
+
+Sight look_by_set(NativeHandle, NativeHandle, short, std::uint64_t&) noexcept {
+  return {0, ENOSYS};
+}
+
+bool has_packets(NativeHandle, std::uint64_t&) noexcept {
+  return false;
 }
 
 }  // namespace detail::os

@@ -18,8 +18,8 @@ namespace {
 bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   using namespace detail;
   std::uint64_t uncounted = 0;
-  if (os::stream_kind(handle, error, uncounted) != StreamKind::socket && !error)
-    error = Errc::not_a_stream;
+  const StreamType type = os::stream_type(handle, error, uncounted);
+  if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
   return !error;
 }
 
@@ -30,32 +30,37 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   if (!is_stream_socket(stream, error)) return {};
   std::uint64_t uncounted = 0;
   StreamState state;
-  const short seen = os::look(stream, POLLIN, uncounted);
-  if ((seen & POLLERR) != 0) {
+  const os::Looker looker;
+  const os::Sight sight = looker.look(stream, POLLIN, uncounted);
+  if ((sight.seen & POLLERR) != 0) {
     // A failure where HUP is up too, and else a notice in the error queue.
     int unread = 0;
     os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &unread); });
     state.unread = unread > 0;
-    state.failed = state.hangup = (seen & POLLHUP) != 0;
+    state.failed = state.hangup = (sight.seen & POLLHUP) != 0;
     return state;
   }
-  const auto inbound = os::probe_inbound(stream, StreamKind::socket, uncounted);
-  if (inbound.gone || inbound.error == ENOTCONN) {
-    error = os::error_code(inbound.gone ? EBADF : ENOTCONN);
-    return {};
-  }
+  const StreamType type;
+  const auto inbound = os::probe_inbound(stream, type, RawReady::none, looker, uncounted);
+  if (inbound.refused != 0) error = os::error_code(inbound.refused);
+  if (inbound.gone) error = os::error_code(EBADF);
+  if (inbound.error == ENOTCONN) error = os::error_code(ENOTCONN);
+  if (error) return {};
+  const auto peer_fin = [&] {
+    return os::probe_peer_fin(stream, type, RawReady::none, looker, uncounted).found;
+  };
   switch (inbound.found) {
     case Inbound::unknown:
     case Inbound::empty:
       break;
     case Inbound::bytes:
       state.unread = true;
-      state.peer_closed = os::probe_peer_fin(stream, uncounted) == PeerFin::received;
+      state.peer_closed = peer_fin() == PeerFin::received;
       break;
     case Inbound::end: {
       state.end_of_stream = true;
-      state.peer_closed = os::probe_peer_fin(stream, uncounted) != PeerFin::not_received;
-      const Outbound outbound = os::probe_outbound(stream, uncounted).found;
+      state.peer_closed = peer_fin() != PeerFin::not_received;
+      const Outbound outbound = os::probe_outbound(stream, looker, uncounted).found;
       state.hangup = outbound != Outbound::open && outbound != Outbound::full;
       break;
     }
@@ -73,5 +78,10 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
 EndHandle::~EndHandle() = default;
 
 void EndHandle::drain() const noexcept {}
+
+StreamState EndHandle::probe(std::error_code& error) const noexcept {
+  error = detail::os::error_code(EBADF);  // there is none
+  return {};
+}
 
 }  // namespace pollux

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <new>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -160,12 +161,50 @@ int socket_option(NativeHandle handle, int name, int& value, std::uint64_t& call
 }  // namespace
 
 short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept {
-  pollfd look{handle, events, 0};
-  return uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) > 0 ? look.revents : short{0};
+  return Looker{}.look(handle, events, calls).seen;
 }
 
-StreamKind stream_kind(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept {
+void Looker::drop() noexcept {
+  if (set_ != no_handle) ::close(std::exchange(set_, no_handle));
+}
+
+void Looker::prepare(std::uint64_t& calls) noexcept {
+  drop();
+  set_ = open_look_set(calls);
+}
+
+Sight Looker::look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept {
+  pollfd look{handle, events, 0};
+  if (uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) >= 0) return {look.revents};
+  if (errno != EINVAL) return {0, errno};
+  if (set_ != no_handle) return look_by_set(set_, handle, events, calls);
+  const NativeHandle set = open_look_set(calls);
+  if (set == no_handle) return {0, errno};
+  const Sight sight = look_by_set(set, handle, events, calls);
+  close_handle(set, calls);
+  return sight;
+}
+
+bool is_probes_own(int error) noexcept {
+  switch (error) {
+    case EBADF:
+    case ENOTSOCK:
+    case ENOMEM:
+    case ENOBUFS:
+    case EFAULT:
+    case EMFILE:
+    case ENFILE:
+    case ENOSYS:  // this, and the next: what a sandbox says to a call that it forbids
+    case EPERM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept {
   error.clear();
+  StreamType type;
   int value = 0;
   if (socket_option(handle, SO_TYPE, value, calls) == 0) {
     // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
@@ -173,80 +212,182 @@ StreamKind stream_kind(NativeHandle handle, std::error_code& error, std::uint64_
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
     if (socket_option(handle, SO_ACCEPTCONN, value, calls) == 0 && value != 0)
       error = Errc::not_a_stream;
-    return StreamKind::socket;
+    if (!error) examine_socket(handle, type, error, calls);
+    return type;
+  }
+  if (errno != ENOTSOCK) {
+    error = error_code(errno);
+    return type;
   }
   identify(handle, error, calls);
-  if (error) return StreamKind::socket;
+  if (error) return type;
   calls += 2;
   struct stat status {};
   ::fstat(handle, &status);
   if (S_ISFIFO(status.st_mode)) {
     const bool writes_only = (::fcntl(handle, F_GETFL) & O_ACCMODE) == O_WRONLY;
-    return writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
+    type.kind = writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
+  } else if (S_ISCHR(status.st_mode) && ::isatty(handle) != 0) {
+    type.kind = StreamKind::terminal;
+  } else {
+    error = Errc::not_a_stream;
   }
-  if (S_ISCHR(status.st_mode) && ::isatty(handle) != 0) return StreamKind::terminal;
-  error = Errc::not_a_stream;
-  return StreamKind::socket;
+  return type;
 }
 
 namespace {
 
-bool is_gone(int error) noexcept {
-  return error == EBADF || error == ENOTSOCK;
-}
+/// Sets the owner's peek offset aside, for as long as it lives: a peek would begin there, and move
+/// it.
+class PeekOffsetAside {
+ public:
+  PeekOffsetAside([[maybe_unused]] NativeHandle handle, [[maybe_unused]] bool is_set,
+                  std::uint64_t& calls) noexcept
+      : handle_{handle}, calls_{calls} {
+#if defined(SO_PEEK_OFF)
+    if (!is_set) return;
+    if (socket_option(handle, SO_PEEK_OFF, offset_, calls) != 0) error_ = errno;
+    if (offset_ >= 0) error_ = put(none);
+#endif
+  }
+  PeekOffsetAside(const PeekOffsetAside&) = delete;
+  PeekOffsetAside& operator=(const PeekOffsetAside&) = delete;
+  ~PeekOffsetAside() {
+    if (offset_ >= 0 && error_ == 0) put(offset_);
+  }
 
-Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept {
+  /// Why it could not be done, or 0.
+  int error() const noexcept {
+    return error_;
+  }
+
+ private:
+  static constexpr int none = -1;
+
+  int put([[maybe_unused]] int offset) noexcept {
+#if defined(SO_PEEK_OFF)
+    const auto set = [&] {
+      return ::setsockopt(handle_, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    };
+    if (uninterrupted(set, calls_) != 0) return errno;
+#endif
+    return 0;
+  }
+
+  NativeHandle handle_;
+  std::uint64_t& calls_;
+  int offset_ = none;
+  int error_ = 0;
+};
+
+Answer<Inbound> peek(NativeHandle handle, StreamType type, std::uint64_t& calls) noexcept {
+  const PeekOffsetAside aside{handle, type.peek_offset, calls};
+  if (aside.error() != 0) return no_answer<Inbound>(aside.error());
   char byte;
   const auto count =
       uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); }, calls);
   if (count > 0) return {Inbound::bytes};
   if (count == 0) return {Inbound::end};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Inbound::empty};
-  if (is_gone(errno)) return {Inbound::empty, 0, true};
-  // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN.
-  return {Inbound::failed, errno == EINVAL ? ENOTCONN : errno};
+  int error = errno;
+  if (error == EAGAIN || error == EWOULDBLOCK) return {Inbound::empty};
+  if (is_probes_own(error)) return no_answer<Inbound>(error);
+  // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN. An AF_VSOCK one
+  // says so as well when its connect() has failed, and keeps the cause.
+  if (error == EINVAL || error == ENOTCONN) {
+    error = ENOTCONN;
+    int cause = 0;
+    if (socket_option(handle, SO_ERROR, cause, calls) == 0 && cause != 0) error = cause;
+  }
+  return {Inbound::failed, error};
 }
 
-Answer<Inbound> count_bytes(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
+/// -1 and errno, or how many bytes are unread. A terminal whose other side is gone fails the count
+/// with EIO: it has none.
+int count_unread(NativeHandle handle, std::uint64_t& calls) noexcept {
   int unread = 0;
-  const short seen = look(handle, POLLIN, calls);
-  if ((seen & POLLNVAL) != 0) return {Inbound::empty, 0, true};
-  // Counted after the look: bytes that a writer left before it hung up are seen. A terminal whose
-  // other side is gone fails the count with EIO: it has none.
-  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }, calls) != 0 &&
-      errno == EBADF)
-    return {Inbound::empty, 0, true};
+  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }, calls) == 0) return unread;
+  return is_probes_own(errno) ? -1 : 0;
+}
+
+Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const Looker& looker,
+                              std::uint64_t& calls) noexcept {
+  bool writer_gone = any(known, RawReady::hup);
+  if (!writer_gone) {
+    const Sight sight = looker.look(handle, POLLIN, calls);
+    if (sight.error != 0) return no_answer<Inbound>(sight.error);
+    if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
+    writer_gone = (sight.seen & POLLHUP) != 0;
+  }
+  // Counted after the look: bytes that a writer left before it hung up are seen.
+  const int unread = count_unread(handle, calls);
+  if (unread < 0) return no_answer<Inbound>(errno);
   if (unread > 0) return {Inbound::bytes};
-  // A terminal is readable without a byte when the end was typed (VEOF). With a pipe that means
-  // that another reader was faster.
-  const short end = kind == StreamKind::terminal ? POLLHUP | POLLIN : POLLHUP;
-  return {(seen & end) != 0 ? Inbound::end : Inbound::empty};
+  return {writer_gone ? Inbound::end : Inbound::empty};
+}
+
+Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const Looker& looker,
+                                  std::uint64_t& calls) noexcept {
+  Sight sight = looker.look(handle, POLLIN, calls);
+  // Cannot be looked at (see Looker): then what was reported must do, if it can be believed.
+  if (sight.error != 0 && known != RawReady::none) {
+    sight = {};
+    if (any(known, RawReady::in)) sight.seen |= POLLIN;
+    if (any(known, RawReady::hup)) sight.seen |= POLLHUP;
+  }
+  if (sight.error != 0) return no_answer<Inbound>(sight.error);
+  if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
+  const int unread = count_unread(handle, calls);
+  if (unread < 0) return no_answer<Inbound>(errno);
+  if (unread > 0) return {Inbound::bytes};
+  // Readable without a byte: in packet mode a read gives a control byte, else the end was typed.
+  if ((sight.seen & POLLIN) != 0 && has_packets(handle, calls)) return {Inbound::bytes};
+  return {(sight.seen & (POLLIN | POLLHUP)) != 0 ? Inbound::end : Inbound::empty};
 }
 
 }  // namespace
 
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
-  return kind == StreamKind::socket ? peek(handle, calls) : count_bytes(handle, kind, calls);
+Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
+                              const Looker& looker, std::uint64_t& calls) noexcept {
+  switch (type.kind) {
+    case StreamKind::socket:
+      return peek(handle, type, calls);
+    case StreamKind::terminal:
+      return count_in_terminal(handle, known, looker, calls);
+    case StreamKind::pipe_reader:
+    case StreamKind::pipe_writer:
+      break;
+  }
+  return count_in_pipe(handle, known, looker, calls);
 }
 
-Answer<Outbound> probe_outbound(NativeHandle handle, std::uint64_t& calls) noexcept {
-  if (uninterrupted([&] { return send_nothing(handle, calls); }) >= 0)
-    return {(look(handle, POLLOUT, calls) & POLLOUT) != 0 ? Outbound::open : Outbound::full};
+Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
+                                std::uint64_t& calls) noexcept {
+  const auto send = [&] { return send_nothing(handle, calls); };
+  const int error = uninterrupted(send) < 0 ? errno : 0;
+  if (error == EAGAIN || error == EWOULDBLOCK) return {Outbound::full};
+  if (is_probes_own(error)) return no_answer<Outbound>(error);
+  const bool is_over = error == EPIPE || error == ENOTCONN;
+  if (error != 0 && !is_over) return {Outbound::failed, error};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
-  if (errno == EPIPE || errno == ENOTCONN)
-    return {(look(handle, POLLIN, calls) & POLLHUP) != 0 ? Outbound::both : Outbound::over};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Outbound::full};
-  if (is_gone(errno)) return {Outbound::open, 0, true};
-  return {Outbound::failed, errno};
+  const Sight sight = looker.look(handle, is_over ? POLLIN : POLLOUT, calls);
+  if (sight.error != 0) return no_answer<Outbound>(sight.error);
+  if (is_over) return {(sight.seen & POLLHUP) != 0 ? Outbound::both : Outbound::over};
+  return {(sight.seen & POLLOUT) != 0 ? Outbound::open : Outbound::full};
 }
 
-int take_error(NativeHandle handle, StreamKind kind, std::uint64_t& calls) noexcept {
+Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, const Looker& looker,
+                       std::uint64_t& calls) noexcept {
   if (kind == StreamKind::pipe_writer) {
-    return (look(handle, POLLOUT, calls) & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0;
+    if (any(known, RawReady::err | RawReady::hup)) return {EPIPE};
+    const Sight sight = looker.look(handle, POLLOUT, calls);
+    if (sight.error != 0) return no_answer<int>(sight.error);
+    if ((sight.seen & POLLNVAL) != 0) return no_answer<int>(EBADF);
+    return {(sight.seen & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0};
   }
   int error = 0;
-  return socket_option(handle, SO_ERROR, error, calls) == 0 ? error : 0;
+  if (socket_option(handle, SO_ERROR, error, calls) == 0) return {error};
+  return is_probes_own(errno) ? no_answer<int>(errno) : Answer<int>{};
 }
 
 }  // namespace detail::os

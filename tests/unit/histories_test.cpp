@@ -44,6 +44,7 @@ struct History {
   Code code;
   std::string_view reading;  ///< the story, one call of the handler after another
   std::string_view paused;
+  Standing standing = Standing::doubtful;  ///< whether the protocol's state says that it goes on
 };
 
 std::ostream& operator<<(std::ostream& to, const History& history) {
@@ -290,6 +291,44 @@ constexpr History histories[] = {
      {},
      "readable",
      ""},
+    // What a router says of a packet is told to who asks for it (IP_RECVERR), by a code in
+    // SO_ERROR.
+    {"IcmpAnswerOnAConnection",
+     socket,
+     out | err,
+     out | err,
+     Inbound::empty,
+     {},
+     Outbound::open,
+     no_fin,
+     {EHOSTUNREACH},
+     "",
+     "",
+     Standing::good},
+    {"IcmpAnswerBehindData",
+     socket,
+     in | out | err,
+     in | out | err,
+     Inbound::bytes,
+     Inbound::empty,
+     Outbound::open,
+     no_fin,
+     {EHOSTUNREACH},
+     "readable",
+     "",
+     Standing::good},
+    {"IcmpAnswerAndHalfClose",
+     socket,
+     in | out | err | rdhup,
+     in | out | err,
+     Inbound::end,
+     {},
+     Outbound::open,
+     fin,
+     {EHOSTUNREACH},
+     "end_of_stream",
+     "",
+     Standing::good},
     {"PipeDataAndWriterGone",
      StreamKind::pipe_reader,
      in | hup,
@@ -527,6 +566,9 @@ class Stream {
         break;
       case Probe::peer_fin:
         found.peer_fin = history_.peer_fin;
+        break;
+      case Probe::standing:
+        found.standing = history_.standing;
         break;
       case Probe::error:
         found.error_known = true;

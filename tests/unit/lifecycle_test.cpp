@@ -25,6 +25,7 @@ constexpr std::array all_outbound{Outbound::open, Outbound::full, Outbound::over
                                   Outbound::failed};
 constexpr std::array all_peer_fin{PeerFin::not_received, PeerFin::received, PeerFin::closed,
                                   PeerFin::untellable};
+constexpr std::array all_standings{Standing::good, Standing::doubtful};
 
 /// What one step is asked.
 struct Question {
@@ -34,7 +35,11 @@ struct Question {
   Findings found;
 
   bool saw(RawReady bits) const { return any(found.ready, bits); }
-  bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  bool has_bit_that_stays_up() const { return saw(RawReady::hup | RawReady::err); }
+  bool is_err_alone() const { return is_socket() && saw(RawReady::err) && !saw(RawReady::hup); }
+  bool hinted() const {
+    return saw(RawReady::hup) || (saw(RawReady::err) && found.standing != Standing::good);
+  }
   bool wants(Interest bits) const { return any(interest, bits); }
   bool is_socket() const { return traits.kind == StreamKind::socket; }
   bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
@@ -57,7 +62,8 @@ std::ostream& operator<<(std::ostream& out, const Question& q) {
              << " held " << q.state.held << " mute " << static_cast<int>(q.state.mute) << ", ready "
              << static_cast<int>(q.found.ready) << ", inbound " << static_cast<int>(q.found.inbound)
              << " outbound " << static_cast<int>(q.found.outbound) << " peer_fin "
-             << static_cast<int>(q.found.peer_fin) << " error_known " << q.found.error_known
+             << static_cast<int>(q.found.peer_fin) << " standing "
+             << static_cast<int>(q.found.standing) << " error_known " << q.found.error_known
              << " error " << q.found.error;
 }
 
@@ -71,6 +77,7 @@ struct Leaf {
 
   bool tells(Event bits) const { return any(verdict.events, bits); }
   bool has_asked(Probe probe) const { return (asked >> static_cast<unsigned>(probe) & 1u) != 0; }
+  bool has_asked_only(Probe probe) const { return asked == 1u << static_cast<unsigned>(probe); }
   State next() const { return verdict.state; }
   /// Looked at before another handler paused the stream: what was seen is said by the hang-up that
   /// comes.
@@ -154,6 +161,14 @@ void follow(Leaf leaf, Visit& visit) {
       for (const PeerFin answer : all_peer_fin)
         answered([&](Findings& found) { found.peer_fin = answer; });
       break;
+    case Probe::standing:
+      // From here on the question is another: the error bit may be none of the stream's.
+      for (const Standing answer : all_standings) {
+        Leaf branch = leaf;
+        branch.first.found.standing = branch.found.standing = answer;
+        follow(branch, visit);
+      }
+      break;
     case Probe::error:
       for (const int answer : {0, some_error}) {
         if (q.is_pipe_writer() && q.hinted() && answer == 0) continue;  // there it has one
@@ -224,7 +239,8 @@ Complaint order_of_life(const Leaf& leaf) {
 Complaint bytes_before_the_end(const Leaf& leaf) {
   const Question& q = leaf.first;
   const bool bytes_promised = q.believes_in() && q.saw(RawReady::in) && !q.saw(RawReady::rdhup) &&
-                              !q.hinted() && leaf.asked == 0;
+                              !q.hinted() &&
+                              (leaf.asked == 0 || leaf.has_asked_only(Probe::standing));
   if (leaf.tells(Event::readable)) {
     if (!q.is_reading()) return "readable without reading, or after the end";
     if (leaf.found.inbound != Inbound::bytes && !bytes_promised) return "readable without a byte";
@@ -288,7 +304,8 @@ Complaint peer_closed_is_the_peers_fin(const Leaf& leaf) {
   const bool guessed = leaf.found.peer_fin == PeerFin::untellable ||
                        (leaf.found.peer_fin == PeerFin::closed && q.hinted());
   if (guessed && !q.traits.knows_fin) return "peer_closed is guessed";
-  if (guessed && q.saw(RawReady::err)) return "peer_closed where it may be a reset";
+  if (guessed && q.saw(RawReady::err) && q.found.standing != Standing::good)
+    return "peer_closed where it may be a reset";
   return {};
 }
 
@@ -330,7 +347,7 @@ Complaint the_end_of_both_directions(const Leaf& leaf) {
   if (both && !leaf.tells(Event::hangup) && !leaf.paused_meanwhile()) return "hangup is kept back";
   if (!both && leaf.tells(Event::hangup)) return "hangup while one direction is open";
   if (leaf.tells(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
-      (q.hinted() || !q.traits.knows_over))
+      q.found.standing != Standing::good && (q.hinted() || !q.traits.knows_over))
     return "hangup without a look at the pending error";
   const bool paused_behind_bytes =
       !q.state.ended && !q.wants(Interest::readable) && leaf.found.inbound == Inbound::bytes;
@@ -370,7 +387,11 @@ Complaint no_needless_probe(const Leaf& leaf) {
     return "looks for a FIN that nobody asks about";
   if (leaf.has_asked(Probe::error) && !q.is_socket() && !q.is_pipe_writer())
     return "fetches an error where none is kept";
-  if (leaf.looked_ahead || q.hinted() || q.nudged()) return {};
+  if (leaf.has_asked(Probe::standing) != (q.is_err_alone() && !q.is_settled()))
+    return "asks for the standing for nothing, or forgets to";
+  if (leaf.has_asked(Probe::error) && q.found.standing == Standing::good)
+    return "takes an error that is its owner's to know";
+  if (leaf.looked_ahead || q.hinted() || q.nudged() || q.is_err_alone()) return {};
   if (leaf.asked != 0 && !q.is_reading() && !q.wants(Interest::peer_closed))
     return "probes a paused stream for nothing";
   if (leaf.asked != 0 && q.believes_in() && !q.saw(RawReady::rdhup))
@@ -383,7 +404,7 @@ Complaint mutes_with_reason(const Leaf& leaf) {
   if (leaf.next().mute == q.state.mute) return {};
   if (leaf.next().mute == Mute::none) return "unmuted by itself";
   if (leaf.next().mute == Mute::all) {
-    if (!q.hinted()) return "muted without a bit that stays up";
+    if (!q.has_bit_that_stays_up()) return "muted without a bit that stays up";
     if (leaf.tells(Event::readable | Event::writable)) return "muted though there is work to do";
   } else {
     State heard_again = leaf.next();
@@ -404,7 +425,7 @@ Complaint no_spin(const Leaf& leaf) {
   const RawInterest asked = raw_interest(q.traits, q.interest, leaf.next());
   if (any(asked, RawInterest::edge) || heard(q.found.ready, asked) == RawReady::none) return {};
   // Somebody else has read what was there: the bit is down by now.
-  if (leaf.found.inbound == Inbound::empty && !q.hinted()) return {};
+  if (leaf.found.inbound == Inbound::empty && !q.has_bit_that_stays_up()) return {};
   return "wakes the loop again with nothing to tell";
 }
 
@@ -509,6 +530,7 @@ struct Unchanging {
       if (verdict.probe == Probe::inbound) found.inbound = truth.inbound;
       if (verdict.probe == Probe::outbound) found.outbound = truth.outbound;
       if (verdict.probe == Probe::peer_fin) found.peer_fin = truth.peer_fin;
+      if (verdict.probe == Probe::standing) found.standing = truth.standing;
       if (verdict.probe == Probe::error) found.error_known = true;
       const bool fails = verdict.probe == Probe::error || found.inbound == Inbound::failed ||
                          found.outbound == Outbound::failed;
@@ -562,10 +584,13 @@ TEST(Lifecycle, LetsTheLoopComeToRestWhereNothingHappensAnyMore) {
             const bool failing =
                 inbound == Inbound::failed || outbound == Outbound::failed || q.is_pipe_writer();
             if (failing && error == 0) continue;
-            Unchanging stream{q, {q.found.ready, inbound, outbound, peer_fin, false, error}};
-            ++streams;
-            if (!stream.comes_to_rest())
-              complaints.add(Leaf{q, stream.truth, {}}, "the loop turns for ever");
+            for (const Standing standing : all_standings) {
+              Unchanging stream{
+                  q, {q.found.ready, inbound, outbound, peer_fin, standing, false, error}};
+              ++streams;
+              if (!stream.comes_to_rest())
+                complaints.add(Leaf{q, stream.truth, {}}, "the loop turns for ever");
+            }
           }
         }
       }
