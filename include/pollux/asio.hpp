@@ -92,16 +92,20 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   /// Registers `handle` with Asio.
   std::error_code open(NativeHandle handle, const HandleIdentity& identity) {
     std::error_code error;
-    descriptor_.assign(handle, error);
+    try {
+      descriptor_.assign(handle, error);
+    } catch (const std::bad_alloc&) {
+      return refusal(std::errc::not_enough_memory);
+    }
     // Asio's category is its own; the number is the system's.
     if (error) return {error.value(), std::system_category()};
     identity_ = identity;
     // The first wait makes Asio switch the descriptor to non-blocking mode (once, as it remembers).
     // It is not ours to configure: switch it back.
     const int flags = ::fcntl(handle, F_GETFL);
-    arm(RawInterest::hup);
+    error = arm(RawInterest::hup);
     if ((flags & O_NONBLOCK) == 0) ::fcntl(handle, F_SETFL, flags);
-    return {};
+    return error;
   }
 
   Token token() const noexcept { return token_; }
@@ -110,19 +114,22 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   const HandleIdentity& identity() const noexcept { return identity_; }
 
   /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed
-  /// any more stays, and its completion is not reported.
-  void arm(RawInterest interest) {
-    interest_ = interest;
+  /// any more stays, and its completion is not reported. Without memory the old interest holds.
+  std::error_code arm(RawInterest interest) try {
     if (any(interest, RawInterest::in)) arm(Wait::wait_read);
     if (any(interest, RawInterest::out)) arm(Wait::wait_write);
     arm(Wait::wait_error);  // hang-up and error are heard in any case
+    interest_ = interest;
+    return {};
+  } catch (const std::bad_alloc&) {
+    return refusal(std::errc::not_enough_memory);
   }
-  void arm_again() { arm(interest_); }
+  std::error_code arm_again() { return arm(interest_); }
 
   /// What was reported since the last call. Asio tells hang-up, error and exceptional conditions by
-  /// one completion, and with the first two completes the other waits as well: then poll() says what
-  /// is true. What it does not see any more is a condition that the kernel forgets once it has told
-  /// of it.
+  /// one completion, and with the first two completes the other waits as well: then poll() says
+  /// what is true. What it does not see any more is a condition that the kernel forgets once it has
+  /// told of it.
   RawReady take_ready(std::uint64_t& calls) noexcept {
     const RawReady reported = std::exchange(ready_, RawReady::none);
     if (!any(reported, RawReady::err)) return reported;
@@ -156,11 +163,12 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
 
   void arm(Wait wait) {
     bool& outstanding = outstanding_[static_cast<std::size_t>(wait)];
-    if (std::exchange(outstanding, true)) return;
+    if (outstanding) return;
     descriptor_.async_wait(wait, Completion{shared_from_this(), wait});
+    outstanding = true;
   }
 
-  void completed(Wait wait, const std::error_code& error) {
+  void completed(Wait wait, const std::error_code& error) noexcept {
     outstanding_[static_cast<std::size_t>(wait)] = false;
     if (!active() || error == ::asio::error::operation_aborted) return;
     RawReady bit = RawReady::err;
@@ -168,9 +176,11 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
     if (!error && wait == Wait::wait_write) bit = RawReady::out;
     if (bit == RawReady::in && !any(interest_, RawInterest::in)) return;
     if (bit == RawReady::out && !any(interest_, RawInterest::out)) return;
-    if (ready_ == RawReady::none) reported_->push_back(shared_from_this());
+    if (ready_ == RawReady::none) reported_->push_back(shared_from_this());  // there is room
     ready_ |= bit;
   }
+
+  friend class AsioGraveyard;
 
   Descriptor descriptor_;
   Token token_;
@@ -179,7 +189,8 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   RawReady ready_ = RawReady::none;
   std::array<bool, 3> outstanding_{};
   std::array<AsioMemory, 3> memory_;
-  Queue* reported_;  ///< null once removed
+  Queue* reported_;                  ///< null once removed
+  std::shared_ptr<AsioEntry> next_;  ///< in the graveyard
 };
 
 /// Where entries end whose descriptor was closed before it was removed. Asio could only remove them
@@ -191,27 +202,34 @@ class AsioGraveyard : public ::asio::execution_context::service {
   static inline ::asio::execution_context::id id;
 
   explicit AsioGraveyard(::asio::execution_context& context) : service{context} {}
-  void bury(std::shared_ptr<AsioEntry> entry) { entries_.push_back(std::move(entry)); }
+  void bury(std::shared_ptr<AsioEntry> entry) noexcept {
+    entry->next_ = std::move(first_);
+    first_ = std::move(entry);
+  }
   /// Releases what was buried under `handle`, which is the same open file again.
-  bool exhume(NativeHandle handle, const HandleIdentity& identity) {
-    const auto is_it = [&](const std::shared_ptr<AsioEntry>& entry) {
-      return entry->handle() == handle && entry->identity() == identity;
-    };
-    // Of several eventfds, say, nobody could tell which one.
-    if (std::count_if(entries_.begin(), entries_.end(), is_it) != 1) return false;
-    const auto found = std::find_if(entries_.begin(), entries_.end(), is_it);
-    (*found)->release();
-    entries_.erase(found);
+  bool exhume(NativeHandle handle, const HandleIdentity& identity) noexcept {
+    std::shared_ptr<AsioEntry>* found = nullptr;
+    for (auto* next = &first_; *next != nullptr; next = &(*next)->next_) {
+      if ((*next)->handle() != handle || (*next)->identity() != identity) continue;
+      if (found != nullptr) return false;  // of several eventfds, say, nobody could tell which one
+      found = next;
+    }
+    if (found == nullptr) return false;
+    take(*found)->release();
     return true;
   }
 
  private:
   void shutdown() override {
-    for (const auto& entry : entries_) entry->release();
-    entries_.clear();
+    while (first_ != nullptr) take(first_)->release();
+  }
+  static std::shared_ptr<AsioEntry> take(std::shared_ptr<AsioEntry>& place) noexcept {
+    std::shared_ptr<AsioEntry> taken = std::move(place);
+    place = std::move(taken->next_);
+    return taken;
   }
 
-  std::vector<std::shared_ptr<AsioEntry>> entries_;
+  std::shared_ptr<AsioEntry> first_;
 };
 
 class AsioBackend final : public Backend {
@@ -219,10 +237,11 @@ class AsioBackend final : public Backend {
   /// On a context of its own, or on `context` if that is not null.
   AsioBackend(::asio::io_context* context, std::error_code& error)
       : wake_handle_{error}, context_{context} {
-    if (!error) error = context != nullptr ? watch_wake_handle(*context, wake_) : reset();
+    if (!error) error = context != nullptr ? move_to(*context) : reset();
   }
   ~AsioBackend() override {
     leave_the_parents();
+    forget_wake();
     forget_all();
   }
 
@@ -230,7 +249,7 @@ class AsioBackend final : public Backend {
   RawReady reports() const noexcept override { return detail::asio_reports; }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
-                               Token token) override try {
+                               Token token) override {
     if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const auto found = entries_.find(handle);
@@ -238,25 +257,14 @@ class AsioBackend final : public Backend {
       return refusal(std::errc::no_such_file_or_directory);
     // Asio would not say that the descriptor was closed.
     const bool unchanged = is_unchanged(handle, *found->second);
-    if (to == RawInterest::none || !unchanged) {
-      remove(*found->second, unchanged);
-      entries_.erase(found);
-    } else if (from != to) {
-      found->second->arm(to);
-    }
+    if (to != RawInterest::none && unchanged)
+      return from != to ? found->second->arm(to) : std::error_code{};
+    remove(found, unchanged);
     return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
-  } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    // What was reported by the last wait is asked about again now: level-triggered, by re-arming.
-    for (const auto& entry : told_) {
-      if (!entry->active()) continue;
-      ++system_calls_;
-      entry->arm_again();
-    }
-    told_.clear();
+    if (const auto error = ask_again()) return {.error = error.value()};
     if (context_->stopped()) context_->restart();
     ++system_calls_;
     // Asio does not say that its own descriptors were closed, and turns without end: it is not left
@@ -279,7 +287,7 @@ class AsioBackend final : public Backend {
       } else {
         out[result.count++] = {entry->token(), ready};
       }
-      told_.push_back(std::move(entry));
+      told_.push_back(std::move(entry));  // there is room
     }
     reported_.erase(reported_.begin(), reported_.begin() + static_cast<std::ptrdiff_t>(handed_out));
     if (told_.empty() && !timeout.is_zero() && !wake_handle_.is_open(system_calls_))
@@ -292,70 +300,120 @@ class AsioBackend final : public Backend {
   std::error_code reset() override {
     leave_the_parents();
     if (const auto error = wake_handle_.renew_after_fork()) return error;
-    std::unique_ptr<::asio::io_context> fresh;
-    std::shared_ptr<AsioEntry> wake;
-    if (own_ || context_ == nullptr) {
-      try {
-        // Without its locks: no other thread ever comes to it.
-        fresh = std::make_unique<::asio::io_context>(ASIO_CONCURRENCY_HINT_UNSAFE);
-      } catch (const std::system_error& failure) {
-        return {failure.code().value(), std::system_category()};
-      }
-      if (const auto error = watch_wake_handle(*fresh, wake)) return error;
+    if (!own_ && context_ != nullptr) {
+      // Asio knows a number once: the wake handle stays where it is unless it is another.
+      if (wake_ == nullptr || wake_->handle() != wake_handle_.handle()) return move_to(*context_);
       forget_all();
-      own_ = std::move(fresh);
-      context_ = own_.get();
-      wake_ = std::move(wake);
       return {};
     }
-    forget_all();
-    return watch_wake_handle(*context_, wake_);
+    std::unique_ptr<::asio::io_context> fresh;
+    try {
+      // Without its locks: no other thread ever comes to it.
+      fresh = std::make_unique<::asio::io_context>(ASIO_CONCURRENCY_HINT_UNSAFE);
+    } catch (const std::system_error& failure) {
+      return {failure.code().value(), std::system_category()};
+    } catch (const std::bad_alloc&) {
+      return refusal(std::errc::not_enough_memory);
+    }
+    if (const auto error = move_to(*fresh)) return error;
+    own_ = std::move(fresh);
+    return {};
   }
 
  private:
+  using Entries = std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>>;
+
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
     if (const auto old = entries_.find(handle); old != entries_.end()) {
       if (is_unchanged(handle, *old->second)) return refusal(std::errc::file_exists);
-      remove(*old->second, false);  // closed under its watch, and the number given out again
-      entries_.erase(old);
+      remove(old, false);  // closed under its watch, and the number given out again
     }
     if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
+    const auto error = add_entry(handle, interest, token);
+    if (error) files_.remove(token.slot, handle, system_calls_);
+    return error;
+  }
+
+  std::error_code add_entry(NativeHandle handle, RawInterest interest, Token token) try {
+    make_room();
     const HandleIdentity identity = files_.identity(token.slot);
-    auto entry = std::make_shared<AsioEntry>(*context_, token, reported_);
-    std::error_code error = entry->open(handle, identity);
+    const auto place =
+        entries_.emplace(handle, std::make_shared<AsioEntry>(*context_, token, reported_)).first;
+    AsioEntry& entry = *place->second;
+    std::error_code error = entry.open(handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
-    if (error == std::errc::file_exists &&
-        ::asio::use_service<AsioGraveyard>(*context_).exhume(handle, identity))
-      error = entry->open(handle, identity);
-    if (error) {
-      files_.remove(token.slot, handle, system_calls_);
-      return error;
+    if (error == std::errc::file_exists && graveyard_->exhume(handle, identity))
+      error = entry.open(handle, identity);
+    if (!error) error = entry.arm(interest);
+    if (!error) return {};
+    entry.disown();
+    entry.release();
+    entries_.erase(place);
+    return error;
+  } catch (const std::bad_alloc&) {
+    return refusal(std::errc::not_enough_memory);
+  }
+
+  /// For all that can be reported at one time: a completion could not say that it has no memory.
+  void make_room() {
+    const std::size_t most = reported_.size() + entries_.size() + 2;
+    for (AsioEntry::Queue* queue : {&reported_, &told_}) {
+      if (queue->capacity() < most) queue->reserve(2 * most);
     }
-    entry->arm(interest);
-    entries_.emplace(handle, std::move(entry));
-    return {};
+  }
+
+  /// What was reported by the last wait is asked about again: level-triggered, by re-arming.
+  std::error_code ask_again() {
+    std::error_code error;
+    auto next = told_.begin();
+    for (; next != told_.end() && !error; ++next) {
+      if (!(*next)->active()) continue;
+      ++system_calls_;
+      error = (*next)->arm_again();
+    }
+    told_.erase(told_.begin(), error ? next - 1 : next);
+    return error;
   }
 
   bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
     return files_.is_same(entry.token().slot, handle, system_calls_);
   }
 
-  void remove(AsioEntry& entry, bool unchanged) {
-    if (&entry != wake_.get()) files_.remove(entry.token().slot, entry.handle(), system_calls_);
+  void remove(Entries::iterator place, bool unchanged) noexcept {
+    files_.remove(place->second->token().slot, place->first, system_calls_);
+    let_go(*place->second, unchanged);
+    entries_.erase(place);
+  }
+
+  void let_go(AsioEntry& entry, bool unchanged) noexcept {
     entry.disown();
     if (unchanged) {
       entry.release();
     } else {
-      ::asio::use_service<AsioGraveyard>(*context_).bury(entry.shared_from_this());
+      graveyard_->bury(entry.shared_from_this());
     }
   }
 
-  std::error_code watch_wake_handle(::asio::io_context& context,
-                                    std::shared_ptr<AsioEntry>& entry) {
-    entry = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
-    const auto error = entry->open(wake_handle_.handle(), {});
-    if (!error) entry->arm(RawInterest::in);
-    return error;
+  /// From now on all is registered with `context`, and nothing yet. On error all is as before.
+  std::error_code move_to(::asio::io_context& context) try {
+    make_room();
+    AsioGraveyard& graveyard = ::asio::use_service<AsioGraveyard>(context);
+    const auto wake = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
+    auto error = wake->open(wake_handle_.handle(), {});
+    if (!error) error = wake->arm(RawInterest::in);
+    if (error) {
+      wake->disown();
+      wake->release();
+      return error;
+    }
+    forget_wake();
+    forget_all();
+    context_ = &context;
+    graveyard_ = &graveyard;
+    wake_ = wake;
+    return {};
+  } catch (const std::bad_alloc&) {
+    return refusal(std::errc::not_enough_memory);
   }
 
   /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would
@@ -372,24 +430,29 @@ class AsioBackend final : public Backend {
     }
   }
 
-  void forget_all() {
-    for (const auto& [handle, entry] : entries_) remove(*entry, is_unchanged(handle, *entry));
+  void forget_all() noexcept {
+    for (const auto& [handle, entry] : entries_) let_go(*entry, is_unchanged(handle, *entry));
     entries_.clear();
-    files_.reset();
-    told_.clear();
-    reported_.clear();
-    if (wake_) remove(*wake_, true);
-    wake_.reset();
+    files_.reset();  // not one by one: in the child of a fork they are the parent's
+    // What was reported of the wake handle, or is to be asked about, stays so; nothing else does,
+    // or it could outlive its context.
+    for (AsioEntry::Queue* queue : {&reported_, &told_})
+      std::erase_if(*queue, [](const auto& entry) { return !entry->active(); });
+  }
+  void forget_wake() noexcept {
+    if (wake_ != nullptr) let_go(*wake_, true);
+    wake_ = nullptr;
   }
 
   unsigned fork_count_ = fork_count();
   WakeHandle wake_handle_;
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;
+  AsioGraveyard* graveyard_ = nullptr;  ///< the context's
   HandleRegistry files_;
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
-  std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>> entries_;
+  Entries entries_;
   std::shared_ptr<AsioEntry> wake_;
 };
 
