@@ -1,10 +1,7 @@
 # The libraries whose loops the adapters of include/pollux/embed/ are tested in, as far as they are here:
 # POLLUX_EMBED_HOSTS names them, and pollux_host_<name> is what a target links to use one.
-find_package(PkgConfig QUIET)
-if(PkgConfig_FOUND)
-  pkg_check_modules(POLLUX_GLIB QUIET IMPORTED_TARGET glib-2.0)
-  pkg_check_modules(POLLUX_LIBUV QUIET IMPORTED_TARGET libuv)
-endif()
+pollux_pkg_config(glib glib-2.0)
+pollux_pkg_config(libuv libuv)
 find_package(Qt6 QUIET COMPONENTS Core)
 if(POLLUX_ASIO_INCLUDE_DIR)
   add_library(pollux_asio_headers INTERFACE)
@@ -12,7 +9,7 @@ if(POLLUX_ASIO_INCLUDE_DIR)
 endif()
 
 set(POLLUX_EMBED_HOSTS "")
-set(targets asio pollux_asio_headers glib PkgConfig::POLLUX_GLIB qt Qt6::Core libuv PkgConfig::POLLUX_LIBUV)
+set(targets asio pollux_asio_headers glib pollux::glib qt Qt6::Core libuv pollux::libuv)
 while(targets)
   list(POP_FRONT targets host target)
   if(TARGET ${target})

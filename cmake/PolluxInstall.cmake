@@ -51,11 +51,20 @@ if(POLLUX_BUILD_BENCH)
   install(EXPORT pollux-bench-targets NAMESPACE pollux:: DESTINATION ${package_dir}
           COMPONENT pollux_bench)
 endif()
-# What a static library leaves to be linked.
-set(pc_modules "")
+# What a static library leaves to be linked. Whoever asks pkg-config need not know that it is one (--static
+# is for programs that are static as a whole), and so it stands among the Libs and not among the private ones.
+set(static_modules "")
+set(pc_static_libs "")
 if(NOT BUILD_SHARED_LIBS)
-  get_property(pc_modules GLOBAL PROPERTY POLLUX_PKG_CONFIG_MODULES)
-  list(JOIN pc_modules " " pc_modules)
+  get_property(static_modules GLOBAL PROPERTY POLLUX_PKG_CONFIG_MODULES)
+  foreach(module IN LISTS static_modules)
+    get_target_property(items pollux::${module} INTERFACE_LINK_LIBRARIES)
+    list(TRANSFORM items PREPEND -l REGEX "^[^/]")
+    list(APPEND pc_static_libs ${items})
+  endforeach()
+  list(APPEND pc_static_libs -pthread)
+  list(JOIN static_modules " " static_modules)
+  list(JOIN pc_static_libs " " pc_static_libs)
 endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
                               ${PROJECT_BINARY_DIR}/pollux-config.cmake
@@ -63,7 +72,8 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/pollux-config.cmake.in
 # Until 1.0 a minor version may break.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/pollux-config-version.cmake
                                  COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/pollux-config.cmake
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/pollux-link-items.cmake
+              ${PROJECT_BINARY_DIR}/pollux-config.cmake
               ${PROJECT_BINARY_DIR}/pollux-config-version.cmake
         DESTINATION ${package_dir} COMPONENT pollux_development)
 

@@ -1,5 +1,6 @@
 # What every target of this project is made with.
 include(CheckLinkerFlag)
+include(PolluxPkgConfig)
 
 # The compiler settings that the project's own code is built with; nothing of it is exported.
 function(pollux_target_defaults target)
@@ -24,7 +25,7 @@ endfunction()
 # pollux_backend(<name> AVAILABLE <condition...> SOURCES <file...> [PKG_CONFIG <module...>])
 # Called by backends/<name>/CMakeLists.txt: makes the option POLLUX_BACKEND_<NAME>, and compiles the
 # backend into the library where it is available. The maker it brings is make_<name>_backend(). What it
-# links are pkg-config's PkgConfig::POLLUX_<MODULE>; whoever links a static pollux links them too.
+# links are pollux::<module>, of pollux_pkg_config(); whoever links a static pollux links them too.
 function(pollux_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "AVAILABLE;SOURCES;PKG_CONFIG")
   string(TOUPPER ${name} upper)
@@ -38,8 +39,7 @@ function(pollux_backend name)
                                   PROPERTIES COMPILE_OPTIONS -fvisibility=hidden)
     endif()
     foreach(module IN LISTS arg_PKG_CONFIG)
-      string(TOUPPER ${module} target)
-      target_link_libraries(pollux PRIVATE PkgConfig::POLLUX_${target})
+      target_link_libraries(pollux PRIVATE pollux::${module})
       set_property(GLOBAL APPEND PROPERTY POLLUX_PKG_CONFIG_MODULES ${module})
     endforeach()
     set_property(GLOBAL APPEND PROPERTY POLLUX_BUILT_BACKENDS ${name})

@@ -5,22 +5,31 @@ file(GLOB_RECURSE pc ${PREFIX}/pollux.pc)
 cmake_path(GET pc PARENT_PATH pc_dir)
 cmake_path(GET pc_dir PARENT_PATH lib_dir)
 set(ENV{PKG_CONFIG_PATH} ${pc_dir})
-set(kind_flags "")
-if(KIND STREQUAL "static")
-  set(kind_flags --static)
-endif()
 
 execute_process(COMMAND ${PKG_CONFIG} --modversion pollux OUTPUT_VARIABLE version
                 OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 if(NOT version STREQUAL VERSION)
   message(FATAL_ERROR "pkg-config says ${version} where ${VERSION} was installed.")
 endif()
-execute_process(COMMAND ${PKG_CONFIG} ${kind_flags} --cflags --libs pollux OUTPUT_VARIABLE flags
-                OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-separate_arguments(flags UNIX_COMMAND "${flags}")
-execute_process(COMMAND ${CXX} -std=c++20 ${PROGRAM} ${flags} -o ${OUTPUT} COMMAND_ERROR_IS_FATAL ANY
-                COMMAND_ECHO STDOUT)
 if(KIND STREQUAL "shared")
   set(ENV{LD_LIBRARY_PATH} ${lib_dir})
 endif()
-execute_process(COMMAND ${OUTPUT} COMMAND_ERROR_IS_FATAL ANY)
+
+# build(<what the compiler is told besides> <what pkg-config is told besides>)
+function(build how asked)
+  execute_process(COMMAND ${PKG_CONFIG} ${asked} --cflags --libs pollux OUTPUT_VARIABLE flags
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  execute_process(COMMAND ${CXX} -std=c++20 ${how} ${PROGRAM} ${flags} -o ${OUTPUT}
+                  COMMAND_ERROR_IS_FATAL ANY COMMAND_ECHO STDOUT)
+  execute_process(COMMAND ${OUTPUT} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+# That what was installed is a static library, nobody needs to know who asks.
+build("" "")
+if(KIND STREQUAL "static")
+  build("" --static)
+  if(STATIC_PROGRAMS)
+    build(-static --static)
+  endif()
+endif()

@@ -1,0 +1,22 @@
+# pollux_link_items(<variable> <library>...): the libraries as they are to be linked. What lies where the
+# linker looks by itself is named only (uring, and not the path of liburing.so): then it takes the archive for a
+# program that is linked with -static, and the shared library for any other.
+function(pollux_link_items variable)
+  set(searched "")
+  foreach(directory IN LISTS CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    file(REAL_PATH ${directory} directory)
+    list(APPEND searched ${directory})
+  endforeach()
+  set(items "")
+  foreach(library IN LISTS ARGN)
+    if(library MATCHES "^(/.*)/lib([^/]+)\\.(so|a)$")
+      set(name ${CMAKE_MATCH_2})
+      file(REAL_PATH ${CMAKE_MATCH_1} directory)
+      if(directory IN_LIST searched)
+        set(library ${name})
+      endif()
+    endif()
+    list(APPEND items ${library})
+  endforeach()
+  set(${variable} ${items} PARENT_SCOPE)
+endfunction()
