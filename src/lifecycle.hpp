@@ -17,7 +17,9 @@ enum class StreamKind : std::uint8_t { socket, pipe_reader, pipe_writer, termina
 
 /// What a descriptor is, as far as that changes how it is probed.
 struct StreamType {
-  StreamKind kind : 3 = StreamKind::socket;
+  StreamKind kind : 2 = StreamKind::socket;
+  /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
+  bool urgent : 1 = false;
   /// Its owner peeks from an offset on, which a peek must neither heed nor move.
   bool peek_offset : 1 = false;
   /// One connection made of several: the state that the system shows is one of theirs.
@@ -36,6 +38,7 @@ struct Traits {
   bool knows_fin = false;       ///< the backend reports rdhup: a plain `in` means bytes
   bool knows_over = false;      ///< the backend's hup says that both directions are over
   bool hears_failures = false;  ///< hang-up and error are reported also if nothing is asked for
+  bool shows_urgent = false;    ///< an urgent byte makes it readable, and can be asked for
 };
 
 /// What can be asked about a stream.
@@ -116,6 +119,7 @@ constexpr RawInterest raw_interest(const Traits& traits, Interest interest, cons
   if (is_reading(traits, interest, state)) {
     bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
+    if (traits.knows_fin && traits.shows_urgent) bits |= RawInterest::pri;
   } else if (awaits_fin && state.mute != Mute::hint) {
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }

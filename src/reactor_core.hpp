@@ -138,7 +138,8 @@ class ReactorCore : public CoreBase {
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
-    return {slot.type.kind, knows_fin_, knows_over_, hears_failures_};
+    return {slot.type.kind, knows_fin_, knows_over_, hears_failures_,
+            slot.type.urgent && knows_urgent_};
   }
   /// What the backend does not report has to be looked for.
   bool is_looking() const noexcept { return !knows_fin_ || !knows_over_ || !hears_failures_; }
@@ -252,6 +253,7 @@ class ReactorCore : public CoreBase {
   bool knows_fin_ = false;
   bool knows_over_ = false;
   bool hears_failures_ = false;
+  bool knows_urgent_ = false;
   bool can_edge_ = true;  ///< until the backend has answered that it can't
 
   WatchTable table_;

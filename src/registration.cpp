@@ -25,6 +25,7 @@ ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions&
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
   hears_failures_ = any(reports, RawReady::err);
+  knows_urgent_ = any(reports, RawReady::pri);
   if (is_looking()) looker_.prepare(stats_.system_calls);
   batch_room_ = std::max<std::uint32_t>(options_.event_batch, 1);
   batch_ = std::make_unique<RawEvent[]>(batch_room_);
@@ -249,9 +250,10 @@ constexpr RawInterest readiness_interest(Interest interest) {
 }
 
 /// What a plain watch of which nothing has been told yet wants, by kind and interest: a readiness
-/// watch, a socket, a pipe's reader.
+/// watch, a socket, a pipe's reader; a socket that shows urgent bytes.
+constexpr std::size_t urgent_row = 3;
 constexpr auto plain_interests = [] {
-  std::array<std::array<RawInterest, 64>, 3> wanted{};
+  std::array<std::array<RawInterest, 64>, 4> wanted{};
   for (unsigned bits = 0; bits < 64; ++bits) {
     const auto interest = static_cast<Interest>(bits);
     wanted[0][bits] = readiness_interest(interest);
@@ -259,6 +261,8 @@ constexpr auto plain_interests = [] {
       const Traits traits{.kind = kind, .knows_fin = true, .hears_failures = true};
       wanted[static_cast<std::size_t>(kind) + 1][bits] = raw_interest(traits, interest, State{});
     }
+    const Traits urgent{.knows_fin = true, .hears_failures = true, .shows_urgent = true};
+    wanted[urgent_row][bits] = raw_interest(urgent, interest, State{});
   }
   return wanted;
 }();
@@ -267,7 +271,10 @@ constexpr auto plain_interests = [] {
 
 RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   if (slot.plain && slot.state.is_fresh()) {
-    const std::size_t row = slot.stream ? static_cast<std::size_t>(slot.type.kind) + 1 : 0;
+    const std::size_t row = !slot.stream ? 0
+                            : slot.type.urgent && knows_urgent_
+                                ? urgent_row
+                                : static_cast<std::size_t>(slot.type.kind) + 1;
     return plain_interests[row][static_cast<std::size_t>(slot.interest)];
   }
   if (slot.closed) return RawInterest::none;

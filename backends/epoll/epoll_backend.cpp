@@ -47,13 +47,12 @@ std::uint32_t to_native(RawInterest interest) {
 }
 
 constexpr auto all_bits =
-    RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-constexpr auto known_bits = all_bits | RawReady::pri;
-static_assert(known_bits == static_cast<RawReady>(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP |
-                                                  EPOLLHUP | EPOLLERR));
+    RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
+static_assert(all_bits == static_cast<RawReady>(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP |
+                                                EPOLLHUP | EPOLLERR));
 
 constexpr RawReady to_raw(std::uint32_t events) {
-  return static_cast<RawReady>(events & static_cast<std::uint32_t>(known_bits));
+  return static_cast<RawReady>(events & static_cast<std::uint32_t>(all_bits));
 }
 
 constexpr Token wake_token{0xFFFFFFFF, 0};

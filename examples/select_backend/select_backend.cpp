@@ -6,7 +6,6 @@
 #include <map>
 #include <new>
 
-#include <poll.h>
 #include <sys/select.h>
 
 #include <pollux/backend_support.hpp>
@@ -14,16 +13,6 @@
 namespace {
 
 using namespace pollux;
-
-/// select() says that a call would not block, and not whether it would fail: poll() does.
-RawReady failure(NativeHandle handle) {
-  pollfd look{handle, POLLIN | POLLOUT, 0};
-  RawReady bits = RawReady::none;
-  if (::poll(&look, 1, 0) != 1) return bits;
-  if ((look.revents & POLLHUP) != 0) bits |= RawReady::hup;
-  if ((look.revents & POLLERR) != 0) bits |= RawReady::err;
-  return bits;
-}
 
 class SelectBackend final : public Backend {
  public:
@@ -38,22 +27,26 @@ class SelectBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override try {
-    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
-    std::error_code error;
-    const HandleIdentity identity = identify(handle, error);
+    if (any(to, RawInterest::edge | RawInterest::pri))
+      return refusal(std::errc::operation_not_supported);
     const auto found = entries_.find(handle);
-    const bool known = found != entries_.end() && !error && found->second.identity == identity;
+    const bool known =
+        found != entries_.end() && files_.is_same(found->second.token.slot, handle, system_calls_);
     if (from == RawInterest::none) {
-      if (error) return error;
       if (known) return refusal(std::errc::file_exists);
       if (handle >= FD_SETSIZE) return refusal(std::errc::value_too_large);
-      entries_[handle] = {token, identity, to};
+      Entry& entry = entries_[handle];
+      if (const auto error = files_.add(token.slot, handle, system_calls_)) {
+        entries_.erase(handle);
+        return error;
+      }
+      entry = {token, to};
       return {};
     }
     if (found == entries_.end() || found->second.token != token)
       return refusal(std::errc::no_such_file_or_directory);
     found->second.interest = to;
-    if (!known || to == RawInterest::none) entries_.erase(found);
+    if (!known || to == RawInterest::none) forget(found);
     return known ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
   } catch (const std::bad_alloc&) {
     return refusal(std::errc::not_enough_memory);
@@ -67,7 +60,7 @@ class SelectBackend final : public Backend {
     WaitResult result;
     if (::select(highest + 1, &readable, &writable, nullptr,
                  timeout.is_infinite() ? nullptr : &limit) < 0) {
-      if (errno == EBADF) {
+      if (errno == EBADF && wake_.is_open(system_calls_)) {
         forget_closed();
       } else if (errno != EINTR) {
         result.error = errno;
@@ -87,7 +80,9 @@ class SelectBackend final : public Backend {
       if (FD_ISSET(last_, &readable)) bits |= RawReady::in;
       if (FD_ISSET(last_, &writable)) bits |= RawReady::out;
       if (bits == RawReady::none) continue;
-      out[result.count++] = {next->second.token, bits | failure(last_)};
+      // That a call would not block, says select(), and not whether it would fail: poll() does.
+      bits |= poll_once(last_, RawInterest::none, system_calls_);
+      out[result.count++] = {next->second.token, bits};
     }
     return result;
   }
@@ -96,15 +91,21 @@ class SelectBackend final : public Backend {
 
   std::error_code reset() override {
     entries_.clear();
+    files_.reset();
     return {};
   }
 
  private:
   struct Entry {
     Token token;
-    HandleIdentity identity;
     RawInterest interest;
   };
+  using Entries = std::map<NativeHandle, Entry>;
+
+  void forget(Entries::iterator entry) {
+    files_.remove(entry->second.token.slot, entry->first, system_calls_);
+    entries_.erase(entry);
+  }
 
   /// What select() is to be given; the highest handle in it.
   NativeHandle fill(fd_set& readable, fd_set& writable) const {
@@ -120,15 +121,16 @@ class SelectBackend final : public Backend {
 
   /// select() refuses the whole set for one closed descriptor, and does not say for which.
   void forget_closed() {
-    std::erase_if(entries_, [](const auto& entry) {
-      std::error_code error;
-      identify(entry.first, error);
-      return static_cast<bool>(error);
-    });
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      const auto looked_at = entry++;
+      const auto& [handle, registered] = *looked_at;
+      if (!files_.is_same(registered.token.slot, handle, system_calls_)) forget(looked_at);
+    }
   }
 
   WakeHandle wake_;
-  std::map<NativeHandle, Entry> entries_;
+  Entries entries_;
+  HandleRegistry files_;   ///< who they are
   NativeHandle last_ = 0;  ///< the one looked at last
 };
 

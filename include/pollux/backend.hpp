@@ -63,7 +63,6 @@ enum class RawReady : std::uint16_t {
 
 template <class T>
 concept RawBits = std::same_as<T, RawInterest> || std::same_as<T, RawReady>;
-
 template <RawBits Bits>
 constexpr Bits operator|(Bits a, Bits b) noexcept {
   return static_cast<Bits>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -77,7 +76,7 @@ template <RawBits Bits>
 constexpr bool any(Bits bits, Bits wanted) noexcept {
   return (static_cast<unsigned>(bits) & static_cast<unsigned>(wanted)) != 0;
 }
-/// `bits` without those of `lost`.
+/// Those of `bits` that are not in `lost`.
 constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
   return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
 }
@@ -93,7 +92,6 @@ struct RawEvent {
 class Timeout {
  public:
   using nanoseconds = std::chrono::nanoseconds;
-
   static constexpr Timeout infinite() noexcept { return Timeout{nanoseconds::max()}; }
   static constexpr Timeout zero() noexcept { return Timeout{nanoseconds::zero()}; }
   /// A negative duration is zero.
@@ -104,7 +102,6 @@ class Timeout {
   constexpr bool is_zero() const noexcept { return duration_ == nanoseconds::zero(); }
   /// The duration; meaningless if is_infinite().
   constexpr nanoseconds duration() const noexcept { return duration_; }
-
   /// For poll() and its kin: milliseconds, rounded up so that a wait never ends early, clamped to
   /// what an int holds (the core waits again after 24 days); −1 is infinite.
   constexpr int poll_ms() const noexcept {
@@ -131,10 +128,8 @@ struct WaitResult {
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
 /// kernel that reports once is asked again at the start of the *next* wait. A backend never closes,
 /// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
-/// aborts.
-///
-/// Out of memory, a backend answers `not_enough_memory`. (A std::bad_alloc that set_interest() or
-/// reset() lets through is taken for it: all must be as before then, too.)
+/// aborts. Out of memory, it answers `not_enough_memory`. (A std::bad_alloc that set_interest() or
+/// reset() lets through is taken for that: all must be as before then, too.)
 ///
 /// All members but wake() are called by the loop's thread only.
 class Backend {
@@ -150,8 +145,8 @@ class Backend {
   /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
   /// plain `in` means bytes. With `hup` that bit says that both directions are over. With `err`
   /// failures are reported (as `err` or `hup`) also of a registration that asks for nothing;
-  /// without it, the core keeps a bit armed to hear of them. Whatever is missing here but reported
-  /// all the same is taken as a hint to look.
+  /// without it, the core keeps a bit armed to hear of them. With `pri` it may be asked for.
+  /// Whatever is missing here but reported all the same is taken as a hint to look.
   virtual RawReady reports() const noexcept = 0;
 
   /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`

@@ -83,10 +83,11 @@ class Reactor {
   ///
   /// Refused alike on every backend: `bad_file_descriptor` for what is not open,
   /// `operation_not_permitted` for files and directories, `file_exists` for a handle that this
-  /// reactor watches already, `invalid_argument` for Interest::peer_closed and for one_shot and
-  /// edge together, `operation_not_supported` for edge on a backend that has none. What else the
-  /// kernel says (`not_enough_memory`, `no_space_on_device`) is passed on. Refused means: nothing
-  /// has changed.
+  /// reactor watches already, `invalid_argument` for Interest::peer_closed, for one_shot and edge
+  /// together and for unknown bits, `operation_not_supported` for edge or priority on a backend
+  /// that has none. Which file cannot be watched is the kernel's to say, not its type's. What else
+  /// the kernel says (`not_enough_memory`, `no_space_on_device`) is passed on. Refused means:
+  /// nothing has changed.
   [[nodiscard]] Watch watch(NativeHandle handle, Interest interest, Handler<Readiness> handler);
   [[nodiscard]] Watch watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
                             std::error_code& error);

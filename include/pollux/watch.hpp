@@ -18,23 +18,23 @@ class WatchBase : public Registration<Registered::watch> {
   WatchBase() noexcept = default;
 
   /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost
-  /// at most one system call; only a watch that is outside the kernel's set (a readiness watch
-  /// without interest, a stream watch held with unread bytes) is put back at once, and that alone
-  /// can fail with the kernel's error. Errc::watch_closed for an empty watch and for one whose
-  /// descriptor was closed under it; Errc::reactor_closed if the reactor is gone. After hangup it
-  /// has no effect.
+  /// at most one system call, and one more where it newly asks to write outside its own handler:
+  /// the kernel is asked whose the number is. Only a watch that is outside the kernel's set (a
+  /// readiness watch without interest, a stream watch held with unread bytes) is put back at once,
+  /// and Interest::edge and priority are asked for at once; those alone can fail with the kernel's
+  /// error. `invalid_argument` as for Reactor::watch(). Errc::watch_closed for an empty watch and
+  /// for one whose descriptor was closed under it; Errc::reactor_closed if the reactor is gone.
+  /// After hangup it has no effect.
   void set_interest(Interest interest);
   void set_interest(Interest interest, std::error_code& error) noexcept;
 
   /// What was asked for last; none for an empty watch.
   Interest interest() const noexcept;
 
-  /// Ends the watch, as reset() does, and closes the descriptor, which is the same as doing both
-  /// but for the system call that takes it out of the kernel's set: where closing does that by
-  /// itself (epoll(7)), none is made. For a descriptor that has no duplicate, in no other process
-  /// either; with one alive nothing is told of it, but the kernel's set has to be made anew when it
-  /// is reported. False if there is nothing to close: the watch is empty, its reactor is gone, or
-  /// the descriptor was closed under it. Loop thread.
+  /// Ends the watch, as reset() does, and closes the descriptor, if the number still stands for the
+  /// file that was watched: the kernel is asked first, so that another's file is never closed.
+  /// False if there is nothing to close: the watch is empty, its reactor is gone, or the descriptor
+  /// was closed under it. Loop thread.
   bool close() noexcept;
 
  private:
@@ -44,8 +44,8 @@ class WatchBase : public Registration<Registered::watch> {
 
 }  // namespace detail
 
-/// A plain registration: readable, writable, as a foreign library or an eventfd wants it. Hang-up
-/// and error wake whichever of the two was asked for; nothing is probed or consumed. Made by
+/// A plain registration: readable, writable, exceptional, as a foreign library or an eventfd wants
+/// it. Hang-up and error wake whichever was asked for; nothing is probed or consumed. Made by
 /// Reactor::watch(). Does not own the descriptor: unwatch first, close then, or close() it.
 class Watch : public detail::WatchBase {
  public:

@@ -154,7 +154,8 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
   if (protocol == IPPROTO_TCP || type.multipath) return;
   int family = AF_UNIX;
   get_option(handle, SOL_SOCKET, SO_DOMAIN, family, calls);
-  if (family == AF_UNIX) return;
+  type.urgent = family == AF_UNIX;
+  if (type.urgent) return;
   // AF_VSOCK shows a socket that was never connected as ready to be written, and nothing else; one
   // that is connecting shows nothing.
   sockaddr_storage peer{};

@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <pollux/error.hpp>
+
 #include "conformance/kit.hpp"
 
 namespace pollux::conformance {
@@ -90,6 +92,79 @@ TEST_P(Closing, LeavesAloneWhatWasClosedUnderTheWatch) {
   EXPECT_FALSE(old.close()) << "the number is another's";
   EXPECT_NE(::fcntl(number, F_GETFD), -1);
 }
+
+/// A watch whose descriptor was closed under it, and the number given out again: close() leaves
+/// that alone, and says so.
+class ClosingAnothersFile : public Closing {
+ protected:
+  template <class Watched>
+  void expect_left_alone(Watched& watch, NativeHandle number) {
+    EXPECT_EQ(::close(number), 0);
+    const Pair other = pair_at(number, kind());
+    EXPECT_FALSE(watch.close());
+    EXPECT_NE(::fcntl(number, F_GETFD), -1) << "another's file was closed";
+  }
+};
+
+TEST_P(ClosingAnothersFile, IsNotDoneByAWatch) {
+  for (const bool with_a_turn : {false, true}) {
+    Pair pair = make_pair(kind());
+    const NativeHandle number = pair.local.release();
+    StreamWatch watch =
+        reactor().watch_stream(number, Interest::readable, [](const StreamEvent&) { FAIL(); });
+    if (with_a_turn) settle(reactor());
+    expect_left_alone(watch, number);
+  }
+}
+
+TEST_P(ClosingAnothersFile, IsNotDoneByAReadinessWatchWithOrWithoutAnInterest) {
+  for (const Interest interest : {Interest::none, Interest::readable}) {
+    for (const bool later : {false, true}) {
+      Pair pair = make_pair(kind());
+      const NativeHandle number = pair.local.release();
+      Watch watch =
+          reactor().watch(number, later ? Interest::readable : interest, [](Readiness) { FAIL(); });
+      watch.set_interest(interest);
+      settle(reactor());
+      expect_left_alone(watch, number);
+    }
+  }
+}
+
+TEST_P(ClosingAnothersFile, IsNotDoneAfterAHangup) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::none};
+  if (kind() != PairKind::pipe) shutdown_both(pair.local);
+  pair.peer.close();
+  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  expect_left_alone(local.watch, pair.local.release());
+}
+
+TEST_P(ClosingAnothersFile, IsNotDoneWhereBytesAreHeldUnread) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::none};
+  write_bytes(pair.peer, "unread");
+  if (kind() != PairKind::pipe) shutdown_write(pair.local);
+  pair.peer.close();
+  EXPECT_TRUE(hears_nothing(local));
+  expect_left_alone(local.watch, pair.local.release());
+}
+
+TEST_P(ClosingAnothersFile, NorIsItWatchedInsteadOfTheOld) {
+  Pair pair = make_pair(kind());
+  const NativeHandle number = pair.local.release();
+  Watch watch = reactor().watch(number, Interest::none, [](Readiness) { FAIL(); });
+  settle(reactor());
+  EXPECT_EQ(::close(number), 0);
+  const Pair other = pair_at(number, kind());
+  write_bytes(other.peer, "abc");
+  std::error_code error;
+  watch.set_interest(Interest::readable, error);
+  EXPECT_EQ(error, Errc::watch_closed);
+  settle(reactor());
+}
+
+POLLUX_ON_EACH_KIND(ClosingAnothersFile, streams);
 
 TEST_P(Closing, OfAnEmptyWatchClosesNothing) {
   StreamWatch watch;

@@ -11,6 +11,8 @@
 
 #include <pollux/error.hpp>
 
+#include <sys/eventfd.h>
+
 #include "conformance/kit.hpp"
 
 namespace pollux::conformance {
@@ -311,7 +313,74 @@ TEST_P(ClosedUnderItsWatch, ItsWatchMayBeChangedAndEnded) {
   }
 }
 
+TEST_P(ClosedUnderItsWatch, ItIsNotToldOfTheRoomInAnotherFileWithItsNumber) {
+  if (kind() == PairKind::pipe) return;  // nobody writes to a reading end
+  Pair pair = make_pair(kind());
+  Pair fresh = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  EXPECT_TRUE(hears_nothing(local));
+  const NativeHandle number = pair.local.get();
+  local.watch.set_interest(Interest::readable | Interest::writable);
+  pair.local.close();
+  const Handle reused = duplicate_as(fresh.local, number);
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(comes_to_rest());
+}
+
+TEST_P(ClosedUnderItsWatch, ItDoesNotTakeTheErrorOfAnotherFileWithItsNumber) {
+  if (kind() == PairKind::pipe) return;  // it has none
+  Pair pair = make_pair(kind());
+  Pair fresh = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  EXPECT_TRUE(hears_nothing(local));
+  const NativeHandle number = pair.local.get();
+  local.watch.set_interest(Interest::readable | Interest::writable);
+  pair.local.close();
+  const Handle reused = duplicate_as(fresh.local, number);
+  write_bytes(reused, "left unread by the peer");
+  reset_connection(fresh.peer);
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_EQ(read_bytes(reused), -ECONNRESET);
+}
+
 POLLUX_ON_EACH_KIND(ClosedUnderItsWatch, streams);
+
+// Files that share an inode.
+
+class AnEventfdClosedUnderItsWatch : public OnEachBackend {};
+
+TEST_P(AnEventfdClosedUnderItsWatch, LeavesItsNumberToAnother) {
+  Handle old{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  const Watch watch = reactor().watch(old.get(), Interest::readable, [](Readiness) { FAIL(); });
+  settle(reactor());
+  const NativeHandle number = old.get();
+  old.close();
+  Handle other{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+  ASSERT_EQ(other.get(), number);
+  int calls = 0;
+  const Watch fresh = reactor().watch(number, Interest::readable, [&](Readiness) {
+    ++calls;
+    eventfd_t value = 0;
+    ::eventfd_read(number, &value);
+  });
+  settle(reactor());
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AnEventfdClosedUnderItsWatch, HearsAtMostForAWhileOfAnotherThatIsNotWatched) {
+  Handle old{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  int calls = 0;
+  const Watch watch = reactor().watch(old.get(), Interest::readable, [&](Readiness) { ++calls; });
+  settle(reactor());
+  old.close();
+  const Handle other{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+  for (int i = 0; i < 600; ++i) reactor().poll();
+  EXPECT_LE(calls, 256);
+  EXPECT_TRUE(sleeps());
+}
+
+POLLUX_ON_EACH_BACKEND(AnEventfdClosedUnderItsWatch);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
 #include "conformance/kit.hpp"
@@ -223,6 +224,53 @@ TEST_P(Refused, AnInterestOfAnEmptyWatchIsWatchClosed) {
   EXPECT_FALSE(stream);
   EXPECT_EQ(stream.interest(), Interest::none);
   stream.reset();
+}
+
+TEST_P(Refused, IsAnInterestThatMakesNoSense) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  for (const unsigned bits : {64u, 128u, 255u}) {
+    const auto unknown = static_cast<Interest>(bits);
+    std::error_code error;
+    Watch watch = reactor().watch(
+        pair.local.get(), unknown, [](Readiness) {}, error);
+    EXPECT_EQ(error, std::errc::invalid_argument);
+    StreamWatch stream = reactor().watch_stream(
+        pair.local.get(), unknown, [](const StreamEvent&) {}, error);
+    EXPECT_EQ(error, std::errc::invalid_argument);
+    watch = reactor().watch(pair.local.get(), Interest::readable, [](Readiness) {});
+    watch.set_interest(unknown, error);
+    EXPECT_EQ(error, std::errc::invalid_argument);
+    EXPECT_EQ(watch.interest(), Interest::readable);
+  }
+  std::error_code error;
+  const StreamWatch stream = reactor().watch_stream(
+      pair.local.get(), Interest::priority, [](const StreamEvent&) {}, error);
+  EXPECT_EQ(error, std::errc::invalid_argument);
+}
+
+TEST_P(Refused, IsWhatTheSystemSaysOfItWhateverItsType) {
+  // Opened only to name it; a regular file to fstat(2) that has a poll method; one that has none.
+  for (const auto& [path, flags] :
+       {std::pair{"/", O_PATH}, std::pair{"/dev/null", O_PATH},
+        std::pair{"/proc/self/mounts", O_RDONLY}, std::pair{"/proc/self/mountinfo", O_RDONLY},
+        std::pair{"/proc/self/status", O_RDONLY}, std::pair{"/proc/self/fd", O_RDONLY}}) {
+    const Handle handle = open_file(path, flags);
+    if (!handle) continue;
+    SCOPED_TRACE(path);
+    std::error_code said;
+    identify(handle.get(), said);
+    if (said) {
+      expect_watch_refused(handle.get(), said);
+      continue;
+    }
+    std::error_code error;
+    const Watch watch = reactor().watch(
+        handle.get(), Interest::writable, [](Readiness) {}, error);
+    EXPECT_FALSE(error) << error.message();
+    const StreamWatch stream = reactor().watch_stream(
+        handle.get(), Interest::readable, [](const StreamEvent&) {}, error);
+    EXPECT_EQ(error, Errc::not_a_stream);
+  }
 }
 
 POLLUX_ON_EACH_BACKEND(Refused);
