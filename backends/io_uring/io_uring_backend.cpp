@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Linux io_uring: one poll request for each registration, handed over with the wait. What completes
-// is a hint where it is older than the wait, and the truth where it was asked in it (README.md).
+// is a hint where it is older than the wait, and the truth where it was asked in it. What a ring
+// must not hold, or cannot, is in a set of epoll's that it waits on (README.md).
 #include "io_uring_backend.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include <poll.h>
@@ -15,35 +15,17 @@
 #include <pollux/backend_support.hpp>
 
 #include "registrations.hpp"
-#include "ring.hpp"
+#include "requests.hpp"
 
 namespace pollux {
 
 namespace {
 
-constexpr Request wake_request{Registrations::no_slot, 1};
-
-short to_native(RawInterest interest) {
-  int events = 0;  // POLLHUP and POLLERR are always reported
-  if (any(interest, RawInterest::in)) events |= POLLIN;
-  if (any(interest, RawInterest::out)) events |= POLLOUT;
-  if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
-  return static_cast<short>(events);
-}
-
-static_assert(RawReady{POLLIN | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} ==
-              (RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err));
-
-/// Of what a registration wants to hear, and so nothing but these five.
-RawReady to_raw(int events) {
-  return static_cast<RawReady>(events);
-}
-
 class IoUringBackend final : public Backend {
  public:
   explicit IoUringBackend(std::error_code& error) : wake_{error} {
     if (error) return;
-    if (const int refused = renew()) error = {refused, std::system_category()};
+    if (const int refused = requests_.renew()) error = {refused, std::system_category()};
   }
 
   std::string_view name() const noexcept override { return "io_uring"; }
@@ -70,16 +52,18 @@ class IoUringBackend final : public Backend {
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
+    result.error = requests_.renew_if_gone();
+    if (result.error != 0) return result;
     out = out.first(std::min(out.size(), polled_.size()));
-    ++pass_;
-    while (const auto old = ring_->next()) take(*old);
-    if (busy_ || timeout.is_zero() || !known_.hints().empty() || ring_->has_work()) {
+    requests_.take_all();
+    if (busy_ || timeout.is_zero() || !known_.hints().empty() || requests_.has_work()) {
       pass(out, result, Timeout::zero());
       busy_ = result.count != 0;
     }
-    if (result.error == 0 && result.count == 0 && !woken_ && !timeout.is_zero())
-      pass(out, result, timeout);
-    if (result.error == 0) result.woken = std::exchange(woken_, false);
+    if (!timeout.is_zero() && is_idle(result)) pass(out, result, timeout);
+    // What came before the error is reported; if that lasts, the next wait finds it.
+    if (result.count != 0) result.error = 0;
+    if (result.error == 0) result.woken = requests_.take_wake();
     return result;
   }
 
@@ -88,8 +72,8 @@ class IoUringBackend final : public Backend {
   std::error_code reset() override {
     // A child's wake must not be its parent's.
     if (const auto error = wake_.renew_after_fork()) return error;
-    if (const int error = renew()) return {error, std::system_category()};
-    known_.clear();
+    if (const int error = requests_.renew()) return {error, std::system_category()};
+    requests_.forget_all();
     return {};
   }
 
@@ -111,108 +95,59 @@ class IoUringBackend final : public Backend {
     return {};
   }
 
-  /// The kernel's request holds the file open: it must end now, or a close that follows would not
-  /// be one. What was reported last has none.
+  /// What was asked holds the file open: it must end now, or a close that follows would not be one.
+  /// What was reported last has asked for nothing.
   std::error_code remove(std::uint32_t slot) {
-    const bool armed = known_[slot].armed;
-    if (armed && !cancel(slot)) return refusal(std::errc::resource_unavailable_try_again);
+    requests_.end(slot);
     known_.forget(slot);
-    if (armed && ring_->flush() == EEXIST) static_cast<void>(renew());
     return {};
+  }
+
+  bool is_idle(const WaitResult& result) const {
+    return result.count == 0 && result.error == 0 && !requests_.was_woken() &&
+           !requests_.set_is_due() && known_.hints().empty();
   }
 
   /// Asks about what is listed, waits if there is time, and reports what there is room for.
   void pass(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
-    ++pass_;
-    if (!wake_armed_) wake_armed_ = ring_->poll(wake_request, wake_.handle(), POLLIN, true);
+    const bool waits = !timeout.is_zero();
+    ask(waits);
+    // What completes at once for nothing must not end the wait: it is handed over before.
+    if (requests_.take_quiet() || !waits) gather(out, result, Timeout::zero());
+    if (waits && is_idle(result)) gather(out, result, timeout);
+    if (requests_.set_is_due() && result.error == 0)
+      result.count +=
+          static_cast<std::uint32_t>(requests_.take_from_set(out.subspan(result.count)));
+    if (!known_.hints().empty() && result.error == 0) look(out, result);
+    if (result.error == 0) result.error = requests_.take_trouble();
+  }
+
+  void ask(bool waits) {
+    requests_.begin_pass();
     known_.ask_for_listed([&](std::uint32_t slot) {
-      if (!timeout.is_zero() || !may_be_looked_at(known_[slot])) return ask_for(slot);
+      if (waits || !may_be_looked_at(known_[slot])) return requests_.ask_for(slot);
       known_.hint(slot);
       return true;
     });
-    // What completes at once for nothing must not end the wait: it is handed over before.
-    const bool waits = !timeout.is_zero();
-    if (std::exchange(quiet_, false) || !waits) gather(out, result, Timeout::zero());
-    if (waits && result.error == 0 && result.count == 0 && known_.hints().empty() && !woken_)
-      gather(out, result, timeout);
-    if (result.error == 0 && !known_.hints().empty()) look(out, result);
+    requests_.ask_for_own(wake_.handle());
   }
 
   /// Hands over what was asked for, waits if there is time, and takes what there is room for.
   void gather(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
-    if (!timeout.is_zero() || ring_->has_work()) {
-      result.error = ring_->enter(timeout.is_zero() ? 0 : 1, timeout);
-      if (result.error == EEXIST) result.error = renew();  // the loop has moved to another thread
-      if (result.error != 0) return;
-    }
+    result.error = requests_.enter(timeout);
+    if (result.error != 0) return;
     while (known_.hints().size() + result.count < out.size()) {
-      const auto completion = ring_->next();
+      const auto completion = requests_.next();
       if (!completion) break;
-      const RawEvent event = take(*completion);
+      const RawEvent event = requests_.take(*completion);
       if (event.ready != RawReady::none) out[result.count++] = event;
     }
   }
 
   /// A poll() for several is cheaper than a request for each, unless it is in vain again and again.
   static bool may_be_looked_at(const Registration& listed) {
-    return !listed.armed && listed.misses < 2 && !any(listed.interest, RawInterest::edge) &&
-           listed.handle != no_handle;
-  }
-
-  /// False if there was no room for a request.
-  bool ask_for(std::uint32_t slot) {
-    Registration& listed = known_[slot];
-    if (listed.handle == no_handle) return true;
-    const bool quiet = listed.fin && !any(listed.interest, RawInterest::rdhup);
-    const bool multi = quiet || any(listed.interest, RawInterest::edge);
-    const short events = to_native(listed.interest);
-    if (listed.armed && !listed.multi && !multi)
-      return ring_->change({slot, listed.number}, events);
-    if (listed.armed && !cancel(slot)) return false;
-    if (!ring_->poll({slot, last_number_ + 1}, listed.handle, events, multi)) return false;
-    listed.number = ++last_number_;
-    listed.asked = pass_;
-    listed.armed = true;
-    listed.multi = multi;
-    quiet_ |= quiet;
-    return true;
-  }
-
-  /// False if there was no room for a request.
-  bool cancel(std::uint32_t slot) {
-    Registration& ended = known_[slot];
-    if (ring_->cancel({slot, ended.number})) ended.armed = false;
-    return !ended.armed;
-  }
-
-  /// What there is to report, if it can be told from the completion alone.
-  RawEvent take(const Completion& completion) {
-    const auto [request, result, more] = completion;
-    if (request == wake_request) {
-      woken_ |= result >= 0;
-      wake_armed_ = more;
-    }
-    if (!known_.is_slot(request.slot)) return {};
-    Registration& told = known_[request.slot];
-    if (!told.armed || told.number != request.number) return {};
-    told.armed = more;
-    if (result == -EBADF || result == -EINVAL) {  // closed under its watch; not for this kernel
-      known_.forget(request.slot);
-      return {};
-    }
-    const int wanted = to_native(told.interest) | POLLHUP | POLLERR;
-    told.fin |= result > 0 && (result & POLLRDHUP) != 0;
-    if (told.asked != pass_) {
-      known_.hint(request.slot);
-      return {};
-    }
-    const RawReady ready = result > 0 ? to_raw(result & wanted) : RawReady::none;
-    if (ready != RawReady::none) {
-      reported(request.slot);
-    } else if (!told.armed) {
-      known_.list(request.slot);
-    }
-    return {{request.slot, told.generation}, ready};
+    return !listed.armed && !listed.for_set && listed.misses < 2 &&
+           !any(listed.interest, RawInterest::edge) && listed.handle != no_handle;
   }
 
   /// Asks what is true of those that there are hints for, as far as there is room.
@@ -226,59 +161,64 @@ class IoUringBackend final : public Backend {
     }
     ++system_calls_;
     if (::poll(polled_.data(), count, 0) < 0) {
-      if (errno != EINTR && result.count == 0) result.error = errno;
+      if (errno != EINTR) ask_instead(out, result, count);
       return;
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint32_t slot = hints[i];
-      Registration& hinted = known_[slot];
-      const int wanted = to_native(hinted.interest) | POLLHUP | POLLERR;
-      const int events = polled_[i].revents;
-      hinted.fin = (events & POLLRDHUP) != 0;
-      if ((events & POLLNVAL) != 0) {
-        // Closed under its watch: forgotten, as epoll's set does by itself.
-        if (hinted.armed) cancel(slot);
-        known_.forget(slot);
-      } else if (const RawReady ready = to_raw(events & wanted); ready != RawReady::none) {
-        out[result.count++] = {{slot, hinted.generation}, ready};
-        reported(slot);
-      } else if (hinted.handle != no_handle && !hinted.armed) {
-        if (hinted.misses < 2) ++hinted.misses;
-        known_.list(slot);
-      }
-    }
+    std::size_t seen = 0;
+    while (seen < count && judge(hints[seen], polled_[seen].revents, out, result)) ++seen;
+    known_.drop_hints(seen);
+  }
+
+  /// poll() takes no more descriptors than the process may open (EINVAL), and that may have been
+  /// lowered since: requests tell it too.
+  void ask_instead(std::span<RawEvent> out, WaitResult& result, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) known_.list(known_.hints()[i]);
     known_.drop_hints(count);
+    ask(true);
+    requests_.take_quiet();
+    // The kernel works on 20 at a time. What it has not come to would be no more than a hint.
+    for (int i = 0; i < 64 && result.error == 0 && requests_.has_work(); ++i)
+      gather(out, result, Timeout::zero());
   }
 
-  /// A condition is reported for as long as it holds: the next wait asks anew. An edge is not.
-  void reported(std::uint32_t slot) {
-    Registration& told = known_[slot];
-    told.misses = 0;
-    if (!told.armed || !any(told.interest, RawInterest::edge)) known_.list(slot);
+  /// What a look has found of one. False if nothing could be done about it yet.
+  bool judge(std::uint32_t slot, int events, std::span<RawEvent> out, WaitResult& result) {
+    Registration& hinted = known_[slot];
+    if (hinted.handle == no_handle) return true;
+    if ((events & POLLNVAL) != 0 || has_changed_hands(hinted, events)) {
+      // Closed under its watch: forgotten, as epoll's set does by itself.
+      if (hinted.armed && !requests_.cancel(slot)) return false;
+      known_.forget(slot);
+      return true;
+    }
+    hinted.woke = 0;
+    hinted.fin = (events & POLLRDHUP) != 0;
+    if (const RawReady ready = to_raw(hinted, events); ready != RawReady::none) {
+      out[result.count++] = {{slot, hinted.generation}, ready};
+      requests_.reported(slot);
+    } else if (!hinted.armed) {
+      if (hinted.misses < 2) ++hinted.misses;
+      known_.list(slot);
+    }
+    return true;
   }
 
-  /// A new ring, which knows nothing yet; what was asked for is asked anew.
-  int renew() {
+  /// A request holds the file that it was asked for, and a look goes by the number. Where the one
+  /// has not seen what has woken the other, the number may have been closed and given out again.
+  bool has_changed_hands(const Registration& hinted, int events) {
+    constexpr int for_ever = POLLHUP | POLLRDHUP;
+    const int woke = hinted.woke;
+    if (woke == 0 || ((woke & events) != 0 && (woke & ~events & for_ever) == 0)) return false;
     std::error_code error;
-    std::unique_ptr<Ring> fresh{new (std::nothrow) Ring{system_calls_, error}};
-    if (!fresh) return ENOMEM;
-    if (error) return error.value();
-    ring_ = std::move(fresh);
-    wake_armed_ = false;
-    known_.disarm_all();
-    return 0;
+    const HandleIdentity now = identify(hinted.handle, error, system_calls_);
+    return error ? error == std::errc::bad_file_descriptor : now != hinted.identity;
   }
 
   WakeHandle wake_;
-  std::unique_ptr<Ring> ring_;
   Registrations known_;
+  Requests requests_{known_, system_calls_};
   std::array<pollfd, 512> polled_;
-  std::uint32_t pass_ = 0;
-  std::uint32_t last_number_ = 0;
-  bool wake_armed_ = false;
-  bool woken_ = false;
-  bool quiet_ = false;  ///< something that shows RDHUP unasked was asked for in this pass
-  bool busy_ = false;   ///< of late there was something to report without a wait
+  bool busy_ = false;  ///< of late there was something to report without a wait
 };
 
 }  // namespace

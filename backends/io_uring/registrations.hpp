@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <new>
 #include <system_error>
-#include <utility>
 #include <vector>
+
+#include <poll.h>
 
 #include <pollux/backend_support.hpp>
 
@@ -19,14 +20,33 @@ struct Registration {
   std::uint32_t generation = 0;
   std::uint32_t number = 0;  ///< of its last request
   std::uint32_t asked = 0;   ///< the pass in which that was handed over
+  short woke = 0;            ///< with what it has completed, until that is looked at
   RawInterest interest = RawInterest::none;
-  std::uint8_t misses = 0;  ///< how often in a row a look has found nothing
-  bool armed = false;       ///< the kernel has that request
-  bool multi = false;       ///< and goes on after it has completed
-  bool fin = false;         ///< RDHUP shows, when it was last seen
-  bool listed = false;      ///< these two outlive the registration
+  bool armed = false;   ///< the kernel has that request
+  bool fin = false;     ///< RDHUP shows, when it was last seen
+  bool listed = false;  ///< these two outlive the registration
   bool hinted = false;
+  std::uint8_t misses : 2 = 0;  ///< how often in a row a look has found nothing
+  bool placed : 1 = false;      ///< it has been asked whether it is for the set
+  bool for_set : 1 = false;     ///< it is (epoll_set.hpp)
+  bool in_set : 1 = false;      ///< and the set has it
 };
+
+static_assert(RawReady{POLLIN | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} ==
+              (RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err));
+
+inline short to_native(RawInterest interest) {
+  int events = 0;  // POLLHUP and POLLERR are always reported
+  if (any(interest, RawInterest::in)) events |= POLLIN;
+  if (any(interest, RawInterest::out)) events |= POLLOUT;
+  if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
+  return static_cast<short>(events);
+}
+
+/// What `told` is to hear of `events`.
+inline RawReady to_raw(const Registration& told, int events) {
+  return static_cast<RawReady>(events & (to_native(told.interest) | POLLHUP | POLLERR));
+}
 
 class Registrations {
  public:
@@ -71,19 +91,31 @@ class Registrations {
     by_handle_[static_cast<std::size_t>(handle)] = token.slot;
     list(token.slot);
   }
+  /// Does nothing if it is forgotten already.
   void forget(std::uint32_t slot) noexcept {
     Registration& gone = by_slot_[slot];
+    if (gone.handle == no_handle) return;
     by_handle_[static_cast<std::size_t>(gone.handle)] = no_slot;
-    gone.handle = no_handle;
-    gone.armed = gone.fin = false;
-    gone.misses = 0;
+    const bool listed = gone.listed, hinted = gone.hinted;
+    gone = {};
+    gone.listed = listed;
+    gone.hinted = hinted;
   }
 
-  /// The kernel knows of none of them any more: all are to be asked about anew.
+  /// The set is another, and knows none of them.
+  void leave_set() noexcept {
+    for (std::uint32_t slot = 0; slot < by_slot_.size(); ++slot) {
+      if (!by_slot_[slot].in_set) continue;
+      by_slot_[slot].in_set = false;
+      list(slot);
+    }
+  }
+  /// The ring knows none of them any more: all are to be asked about anew.
   void disarm_all() noexcept {
     for (std::uint32_t slot = 0; slot < by_slot_.size(); ++slot) {
-      by_slot_[slot].armed = false;
-      if (by_slot_[slot].handle != no_handle) list(slot);
+      Registration& known = by_slot_[slot];
+      known.armed = false;
+      if (known.handle != no_handle) list(slot);
     }
   }
   void clear() noexcept {
@@ -95,7 +127,9 @@ class Registrations {
 
   /// Who is to be asked about by the next wait, each once.
   void list(std::uint32_t slot) noexcept {
-    if (!std::exchange(by_slot_[slot].listed, true)) listed_.push_back(slot);
+    if (by_slot_[slot].listed) return;
+    by_slot_[slot].listed = true;
+    listed_.push_back(slot);
   }
   /// Calls `ask` with each that is listed, until it says no.
   template <class Ask>
@@ -107,7 +141,9 @@ class Registrations {
 
   /// Who is to be looked at, each once, oldest first.
   void hint(std::uint32_t slot) noexcept {
-    if (!std::exchange(by_slot_[slot].hinted, true)) hints_.push_back(slot);
+    if (by_slot_[slot].hinted) return;
+    by_slot_[slot].hinted = true;
+    hints_.push_back(slot);
   }
   const std::vector<std::uint32_t>& hints() const noexcept { return hints_; }
   void drop_hints(std::size_t count) noexcept {

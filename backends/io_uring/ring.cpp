@@ -23,18 +23,11 @@ constexpr unsigned setup_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER
                                  IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
                                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
 
-/// A request that nobody waits for; its completion names nothing.
-constexpr Request nobody{0xFFFFFFFF, 0};
+/// Names all requests.
+constexpr Request everybody{0xFFFFFFFF, 0};
 
 std::uint64_t to_data(Request request) {
   return std::bit_cast<std::uint64_t>(request);
-}
-
-/// A change or an end that fails was overtaken by the completion of what it was for, and that says
-/// all there is to say.
-void answer_only_failure(io_uring_sqe* request) {
-  request->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  request->user_data = to_data(nobody);
 }
 
 int unless_passing(int error) {
@@ -59,15 +52,30 @@ Ring::Ring(std::uint64_t& calls, std::error_code& error) noexcept
 
 Ring::~Ring() {
   if (ring_.ring_fd == no_handle) return;
-  // The child of a fork has the ring's memory in common with its parent, whose requests they are.
-  if (enabled_ && fork_count_ == fork_count()) {
-    if (io_uring_sqe* all = request()) {
-      io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
-      all->user_data = to_data(nobody);
-      flush();
+  const int error = is_mine() ? end_all() : 0;
+  // Somebody has closed the descriptor, and the number may be another file's by now.
+  if (error == EBADF || error == EOPNOTSUPP) ring_.ring_fd = no_handle;
+  io_uring_queue_exit(&ring_);
+}
+
+int Ring::end_all() noexcept {
+  io_uring_sqe* all = request();
+  if (all == nullptr) return 0;
+  io_uring_prep_cancel64(all, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+  all->user_data = to_data(everybody);
+  // Its answer is how many there are. One that is being woken at this moment ends a little later.
+  std::optional<int> left;
+  for (int tries = 0; left != 0 && tries < 100; ++tries) {
+    if (const int error = flush()) return error;
+    while (const auto completion = next()) {
+      if (completion->request == everybody) {
+        left = std::max(completion->result, 0);
+      } else if (left && !completion->more && completion->request.number <= largest_number) {
+        --*left;
+      }
     }
   }
-  io_uring_queue_exit(&ring_);
+  return 0;
 }
 
 bool Ring::poll(Request named, NativeHandle handle, short events, bool multi) noexcept {
@@ -79,41 +87,33 @@ bool Ring::poll(Request named, NativeHandle handle, short events, bool multi) no
   return true;
 }
 
-bool Ring::change(Request named, short events) noexcept {
-  io_uring_sqe* free = request();
-  if (free == nullptr) return false;
-  io_uring_prep_poll_update(free, to_data(named), 0, static_cast<unsigned short>(events),
-                            IORING_POLL_UPDATE_EVENTS);
-  answer_only_failure(free);
-  return true;
-}
-
 bool Ring::cancel(Request named) noexcept {
   io_uring_sqe* free = request();
   if (free == nullptr) return false;
-  io_uring_prep_poll_remove(free, to_data(named));
-  answer_only_failure(free);
+  // Not IORING_OP_POLL_REMOVE: it fails (EALREADY) for a request that has been woken and not worked
+  // on yet, which then goes on if what has woken it is gone.
+  io_uring_prep_cancel64(free, to_data(named), 0);
+  free->flags |= IOSQE_CQE_SKIP_SUCCESS;  // that would say no more than the request's completion
+  free->user_data = to_data({named.slot, named.number | answer});
+  ++cancels_;
   return true;
 }
 
 int Ring::enter(unsigned completions, Timeout timeout) noexcept {
+  // What is cancelled completes, and must not end the wait.
+  if (completions != 0) completions += cancels_;
   if (completions == 0 || timeout.is_infinite())
     return unless_passing(call(completions, 0, nullptr));
-  using namespace std::chrono;
-  // The kernel adds it to the time there is, and does not look whether that is too much.
-  const nanoseconds duration = std::min<nanoseconds>(timeout.duration(), hours{24 * 365});
-  const auto spec = to_timespec<__kernel_timespec>(duration);
-  io_uring_getevents_arg argument{};
-  argument.ts = reinterpret_cast<std::uintptr_t>(&spec);
-  return unless_passing(call(completions, IORING_ENTER_EXT_ARG, &argument));
+  return timed_call(completions, timeout.duration());
 }
 
 int Ring::flush() noexcept {
-  int error = 0;
-  do {
-    error = call(0, 0, nullptr);
-  } while (error == EINTR || (error == 0 && has_flag(IORING_SQ_TASKRUN)));
-  return error;
+  return timed_call(std::max(cancels_, 1U), std::chrono::milliseconds{10});
+}
+
+bool Ring::is_mine() const noexcept {
+  // The child of a fork has the ring's memory in common with its parent, whose requests they are.
+  return enabled_ && fork_count_ == fork_count();
 }
 
 bool Ring::has_work() const noexcept {
@@ -144,6 +144,16 @@ bool Ring::has_flag(unsigned flags) const noexcept {
   return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
 }
 
+int Ring::timed_call(unsigned completions, std::chrono::nanoseconds duration) noexcept {
+  using namespace std::chrono;
+  // The kernel adds it to the time there is, and does not look whether that is too much.
+  const auto spec =
+      to_timespec<__kernel_timespec>(std::min<nanoseconds>(duration, hours{24 * 365}));
+  io_uring_getevents_arg argument{};
+  argument.ts = reinterpret_cast<std::uintptr_t>(&spec);
+  return unless_passing(call(completions, IORING_ENTER_EXT_ARG, &argument));
+}
+
 int Ring::call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept {
   const auto ring = static_cast<unsigned>(ring_.ring_fd);
   if (!enabled_) {
@@ -158,6 +168,7 @@ int Ring::call(unsigned completions, unsigned flags, io_uring_getevents_arg* arg
   void* place = argument;
   const int result = io_uring_enter2(ring, queued(), completions, flags | IORING_ENTER_GETEVENTS,
                                      static_cast<sigset_t*>(place), sizeof *argument);
+  if (cancels_ != 0 && queued() == 0) cancels_ = 0;
   return result < 0 ? -result : 0;
 }
 

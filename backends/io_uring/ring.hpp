@@ -2,6 +2,7 @@
 // One ring of io_uring, for poll requests: two queues, and the one system call that serves both.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <system_error>
@@ -29,24 +30,31 @@ struct Completion {
 /// The thread that first hands something over owns it: requests are that thread's, and end with it.
 class Ring {
  public:
+  static constexpr std::uint32_t largest_number = 0x7FFFFFFF;
+  /// Added to the number of a request: what completes is not that, but a cancel of it, and in vain.
+  static constexpr std::uint32_t answer = 0x80000000;
+
   /// `calls` counts the system calls, and outlives the ring.
   Ring(std::uint64_t& calls, std::error_code& error) noexcept;
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
-  /// Ends all requests, so that none keeps a file open. (Where another thread owns the ring, the
-  /// kernel does so a little later.)
+  /// Ends all requests, so that none keeps a file open; in quadratic time. (Where another thread
+  /// owns the ring, the kernel does so a little later.)
   ~Ring();
 
   // Requests, for the next enter() to hand over. False if there is no room, and none to be had.
   bool poll(Request named, NativeHandle handle, short events, bool multi) noexcept;
-  bool change(Request named, short events) noexcept;
+  /// It completes all the same, if only with ECANCELED, and then holds its file no longer.
   bool cancel(Request named) noexcept;
 
-  /// Hands over what was asked for, and waits for so many completions. 0, also for what is over at
-  /// the next call (README.md), or the system's number: EEXIST if another thread owns the ring.
+  /// Hands over what was asked for, and waits for so many completions, not counting those of what
+  /// is cancelled. 0, also for what is over at the next call (README.md), or the system's number:
+  /// EEXIST if another thread owns the ring, EBADR if completions have been lost.
   int enter(unsigned completions, Timeout timeout) noexcept;
-  /// Hands over what was asked for, and has files let go of where that has ended a request.
+  /// Hands over what was asked for, and waits a moment for what is cancelled.
   int flush() noexcept;
+  /// Whether requests can be made here at all: not in the child of a fork.
+  bool is_mine() const noexcept;
   /// Whether enter() has something to do even if it is not to wait.
   bool has_work() const noexcept;
 
@@ -54,14 +62,17 @@ class Ring {
   std::optional<Completion> next() noexcept;
 
  private:
+  int end_all() noexcept;
   io_uring_sqe* request() noexcept;
   unsigned queued() const noexcept;
   bool has_flag(unsigned flags) const noexcept;
+  int timed_call(unsigned completions, std::chrono::nanoseconds duration) noexcept;
   int call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept;
 
   std::uint64_t& calls_;
   io_uring ring_{};
   unsigned fork_count_;
+  unsigned cancels_ = 0;  ///< of those that are to be handed over
   bool enabled_ = false;
 };
 

@@ -6,12 +6,20 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <liburing.h>
@@ -19,12 +27,46 @@
 #include <pollux/backends.hpp>
 
 #include "support/pairs.hpp"
+#include "support/processes.hpp"
 
 namespace pollux {
 namespace {
 
 using namespace support;
 using namespace std::chrono_literals;
+
+/// A pseudo-terminal, and its master.
+Pair make_terminal() {
+  Handle master{::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
+  char name[128] = "";
+  EXPECT_TRUE(master && ::grantpt(master.get()) == 0 && ::unlockpt(master.get()) == 0 &&
+              ::ptsname_r(master.get(), name, sizeof name) == 0);
+  Handle terminal{::open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
+  return {std::move(terminal), std::move(master)};
+}
+
+/// Changes nothing, and wakes whoever waits.
+void set_attributes(const Handle& terminal) {
+  termios settings{};
+  EXPECT_EQ(::tcgetattr(terminal.get(), &settings), 0);
+  EXPECT_EQ(::tcsetattr(terminal.get(), TCSANOW, &settings), 0);
+}
+
+/// While it lives, the process may open no more than so many descriptors.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit now{most, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &now), 0);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 class AnIoUringPollRequest : public testing::Test {
  protected:
@@ -42,17 +84,24 @@ class AnIoUringPollRequest : public testing::Test {
   }
   void cancel() {
     io_uring_sqe* request = io_uring_get_sqe(&ring_);
+    io_uring_prep_cancel64(request, 1, 0);
+    request->user_data = 2;
+  }
+  void remove() {
+    io_uring_sqe* request = io_uring_get_sqe(&ring_);
     io_uring_prep_poll_remove(request, 1);
     request->user_data = 2;
   }
 
-  /// What has completed by now; nothing is 0, as no request completes with that.
-  int answer() {
+  /// What has completed by now; nothing is 0, as no request completes with that. What has become
+  /// of a removal or a cancel is `ended`.
+  int answer(int* ended = nullptr) {
     EXPECT_GE(io_uring_submit_and_get_events(&ring_), 0);
     io_uring_cqe* completion = nullptr;
     int result = 0;
     while (io_uring_peek_cqe(&ring_, &completion) == 0) {
       if (completion->user_data == 1) result = completion->res;
+      if (completion->user_data == 2 && ended != nullptr) *ended = completion->res;
       io_uring_cqe_seen(&ring_, completion);
     }
     return result;
@@ -121,6 +170,61 @@ TEST_F(AnIoUringPollRequest, CompletesWithoutTheHangUpThatFollowedTheBytes) {
   EXPECT_EQ(answer(), POLLIN | POLLRDHUP | POLLHUP) << "asked for anew, it tells what is true";
 }
 
+TEST_F(AnIoUringPollRequest, ThatWasWokenInVainCannotBeRemovedAndGoesOn) {
+  Pair pair = make_pair(PairKind::unix_stream);
+  ask(pair.local, POLLIN);
+  EXPECT_EQ(answer(), 0);
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(drain(pair.local), 3u);
+  remove();
+  int removed = 0;
+  EXPECT_EQ(answer(&removed), 0);
+  EXPECT_EQ(removed, -EALREADY);
+  pair.local.close();
+  EXPECT_FALSE(has_ended(pair.peer));
+}
+
+TEST_F(AnIoUringPollRequest, ThatWasWokenInVainCanBeCancelled) {
+  Pair pair = make_pair(PairKind::unix_stream);
+  ask(pair.local, POLLIN);
+  EXPECT_EQ(answer(), 0);
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(drain(pair.local), 3u);
+  cancel();
+  int cancelled = -1;
+  EXPECT_EQ(answer(&cancelled), -ECANCELED);
+  EXPECT_EQ(cancelled, 0);
+  pair.local.close();
+  EXPECT_TRUE(has_ended(pair.peer));
+}
+
+TEST_F(AnIoUringPollRequest, ForATerminalFailsWhenItIsWokenForNothing) {
+  // It waits on two queues, of which only the first can be waited on again.
+  const Pair terminal = make_terminal();
+  ask(terminal.local, POLLIN);
+  EXPECT_EQ(answer(), 0);
+  set_attributes(terminal.local);
+  EXPECT_EQ(answer(), -EINVAL);
+  ask(terminal.local, POLLIN);
+  EXPECT_EQ(answer(), 0) << "asked for anew, it waits";
+}
+
+TEST_F(AnIoUringPollRequest, OnAnEpollSetHoldsNoneOfItsFiles) {
+  Pair pair = make_pair(PairKind::unix_stream);
+  const Handle set{::epoll_create1(EPOLL_CLOEXEC)};
+  epoll_event event{EPOLLIN, {}};
+  ASSERT_EQ(::epoll_ctl(set.get(), EPOLL_CTL_ADD, pair.local.get(), &event), 0);
+  ask(set, POLLIN);
+  EXPECT_EQ(answer(), 0);
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(answer(), POLLIN);
+  EXPECT_EQ(drain(pair.local), 3u);
+  ask(set, POLLIN);
+  EXPECT_EQ(answer(), 0);
+  pair.local.close();
+  EXPECT_TRUE(has_ended(pair.peer));
+}
+
 TEST_F(AnIoUringPollRequest, ForAFileIsReadyForEver) {
   const Handle file{::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)};
   ask(file, POLLIN);
@@ -146,6 +250,13 @@ class IoUring : public testing::Test {
     EXPECT_FALSE(result.error);
     EXPECT_LE(result.count, 1u);
     return result.count == 0 ? RawReady::none : out[0].ready;
+  }
+
+  /// Whether nothing but this process's descriptor has held the local side open.
+  static bool is_let_go(Pair& pair) {
+    reset_connection(pair.local);
+    pollfd peer{pair.peer.get(), POLLRDHUP, 0};
+    return ::poll(&peer, 1, 0) == 1;
   }
 
   static constexpr Token token{1, 1};
@@ -246,6 +357,289 @@ TEST_F(IoUring, GoesOnInAnotherThread) {
     for (int i = 0; i < 100 && !woken; ++i) woken = backend_->wait(out, Timeout{10ms}).woken;
   }}.join();
   EXPECT_TRUE(woken);
+}
+
+TEST_F(IoUring, LeavesNothingBehindOfARequestThatWasReplaced) {
+  // What completes late is the old one's: if the new one were taken for ended, it would never be.
+  for (const RawInterest other : {RawInterest::out, RawInterest::hup, RawInterest::rdhup}) {
+    Pair pair = make_pair(PairKind::tcp4);
+    fill(pair.local);  // so that it is not writable
+    ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+    EXPECT_EQ(look(), RawReady::none);
+    ASSERT_FALSE(change(pair.local, RawInterest::in, other));
+    EXPECT_EQ(look(), RawReady::none);
+    ASSERT_FALSE(change(pair.local, other, RawInterest::in));
+    EXPECT_EQ(look(), RawReady::none);
+    const std::uint64_t before = backend_->system_calls();
+    EXPECT_EQ(look(), RawReady::none);
+    EXPECT_EQ(backend_->system_calls(), before + 1) << "it does not sleep";
+    ASSERT_FALSE(change(pair.local, RawInterest::in, RawInterest::none));
+    EXPECT_TRUE(is_let_go(pair));
+  }
+}
+
+TEST_F(IoUring, LetsGoOfAFileWhoseRequestHasCompletedUnseen) {
+  for (const RawInterest interest : {RawInterest::in, RawInterest::in | RawInterest::edge}) {
+    for (const bool vain : {false, true}) {
+      Pair pair = make_pair(PairKind::tcp4);
+      ASSERT_FALSE(change(pair.local, RawInterest::none, interest));
+      EXPECT_EQ(look(), RawReady::none);
+      write_bytes(pair.peer, "abc");
+      if (vain) drain(pair.local);
+      // Ending another is a call in which this one's request completes.
+      Pair other = make_pair(PairKind::tcp4);
+      ASSERT_FALSE(backend_->set_interest(other.local.get(), RawInterest::none, interest, {2, 1}));
+      EXPECT_EQ(look(0ns), vain ? RawReady::none : RawReady::in);
+      ASSERT_FALSE(backend_->set_interest(other.local.get(), interest, RawInterest::none, {2, 1}));
+      drain(pair.local);
+      ASSERT_FALSE(change(pair.local, interest, RawInterest::none));
+      EXPECT_TRUE(is_let_go(pair));
+    }
+  }
+}
+
+TEST_F(IoUring, LetsGoOfAFileThatWasClosedUnderItsWatchWhenItComesUponThat) {
+  for (const RawInterest interest : {RawInterest::in, RawInterest::in | RawInterest::edge}) {
+    Pair pair = make_pair(PairKind::unix_stream);
+    ASSERT_FALSE(change(pair.local, RawInterest::none, interest));
+    EXPECT_EQ(look(), RawReady::none);
+    reset_connection(pair.local);
+    write_bytes(pair.peer, "abc");
+    EXPECT_EQ(look(), RawReady::none);
+    EXPECT_EQ(look(0ns), RawReady::none);
+    pollfd peer{pair.peer.get(), POLLRDHUP, 0};
+    EXPECT_EQ(::poll(&peer, 1, 0), 1);
+  }
+}
+
+TEST_F(IoUring, LetsGoOfAFileALittleLaterWhereTheRingIsAnotherThreadsAndItsQueueIsFull) {
+  constexpr std::uint32_t many = 600;
+  std::vector<Pair> pairs;
+  for (std::uint32_t i = 0; i < many; ++i) {
+    pairs.push_back(make_pair(PairKind::unix_stream));
+    ASSERT_FALSE(backend_->set_interest(pairs[i].local.get(), RawInterest::none,
+                                        RawInterest::in | RawInterest::edge, {i, 1}));
+  }
+  std::vector<RawEvent> out(512);
+  const auto wait = [&] { return backend_->wait(out, Timeout{1ms}).count; };
+  std::thread{[&] {
+    while (wait() != 0) {
+    }
+    // Requests whose files were closed under their watches: each is to be cancelled with the next
+    // call.
+    for (std::uint32_t i = 0; i + 1 < many; ++i) {
+      write_bytes(pairs[i].peer, "abc");
+      pairs[i].local.close();
+    }
+    EXPECT_EQ(wait(), 0u);
+  }}.join();
+  Pair& last = pairs[many - 1];
+  ASSERT_FALSE(backend_->set_interest(last.local.get(), RawInterest::in | RawInterest::edge,
+                                      RawInterest::none, {many - 1, 1}));
+  last.local.close();
+  pollfd peer{last.peer.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&peer, 1, 5000), 1);
+  // And the loop goes on, here.
+  const Pair fresh = make_pair(PairKind::unix_stream);
+  write_bytes(fresh.peer, "abc");
+  ASSERT_FALSE(
+      backend_->set_interest(fresh.local.get(), RawInterest::none, RawInterest::in, {0, 2}));
+  std::uint32_t told = 0;
+  for (int i = 0; i < 100 && told == 0; ++i) told = wait();
+  EXPECT_EQ(told, 1u);
+}
+
+TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfOneThatWasClosed) {
+  for (const bool both_written : {false, true}) {
+    Pair old = make_pair(PairKind::unix_stream);
+    const Pair fresh = make_pair(PairKind::unix_stream);
+    ASSERT_FALSE(change(old.local, RawInterest::none, RawInterest::in));
+    EXPECT_EQ(look(), RawReady::none);
+    ASSERT_EQ(::dup2(fresh.local.get(), old.local.get()), old.local.get());
+    if (both_written) write_bytes(fresh.peer, "not for the old one");
+    old.peer.close();  // which its request hears of
+    EXPECT_EQ(look(), RawReady::none);
+    write_bytes(fresh.peer, "not for the old one");
+    EXPECT_EQ(look(), RawReady::none);
+    EXPECT_TRUE(change(old.local, RawInterest::in, RawInterest::out));
+  }
+}
+
+TEST_F(IoUring, HearsAllWherePollTakesNoDescriptors) {
+  // poll(2) refuses more of them than may be opened, also those that were opened before.
+  const Pair pair = make_pair(PairKind::tcp4);
+  for (const rlim_t most : {rlim_t{0}, rlim_t{1}}) {
+    const DescriptorLimit limit{most};
+    for (const bool waits : {false, true}) {
+      const auto look_once = [&] { return waits ? look(5s) : look(0ns); };
+      ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+      EXPECT_EQ(look(), RawReady::none);
+      write_bytes(pair.peer, "abc");
+      EXPECT_EQ(look_once(), RawReady::in);
+      EXPECT_EQ(look_once(), RawReady::in);
+      drain(pair.local);
+      EXPECT_EQ(look(0ns), RawReady::none);
+      EXPECT_EQ(look(), RawReady::none);
+      ASSERT_FALSE(change(pair.local, RawInterest::in, RawInterest::out));
+      EXPECT_EQ(look_once(), RawReady::out);
+      ASSERT_FALSE(change(pair.local, RawInterest::out, RawInterest::none));
+    }
+  }
+}
+
+TEST_F(IoUring, HearsEachOfManyWherePollTakesFew) {
+  constexpr std::uint32_t many = 100;
+  for (const RawInterest interest : {RawInterest::in, RawInterest::in | RawInterest::edge}) {
+    std::vector<Pair> pairs;
+    std::vector<bool> told(many);
+    std::array<RawEvent, 64> out;
+    for (std::uint32_t i = 0; i < many; ++i) {
+      pairs.push_back(make_pair(PairKind::unix_stream));
+      ASSERT_FALSE(
+          backend_->set_interest(pairs[i].local.get(), RawInterest::none, interest, {i, 1}));
+    }
+    EXPECT_EQ(backend_->wait(out, Timeout{1ms}).count, 0u);
+    const DescriptorLimit limit{8};
+    for (const Pair& pair : pairs) write_bytes(pair.peer, "abc");
+    for (int i = 0; i < 100 && std::ranges::count(told, false) != 0; ++i) {
+      const WaitResult result = backend_->wait(out, Timeout{1ms});
+      EXPECT_EQ(result.error, 0);
+      for (std::size_t at = 0; at < result.count; ++at) {
+        told[out[at].token.slot] = true;
+        drain(pairs[out[at].token.slot].local);
+      }
+    }
+    EXPECT_EQ(std::ranges::count(told, false), 0);
+    for (std::uint32_t i = 0; i < many; ++i)
+      ASSERT_FALSE(
+          backend_->set_interest(pairs[i].local.get(), interest, RawInterest::none, {i, 1}));
+  }
+}
+
+TEST_F(IoUring, WatchesAListenerWhereThereIsNoDescriptorForItsSet) {
+  const Handle listener = make_listener(PairKind::unix_stream);
+  const Handle other = make_listener(PairKind::unix_stream);
+  std::optional<DescriptorLimit> limit{0};
+  ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  limit.reset();
+  const Handle client = start_connect(PairKind::unix_stream, listener);
+  limit.emplace(0);
+  EXPECT_EQ(look(5s), RawReady::in);
+  EXPECT_EQ(look(5s), RawReady::in);
+  ASSERT_FALSE(change(listener, RawInterest::in, RawInterest::none));
+}
+
+TEST_F(IoUring, WatchesATerminalThatWakesForNothingWhereThereIsNoDescriptorForItsSet) {
+  const Pair terminal = make_terminal();
+  ASSERT_FALSE(change(terminal.local, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  const DescriptorLimit limit{0};
+  for (int i = 0; i < 3; ++i) {
+    set_attributes(terminal.local);
+    EXPECT_EQ(look(), RawReady::none);
+  }
+  write_bytes(terminal.peer, "abc\n");
+  EXPECT_EQ(look(5s), RawReady::in);
+  EXPECT_EQ(look(5s), RawReady::in);
+}
+
+TEST_F(IoUring, TellsAnEdgeOfAListenerOnce) {
+  const Handle listener = make_listener(PairKind::unix_stream);
+  ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in | RawInterest::edge));
+  EXPECT_EQ(look(), RawReady::none);
+  for (int i = 0; i < 3; ++i) {
+    const Handle client = start_connect(PairKind::unix_stream, listener);
+    EXPECT_EQ(look(5s), RawReady::in);
+    EXPECT_EQ(look(), RawReady::none);
+    EXPECT_EQ(look(), RawReady::none);
+  }
+}
+
+TEST_F(IoUring, EndsARegistrationThatHasGoneByItselfUnseen) {
+  // The second one's request fails, and waits behind the first one's to be taken.
+  std::array<RawEvent, 1> out;
+  for (int i = 0; i < 3; ++i) {
+    Pair first = make_pair(PairKind::unix_stream);
+    Pair second = make_pair(PairKind::unix_stream);
+    write_bytes(first.peer, "abc");
+    ASSERT_FALSE(change(first.local, RawInterest::none, RawInterest::in));
+    ASSERT_FALSE(
+        backend_->set_interest(second.local.get(), RawInterest::none, RawInterest::in, {2, 1}));
+    const NativeHandle number = second.local.get();
+    second.local.close();
+    EXPECT_EQ(backend_->wait(out, Timeout{5s}).count, 1u);
+    static_cast<void>(backend_->set_interest(number, RawInterest::in, RawInterest::none, {2, 1}));
+    ASSERT_FALSE(change(first.local, RawInterest::in, RawInterest::none));
+  }
+}
+
+TEST_F(IoUring, TakesOneCallMoreForWhatIsInItsSet) {
+  const Handle listener = make_listener(PairKind::unix_stream);
+  ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  for (int i = 0; i < 3; ++i) {
+    std::uint64_t before = backend_->system_calls();
+    EXPECT_EQ(look(), RawReady::none);
+    EXPECT_EQ(backend_->system_calls(), before + 1);
+    const Handle client = start_connect(PairKind::unix_stream, listener);
+    before = backend_->system_calls();
+    EXPECT_EQ(look(), RawReady::in);
+    EXPECT_EQ(backend_->system_calls(), before + 2);
+    const Handle accepted = accept_one(listener);
+    EXPECT_EQ(look(), RawReady::none);
+  }
+}
+
+TEST_F(IoUring, SaysSoWhenItsDescriptorsHaveBeenClosed) {
+  for (const bool waited_before : {false, true}) {
+    EXPECT_TRUE(in_a_child([&] {
+      SetUp();
+      std::array<RawEvent, 4> out;
+      if (waited_before) backend_->wait(out, Timeout{1ms});
+      ::close_range(3, ~0U, 0);
+      for (int i = 0; i < 3; ++i) {
+        if (backend_->wait(out, Timeout{5s}).error == 0) return false;
+      }
+      // The numbers are others' by now, and not to be closed with the backend.
+      std::vector<NativeHandle> others;
+      for (int i = 0; i < 8; ++i) others.push_back(::open("/proc/self/exe", O_RDONLY));
+      if (backend_->wait(out, Timeout{5s}).error == 0) return false;
+      return true;
+    })) << waited_before;
+  }
+}
+
+TEST_F(IoUring, SaysSoWhenItsWakeHandleHasBeenClosed) {
+  EXPECT_TRUE(in_a_child([&] {
+    const NativeHandle wake = ::dup(2);  // the number that it will have
+    ::close(wake);
+    SetUp();
+    ::close(wake);
+    std::array<RawEvent, 4> out;
+    for (int i = 0; i < 3; ++i) {
+      if (backend_->wait(out, Timeout{5s}).error != EBADF) return false;
+    }
+    return true;
+  }));
+}
+
+TEST_F(IoUring, EndsThousandsOfRequestsWithItself) {
+  std::vector<Pair> pairs;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    pairs.push_back(make_pair(PairKind::unix_stream));
+    ASSERT_FALSE(backend_->set_interest(pairs.back().local.get(), RawInterest::none,
+                                        RawInterest::in, {i, 1}));
+  }
+  EXPECT_EQ(look(), RawReady::none);
+  for (std::size_t i = 0; i < pairs.size(); i += 2) write_bytes(pairs[i].peer, "abc");
+  for (std::size_t i = 0; i < pairs.size(); i += 4) drain(pairs[i].local);
+  backend_.reset();
+  for (Pair& pair : pairs) {
+    pair.local.close();
+    pollfd peer{pair.peer.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&peer, 1, 0), 1);
+  }
 }
 
 TEST_F(IoUring, TakesMoreRegistrationsThanItsQueueHasRoomFor) {
