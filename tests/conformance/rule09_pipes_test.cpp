@@ -139,6 +139,24 @@ TEST_P(Fifos, AWriterHearsOfALostReader) {
   EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
 }
 
+TEST_P(Fifos, OpenedForBothDirectionsAreReadAndWrittenByOne) {
+  const Handle both = open_fifo(O_RDWR);
+  Recorder local{reactor(), both, Interest::readable};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(sleeps());
+    write_bytes(both, "abc");
+    EXPECT_EQ(drain(both), 3u);
+    EXPECT_TRUE(hears_nothing(local));
+    local.watch.set_interest(Interest::none);
+    EXPECT_TRUE(sleeps());
+    write_bytes(both, "abc");
+    EXPECT_TRUE(hears_nothing(local));
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(drain(both), 3u);
+  }
+}
+
 POLLUX_ON_EACH_BACKEND(Fifos);
 
 /// A pseudo-terminal without line editing: its master, and the terminal that a program would have.
@@ -176,6 +194,50 @@ TEST_P(Terminals, AreWritable) {
   const Pair pair = make_terminal();
   Recorder local{reactor(), pair.local, Interest::writable};
   EXPECT_TRUE(hears(local, "writable"));
+}
+
+TEST_P(Terminals, MayBeSetOtherwiseUnderTheirWatch) {
+  // That wakes whoever waits, for nothing.
+  const Pair pair = make_terminal();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  termios settings{};
+  ASSERT_EQ(::tcgetattr(pair.local.get(), &settings), 0);
+  for (const Interest next : {Interest::readable, Interest::none, Interest::peer_closed}) {
+    SCOPED_TRACE(to_string(next));
+    EXPECT_TRUE(sleeps());
+    ASSERT_EQ(::tcsetattr(pair.local.get(), TCSANOW, &settings), 0);
+    EXPECT_TRUE(hears_nothing(local));
+    ASSERT_EQ(::tcsetattr(pair.local.get(), TCSANOW, &settings), 0);
+    local.watch.set_interest(next);
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears_nothing(local));
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(read_bytes(pair.local), 3);
+    EXPECT_TRUE(sleeps());
+  }
+}
+
+TEST_P(Terminals, MayBeReadAndWrittenOutsideOfTheLoop) {
+  const Pair pair = make_terminal();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(sleeps());
+    write_bytes(pair.peer, "abc");
+    EXPECT_EQ(read_bytes(pair.local), 3);
+    write_bytes(pair.local, "abc");
+    EXPECT_EQ(read_bytes(pair.peer), 3);
+    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(Interest::readable | Interest::writable);
+    EXPECT_TRUE(hears(local, "writable"));
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(sleeps());
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(read_bytes(pair.local), 3);
+  }
 }
 
 TEST_P(Terminals, EndWithHangupWhenTheirMasterIsGone) {

@@ -89,8 +89,8 @@ def interrupted(undisturbed, _):
         if undisturbed.count(name) and name in WAITS:
             for when in phases(name, undisturbed, 3):
                 yield f"{name}:retval=0:when={when}", None
-    if undisturbed.count("io_uring_enter"):  # its way to say: not now
-        for error in ("EAGAIN", "EBUSY"):
+    if undisturbed.count("io_uring_enter"):  # its way to say: not now; and that completions are lost
+        for error in ("EAGAIN", "EBUSY", "EBADR"):
             for when in phases("io_uring_enter", undisturbed, 3):
                 yield f"io_uring_enter:error={error}:when={when}", None
 
