@@ -18,8 +18,8 @@
 
 namespace pollux {
 
-static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLRDHUP == POLLRDHUP &&
-              EPOLLHUP == POLLHUP && EPOLLERR == POLLERR);
+static_assert(EPOLLIN == POLLIN && EPOLLPRI == POLLPRI && EPOLLOUT == POLLOUT &&
+              EPOLLRDHUP == POLLRDHUP && EPOLLHUP == POLLHUP && EPOLLERR == POLLERR);
 
 /// A socket that is an address of this process's, and no connection: it listens, or takes datagrams
 /// from anybody. A request would keep the address for a while after the process has ended.

@@ -29,9 +29,7 @@ class IoUringBackend final : public Backend {
   }
 
   std::string_view name() const noexcept override { return "io_uring"; }
-  RawReady reports() const noexcept override {
-    return RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-  }
+  RawReady reports() const noexcept override { return all_bits; }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
@@ -40,10 +38,9 @@ class IoUringBackend final : public Backend {
     if (known == nullptr) return refusal(std::errc::no_such_file_or_directory);
     if (to == RawInterest::none) return remove(token.slot);
     if (from == to) {  // asks whether the number still is the file that it was
-      std::error_code error;
-      if (identify(handle, error, system_calls_) == known->identity && !error) return {};
-      error = remove(token.slot);
-      return error ? error : refusal(std::errc::no_such_file_or_directory);
+      if (known_.is_same(token.slot)) return {};
+      remove(token.slot);
+      return refusal(std::errc::no_such_file_or_directory);
     }
     known->interest = to;
     known_.list(token.slot);
@@ -79,20 +76,15 @@ class IoUringBackend final : public Backend {
 
  private:
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    // The kernel takes whatever it is given, and says so later: refuse at once what epoll would.
-    std::error_code error;
-    const HandleIdentity identity = identify(handle, error, system_calls_);
-    if (error) return error;
     if (const std::uint32_t other = known_.slot_of(handle); other != Registrations::no_slot) {
-      if (known_[other].identity == identity) return refusal(std::errc::file_exists);
-      error = remove(other);  // closed under its watch, and the number given out again
+      if (known_.is_same(other)) return refusal(std::errc::file_exists);
+      remove(other);  // closed under its watch, and the number given out again
     }
     if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
-      error = remove(token.slot);  // likewise, and nobody has said so
-    if (error) return error;
+      remove(token.slot);  // likewise, and nobody has said so
     if (!known_.make_room(handle, token.slot)) return refusal(std::errc::not_enough_memory);
-    known_.put(handle, identity, interest, token);
-    return {};
+    // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
+    return known_.put(handle, interest, token);
   }
 
   /// What was asked holds the file open: it must end now, or a close that follows would not be one.
@@ -185,7 +177,7 @@ class IoUringBackend final : public Backend {
   bool judge(std::uint32_t slot, int events, std::span<RawEvent> out, WaitResult& result) {
     Registration& hinted = known_[slot];
     if (hinted.handle == no_handle) return true;
-    if ((events & POLLNVAL) != 0 || has_changed_hands(hinted, events)) {
+    if ((events & POLLNVAL) != 0 || has_changed_hands(slot, events)) {
       // Closed under its watch: forgotten, as epoll's set does by itself.
       if (hinted.armed && !requests_.cancel(slot)) return false;
       known_.forget(slot);
@@ -205,17 +197,15 @@ class IoUringBackend final : public Backend {
 
   /// A request holds the file that it was asked for, and a look goes by the number. Where the one
   /// has not seen what has woken the other, the number may have been closed and given out again.
-  bool has_changed_hands(const Registration& hinted, int events) {
+  bool has_changed_hands(std::uint32_t slot, int events) {
     constexpr int for_ever = POLLHUP | POLLRDHUP;
-    const int woke = hinted.woke;
+    const int woke = known_[slot].woke;
     if (woke == 0 || ((woke & events) != 0 && (woke & ~events & for_ever) == 0)) return false;
-    std::error_code error;
-    const HandleIdentity now = identify(hinted.handle, error, system_calls_);
-    return error ? error == std::errc::bad_file_descriptor : now != hinted.identity;
+    return !known_.is_same(slot);
   }
 
   WakeHandle wake_;
-  Registrations known_;
+  Registrations known_{system_calls_};
   Requests requests_{known_, system_calls_};
   std::array<pollfd, 512> polled_;
   bool busy_ = false;  ///< of late there was something to report without a wait

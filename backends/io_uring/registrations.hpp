@@ -15,7 +15,6 @@
 namespace pollux {
 
 struct Registration {
-  HandleIdentity identity;
   NativeHandle handle = no_handle;  ///< none: not in use
   std::uint32_t generation = 0;
   std::uint32_t number = 0;  ///< of its last request
@@ -32,14 +31,16 @@ struct Registration {
   bool in_set : 1 = false;      ///< and the set has it
 };
 
-static_assert(RawReady{POLLIN | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} ==
-              (RawReady::in | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err));
+inline constexpr RawReady all_bits =
+    RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
+static_assert(RawReady{POLLIN | POLLPRI | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} == all_bits);
 
 inline short to_native(RawInterest interest) {
   int events = 0;  // POLLHUP and POLLERR are always reported
   if (any(interest, RawInterest::in)) events |= POLLIN;
   if (any(interest, RawInterest::out)) events |= POLLOUT;
   if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
+  if (any(interest, RawInterest::pri)) events |= POLLPRI;
   return static_cast<short>(events);
 }
 
@@ -51,6 +52,9 @@ inline RawReady to_raw(const Registration& told, int events) {
 class Registrations {
  public:
   static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
+
+  /// `calls` counts the system calls.
+  explicit Registrations(std::uint64_t& calls) noexcept : calls_{calls} {}
 
   /// What `token` names for `handle`, or null.
   Registration* find(NativeHandle handle, Token token) noexcept {
@@ -81,20 +85,27 @@ class Registrations {
     return false;
   }
 
-  void put(NativeHandle handle, const HandleIdentity& identity, RawInterest interest,
-           Token token) noexcept {
+  /// Whether its number still stands for the file that was put down.
+  bool is_same(std::uint32_t slot) noexcept {
+    return files_.is_same(slot, by_slot_[slot].handle, calls_);
+  }
+
+  /// Refuses what cannot be watched. There is room for it.
+  std::error_code put(NativeHandle handle, RawInterest interest, Token token) noexcept {
+    if (const auto error = files_.add(token.slot, handle, calls_)) return error;
     Registration& fresh = by_slot_[token.slot];
-    fresh.identity = identity;
     fresh.handle = handle;
     fresh.generation = token.generation;
     fresh.interest = interest;
     by_handle_[static_cast<std::size_t>(handle)] = token.slot;
     list(token.slot);
+    return {};
   }
   /// Does nothing if it is forgotten already.
   void forget(std::uint32_t slot) noexcept {
     Registration& gone = by_slot_[slot];
     if (gone.handle == no_handle) return;
+    files_.remove(slot, gone.handle, calls_);
     by_handle_[static_cast<std::size_t>(gone.handle)] = no_slot;
     const bool listed = gone.listed, hinted = gone.hinted;
     gone = {};
@@ -119,6 +130,7 @@ class Registrations {
     }
   }
   void clear() noexcept {
+    files_.reset();
     by_slot_.clear();
     by_handle_.clear();
     listed_.clear();
@@ -152,6 +164,8 @@ class Registrations {
   }
 
  private:
+  std::uint64_t& calls_;
+  HandleRegistry files_;
   std::vector<Registration> by_slot_;
   std::vector<std::uint32_t> by_handle_;
   std::vector<std::uint32_t> listed_;
