@@ -240,9 +240,11 @@ class AsioBackend final : public Backend {
     if (!error) error = context != nullptr ? move_to(*context) : reset();
   }
   ~AsioBackend() override {
-    leave_the_parents();
+    has_left_ = !leave_the_parents();
     forget_wake();
     forget_all();
+    // It would take out of its parent's set what is left in its own.
+    if (!has_left_) static_cast<void>(own_.release());
   }
 
   std::string_view name() const noexcept override { return "asio"; }
@@ -298,7 +300,7 @@ class AsioBackend final : public Backend {
   void wake() noexcept override { wake_handle_.signal(); }
 
   std::error_code reset() override {
-    leave_the_parents();
+    if (const auto error = leave_the_parents()) return error;
     if (const auto error = wake_handle_.renew_after_fork()) return error;
     if (!own_ && context_ != nullptr) {
       // Asio knows a number once: the wake handle stays where it is unless it is another.
@@ -387,7 +389,7 @@ class AsioBackend final : public Backend {
 
   void let_go(AsioEntry& entry, bool unchanged) noexcept {
     entry.disown();
-    if (unchanged) {
+    if (unchanged && has_left_) {
       entry.release();
     } else {
       graveyard_->bury(entry.shared_from_this());
@@ -419,15 +421,17 @@ class AsioBackend final : public Backend {
   /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would
   /// be removed there. Asio makes new ones when it is told (an application's context is told by the
   /// application).
-  void leave_the_parents() noexcept {
-    if (fork_count_ == fork_count()) return;
-    fork_count_ = fork_count();
-    if (!own_) return;
+  std::error_code leave_the_parents() noexcept {
+    const unsigned forks = fork_count();
     try {
-      own_->notify_fork(::asio::io_context::fork_child);
+      if (fork_count_ != forks && own_) own_->notify_fork(::asio::io_context::fork_child);
+    } catch (const std::bad_alloc&) {
+      return refusal(std::errc::not_enough_memory);
     } catch (const std::system_error&) {
       // A descriptor was closed under its watch, and the rest is registered anew by the core.
     }
+    fork_count_ = forks;
+    return {};
   }
 
   void forget_all() noexcept {
@@ -445,6 +449,7 @@ class AsioBackend final : public Backend {
   }
 
   unsigned fork_count_ = fork_count();
+  bool has_left_ = true;  ///< the parent's kernel objects, if it is a child's
   WakeHandle wake_handle_;
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: MIT
+// Memory runs out: each allocation of a whole story fails in turn, and all of a chapter's together.
+// Whatever has no memory says so, nothing is lost, and nothing is deaf when there is some again.
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <pollux/error.hpp>
+#include <pollux/pollux.hpp>
+
+#if __has_include(<asio/io_context.hpp>)
+#include <pollux/asio.hpp>
+#endif
+
+#include "support/contestants.hpp"
+#include "support/pairs.hpp"
+#include "support/processes.hpp"
+#include "support/recorder.hpp"
+
+namespace {
+
+/// The memory of this program, of which there may be none: the nth allocation that is counted
+/// fails, or all of them.
+struct Memory {
+  static constexpr long all = -1;
+
+  static inline thread_local bool counted = false;  ///< now, in this thread
+  static inline long failing = 0;                   ///< which; 0: none
+  static inline long asked_for = 0;
+  static inline long failed = 0;
+  static inline std::atomic<long> blocks{0};
+
+  static void* allocate(std::size_t size, std::size_t alignment) noexcept {
+    if (counted && (++asked_for == failing || failing == all)) {
+      ++failed;
+      return nullptr;
+    }
+    size = (size + alignment - 1) / alignment * alignment;
+    void* const block = std::aligned_alloc(alignment, size != 0 ? size : alignment);
+    if (block != nullptr) ++blocks;
+    return block;
+  }
+  static void* allocate_or_throw(std::size_t size, std::size_t alignment) {
+    if (void* const block = allocate(size, alignment)) return block;
+    throw std::bad_alloc{};
+  }
+  static void deallocate(void* block) noexcept {
+    if (block != nullptr) --blocks;
+    std::free(block);
+  }
+};
+
+constexpr std::size_t usual = alignof(std::max_align_t);
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return Memory::allocate_or_throw(size, usual);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return Memory::allocate_or_throw(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return Memory::allocate(size, usual);
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return Memory::allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* block) noexcept {
+  Memory::deallocate(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+  Memory::deallocate(block);
+}
+void operator delete(void* block, std::align_val_t) noexcept {
+  Memory::deallocate(block);
+}
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
+  Memory::deallocate(block);
+}
+void operator delete(void* block, const std::nothrow_t&) noexcept {
+  Memory::deallocate(block);
+}
+
+namespace pollux::support {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+enum class Chapter {
+  making,
+  watching,
+  changing,
+  resting,
+  timers,
+  posting,
+  signals,
+  children,
+  forking,
+  going_stale,
+  removing,
+  ending
+};
+constexpr Chapter chapters[] = {Chapter::making,      Chapter::watching, Chapter::changing,
+                                Chapter::resting,     Chapter::timers,   Chapter::posting,
+                                Chapter::signals,     Chapter::children, Chapter::forking,
+                                Chapter::going_stale, Chapter::removing, Chapter::ending};
+
+/// What has no memory: the nth allocation, or all of a chapter.
+struct Shortage {
+  long nth = 0;
+  std::optional<Chapter> chapter = std::nullopt;
+};
+
+/// A backend by name, for a reactor to be made on.
+class Place {
+ public:
+  explicit Place(std::string_view name) : name_{name} {
+#if __has_include(<asio/io_context.hpp>)
+    if (name == "asio_context") context_ = std::make_unique<::asio::io_context>();
+#endif
+  }
+
+  void make(std::optional<Reactor>& reactor, std::error_code& error) {
+#if __has_include(<asio/io_context.hpp>)
+    if (context_) {
+      auto backend = make_asio_backend(*context_, error);
+      if (!error) reactor.emplace(std::move(backend), ReactorOptions{}, error);
+      return;
+    }
+#endif
+    reactor.emplace(name_, error);
+  }
+  void was_forked() {
+#if __has_include(<asio/io_context.hpp>)
+    if (context_) context_->notify_fork(::asio::io_context::fork_child);
+#endif
+  }
+
+ private:
+  std::string_view name_;
+#if __has_include(<asio/io_context.hpp>)
+  std::unique_ptr<::asio::io_context> context_;
+#endif
+};
+
+/// A life of a reactor, with all that it may be asked for.
+class Story {
+  static void expect_lack_of_memory(const std::error_code& error) {
+    EXPECT_TRUE(!error || error == std::errc::not_enough_memory) << error.message();
+  }
+  void begin(Chapter chapter) { chapter_ = chapter; }
+
+  /// A call of the library's, for which there may be no memory.
+  template <class Call>
+  auto with_little(Call call) {
+    struct Counting {
+      Counting() { Memory::counted = true; }
+      ~Counting() { Memory::counted = false; }
+    };
+    Memory::failing = shortage_.chapter == chapter_ ? Memory::all : shortage_.nth;
+    const Counting counting;
+    return call();
+  }
+
+  /// What fails for want of memory succeeds when there is some.
+  template <class Call>
+  auto insist(Call call) {
+    std::error_code error;
+    auto made = with_little([&] { return call(error); });
+    if (error) {
+      expect_lack_of_memory(error);
+      error.clear();
+      made = call(error);
+    }
+    EXPECT_FALSE(error) << error.message();
+    return made;
+  }
+
+ public:
+  Story(std::string_view backend, Shortage shortage) : place_{backend}, shortage_{shortage} {
+    Memory::asked_for = Memory::failed = 0;
+    for (std::size_t i = 0; i < streams; ++i)
+      pairs_[i] = make_pair(i % 4 == 3 ? PairKind::tcp4 : PairKind::unix_stream);
+  }
+
+  void tell() {
+    make_reactor();
+    watch_streams();
+    change_interest();
+    let_it_rest();
+    fire_timers();
+    post_tasks();
+    raise_signals();
+    end_children();
+    go_on_in_a_child();
+    close_under_a_watch();
+    remove_and_watch_again();
+    begin(Chapter::ending);
+    with_little([&] { reactor_.reset(); });
+  }
+
+ private:
+  static constexpr std::size_t streams = 20;
+
+  /// A few turns, which may be refused but for that reason alone.
+  void turn() {
+    for (int i = 0; i < 3; ++i) {
+      std::error_code error;
+      with_little([&] { return reactor_->poll(error); });
+      expect_lack_of_memory(error);
+    }
+  }
+
+  template <class Condition>
+  void comes_true(const char* what, Condition condition) {
+    EXPECT_TRUE(run_until(*reactor_, condition)) << what;
+  }
+
+  StreamWatch watch(std::size_t i, Interest interest) {
+    return insist([&](std::error_code& error) {
+      return reactor_->watch_stream(
+          pairs_[i].local.get(), interest, [this, i](const StreamEvent& event) { told(i, event); },
+          error);
+    });
+  }
+  void told(std::size_t i, const StreamEvent& event) {
+    readable_[i] += event.readable() ? 1 : 0;
+    writable_[i] += event.writable() ? 1 : 0;
+    over_[i] = over_[i] || event.hangup();
+    if (event.readable()) drain(pairs_[i].local);
+  }
+
+  /// Each watch hears each thing.
+  void expect_all_heard(const char* when) {
+    for (std::size_t i = 0; i < streams; ++i) {
+      if (!watches_[i]) continue;
+      watches_[i].set_interest(Interest::readable | Interest::writable);
+      readable_[i] = writable_[i] = 0;
+      EXPECT_EQ(write_bytes(pairs_[i].peer, "x"), 1);
+    }
+    for (std::size_t i = 0; i < streams; ++i) {
+      if (!watches_[i]) continue;
+      comes_true(when, [&] { return readable_[i] != 0 && writable_[i] != 0; });
+      watches_[i].set_interest(Interest::readable);
+    }
+    std::error_code error;
+    reactor_->poll(error);
+    EXPECT_FALSE(error) << when << ": " << error.message();
+  }
+
+  void make_reactor() {
+    begin(Chapter::making);
+    std::error_code error;
+    with_little([&] { place_.make(reactor_, error); });
+    if (error) {
+      expect_lack_of_memory(error);
+      if (reactor_) expect_closed();
+      reactor_.reset();
+      place_.make(reactor_, error);
+    }
+    ASSERT_FALSE(error) << error.message();
+  }
+
+  /// It is there, and refuses everything.
+  void expect_closed() {
+    std::error_code error;
+    EXPECT_EQ(reactor_->backend_name(), "");
+    EXPECT_FALSE(reactor_->watch(
+        pairs_[0].local.get(), Interest::readable, [](Readiness) {}, error));
+    EXPECT_EQ(error, Errc::reactor_closed);
+    EXPECT_EQ(reactor_->run(error), 0u);
+    EXPECT_EQ(error, Errc::reactor_closed);
+    reactor_->poster().post([] {}, error);
+    EXPECT_EQ(error, Errc::reactor_closed);
+    reactor_->after_fork(error);
+    EXPECT_EQ(error, Errc::reactor_closed);
+    reactor_->on_reschedule([] {});
+    reactor_->set_tracer(nullptr);
+    reactor_->wake();
+    reactor_->stop();
+  }
+
+  void watch_streams() {
+    begin(Chapter::watching);
+    for (std::size_t i = 0; i < streams; ++i) {
+      watches_[i] = watch(i, Interest::readable | Interest::peer_closed);
+      if (i % 3 == 0) turn();
+    }
+    plain_ = insist([&](std::error_code& error) {
+      return reactor_->watch(
+          plain_pair_.local.get(), Interest::readable, [this](Readiness) { ++plain_calls_; },
+          error);
+    });
+    expect_all_heard("after watching");
+    write_bytes(plain_pair_.peer, "x");
+    comes_true("a plain watch", [&] { return plain_calls_ != 0; });
+    drain(plain_pair_.local);
+  }
+
+  void change_interest() {
+    begin(Chapter::changing);
+    constexpr Interest interests[] = {Interest::none, Interest::writable,
+                                      Interest::readable | Interest::writable,
+                                      Interest::readable | Interest::peer_closed};
+    for (int round = 0; round < 8; ++round) {
+      for (std::size_t i = 0; i < streams; ++i) {
+        std::error_code error;
+        with_little([&] {
+          watches_[i].set_interest(interests[(static_cast<std::size_t>(round) + i) % 4], error);
+          watches_[i].set_interest(interests[(static_cast<std::size_t>(round) + i + 1) % 4], error);
+        });
+        expect_lack_of_memory(error);
+      }
+      turn();
+    }
+    expect_all_heard("after changes");
+  }
+
+  /// With what is unread behind a pause, and a peer that has closed its side: looked at by time.
+  void let_it_rest() {
+    begin(Chapter::resting);
+    for (std::size_t i = 0; i < 4; ++i) {
+      write_bytes(pairs_[i].peer, "unread");
+      std::error_code error;
+      watches_[i].set_interest(Interest::peer_closed, error);
+    }
+    turn();
+    turn();
+    for (std::size_t i = 0; i < 4; ++i) watches_[i].set_interest(Interest::readable);
+    expect_all_heard("after a pause");
+  }
+
+  void fire_timers() {
+    begin(Chapter::timers);
+    std::vector<Timer> timers(300);
+    int fired = 0;
+    for (std::size_t i = 0; i < timers.size(); ++i) {
+      timers[i] = insist([&](std::error_code& error) {
+        return reactor_->after(
+            std::chrono::nanoseconds{i % 7}, [&fired] { ++fired; }, error);
+      });
+      if (i % 100 == 0) turn();
+    }
+    turn();
+    comes_true("timers", [&] { return fired == 300; });
+    for (Timer& timer : timers) timer.restart(0ns);
+    turn();
+    comes_true("timers again", [&] { return fired == 600; });
+    Timer far = insist([&](std::error_code& error) {
+      return reactor_->after(
+          1h, [] {}, error);
+    });
+    for (int i = 0; i < 3; ++i) {  // a busy loop has the kernel ring
+      write_bytes(pairs_[0].peer, "x");
+      std::error_code error;
+      with_little([&] { reactor_->run_once(5s, error); });
+    }
+    expect_all_heard("after timers");
+  }
+
+  void post_tasks() {
+    begin(Chapter::posting);
+    int accepted = 0;
+    int run = 0;
+    const Poster poster = reactor_->poster();
+    for (int i = 0; i < 400; ++i) {
+      std::error_code error;
+      with_little([&] {
+        if (i % 2 == 0) {
+          reactor_->post([&run] { ++run; }, error);
+        } else {
+          poster.post([&run] { ++run; }, error);
+        }
+      });
+      accepted += error ? 0 : 1;
+      expect_lack_of_memory(error);
+      if (i % 150 == 0) turn();
+    }
+    turn();
+    comes_true("what was posted", [&] { return run == accepted; });
+    reactor_->post([&run] { run = -1; });
+    comes_true("what is posted afterwards", [&] { return run == -1; });
+  }
+
+  void raise_signals() {
+    begin(Chapter::signals);
+    int heard = 0;
+    const SignalWatch watch = insist([&](std::error_code& error) {
+      return reactor_->on_signal(
+          SIGUSR1, [&heard](int) { ++heard; }, error);
+    });
+    ::raise(SIGUSR1);
+    turn();
+    comes_true("a signal", [&] { return heard == 1; });
+  }
+
+  void end_children() {
+    begin(Chapter::children);
+    for (int code = 0; code < 3; ++code) {
+      const ChildProcess child{code};
+      int exited = -1;
+      const ChildWatch watch = insist([&](std::error_code& error) {
+        return reactor_->on_child_exit(
+            child.pid(), [&exited](const ChildExit& exit) { exited = exit.exit_code(); }, error);
+      });
+      turn();
+      comes_true("a child's end", [&] { return exited == code; });
+    }
+  }
+
+  void go_on_in_a_child() {
+    begin(Chapter::forking);
+    EXPECT_TRUE(in_a_child([&] {
+      place_.was_forked();
+      std::error_code error;
+      with_little([&] { reactor_->after_fork(error); });
+      if (error && error != std::errc::not_enough_memory) return false;
+      reactor_->after_fork();
+      turn();
+      expect_all_heard("in a child");
+      return !testing::Test::HasFailure();
+    }));
+    EXPECT_TRUE(in_a_child([&] {
+      place_.was_forked();
+      with_little([&] {
+        watches_[0].reset();
+        reactor_.reset();
+      });
+      return true;
+    }));
+    for (std::size_t i = 0; i < streams; ++i) drain(pairs_[i].peer);
+    expect_all_heard("in their parent");
+  }
+
+  /// The set is made anew, and each is put into it.
+  void close_under_a_watch() {
+    begin(Chapter::going_stale);
+    const Handle kept = duplicate(pairs_[1].local);
+    write_bytes(pairs_[1].peer, "x");
+    pairs_[1].local.close();
+    turn();
+    std::error_code error;
+    watches_[1].reset();
+    pairs_[1] = make_pair(PairKind::unix_stream);
+    watches_[1] = watch(1, Interest::readable);
+    turn();
+    expect_all_heard("after a rebuild");
+  }
+
+  void remove_and_watch_again() {
+    begin(Chapter::removing);
+    for (std::size_t i = 0; i < streams; i += 2) {
+      with_little([&] { watches_[i].reset(); });
+      if (i % 4 == 0) continue;
+      pairs_[i].local.close();
+      EXPECT_EQ(read_bytes(pairs_[i].peer), 0) << "the socket is still held";
+      pairs_[i] = make_pair(PairKind::unix_stream);
+    }
+    turn();
+    for (std::size_t i = 0; i < streams; i += 2) watches_[i] = watch(i, Interest::readable);
+    expect_all_heard("after removals");
+    with_little([&] { watches_[3].close(); });
+    static_cast<void>(pairs_[3].local.release());
+    EXPECT_EQ(read_bytes(pairs_[3].peer), 0) << "the socket is still held";
+    pairs_[5].peer.close();
+    comes_true("a hang-up", [&] { return over_[5]; });
+    with_little([&] { plain_.reset(); });
+  }
+
+  Place place_;
+  Shortage shortage_;
+  Chapter chapter_ = Chapter::making;
+  std::array<Pair, streams> pairs_;
+  Pair plain_pair_ = make_pair(PairKind::pipe);
+  std::optional<Reactor> reactor_;
+  std::array<StreamWatch, streams> watches_;
+  std::array<int, streams> readable_{};
+  std::array<int, streams> writable_{};
+  std::array<bool, streams> over_{};
+  Watch plain_;
+  int plain_calls_ = 0;
+};
+
+std::vector<std::string_view> places() {
+  std::vector<std::string_view> names;
+  for (const Contestant& contestant : contestants()) names.push_back(contestant.name);
+#if __has_include(<asio/io_context.hpp>)
+  names.push_back("asio_context");
+#endif
+  return names;
+}
+
+class WithoutMemory : public testing::TestWithParam<std::string_view> {
+ protected:
+  /// Tells the story, and gives back what it took. How many allocations have failed.
+  static long tell(Shortage shortage) {
+    const long blocks = Memory::blocks;
+    const std::size_t descriptors = open_descriptors();
+    {
+      Story story{GetParam(), shortage};
+      story.tell();
+    }
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
+    return Memory::failed;
+  }
+
+  void SetUp() override { Story{GetParam(), {}}.tell(); }  // what is made once is made by now
+};
+
+TEST_P(WithoutMemory, ForASingleAllocationNothingIsLostAndNobodyDeaf) {
+  for (long nth = 1; !HasFailure(); ++nth) {
+    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
+    if (tell({.nth = nth}) == 0) break;
+  }
+}
+
+TEST_P(WithoutMemory, ForAllOfAChapterNothingIsLostAndNobodyDeaf) {
+  for (const Chapter chapter : chapters) {
+    SCOPED_TRACE("without memory in chapter " + std::to_string(static_cast<int>(chapter)));
+    tell({.chapter = chapter});
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, WithoutMemory, testing::ValuesIn(places()),
+                         [](const auto& row) { return std::string{row.param}; });
+
+}  // namespace
+
+}  // namespace pollux::support
