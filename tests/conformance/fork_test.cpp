@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
 #include "conformance/kit.hpp"
@@ -83,6 +84,33 @@ TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
   write_bytes(pair.peer, "abc");
   EXPECT_EQ(own->run_once(5s), 1u);
   EXPECT_EQ(calls, 1u);
+}
+
+TEST_P(AForkedReactor, LeavesAloneWhatItsParentKnowsOfWhoseNumberIsWhose) {
+  // No socket, and on Linux of an inode that others have too.
+  std::error_code error;
+  const WakeHandle own{error};
+  const auto no_handler = [](Readiness) {};
+  Watch watch = reactor().watch(own.handle(), Interest::readable, no_handler);
+  const auto is_known = [&] {
+    static_cast<void>(reactor().watch(own.handle(), Interest::readable, no_handler, error));
+    return error == std::errc::file_exists;
+  };
+  EXPECT_TRUE(in_each_child([&] {
+    reactor().after_fork();
+    const bool known = is_known();
+    watch.reset();
+    return known;
+  }));
+  EXPECT_TRUE(is_known());
+  auto second = std::make_unique<Reactor>(make_contestant(backend()));
+  Watch other = second->watch(own.handle(), Interest::readable, no_handler);
+  EXPECT_TRUE(in_each_child([&] {
+    second.reset();
+    return true;
+  }));
+  static_cast<void>(second->watch(own.handle(), Interest::readable, no_handler, error));
+  EXPECT_EQ(error, std::errc::file_exists);
 }
 
 /// Wakes the loop, and goes on to do so for as long as the test wants.
