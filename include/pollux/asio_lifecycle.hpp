@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <type_traits>
@@ -85,6 +86,18 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     }
     arm(lifeline);
     if (!socket_.is_open()) return;  // which the lifeline tells
+    or_finish([this] { arm_bell(); });
+  }
+
+ private:
+  using Executor = typename Socket::executor_type;
+  using Clock = std::chrono::steady_clock;
+
+  /// What is waited for; bits. The lifeline is a wait on the socket itself, which completes when
+  /// the socket is cancelled or closed; with Asio's epoll reactor also on failures and urgent data.
+  enum Source : unsigned { lifeline = 1, bell = 2, timer = 4 };
+
+  void arm_bell() {
     std::error_code error;
     EndHandle handle{socket_.native_handle(), error};
     if (!error) descriptor_.assign(handle.handle(), error);
@@ -96,13 +109,15 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     }
   }
 
- private:
-  using Executor = typename Socket::executor_type;
-  using Clock = std::chrono::steady_clock;
-
-  /// What is waited for; bits. The lifeline is a wait on the socket itself, which completes when
-  /// the socket is cancelled or closed; with Asio's epoll reactor also on failures and urgent data.
-  enum Source : unsigned { lifeline = 1, bell = 2, timer = 4 };
+  /// Does a step. What is out when there is no memory for it comes back, and tells so.
+  template <class Step>
+  void or_finish(Step step) {
+    try {
+      step();
+    } catch (const std::bad_alloc&) {
+      finish(std::make_error_code(std::errc::not_enough_memory));
+    }
+  }
 
   /// What Asio calls when one of them is over, where and with what memory the user's handler says.
   struct Completion {
@@ -130,7 +145,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     {
       const std::lock_guard lock{wait->mutex_};
       wait->outstanding_ &= ~source;
-      if (!wait->result_) wait->advance(source, error);
+      if (!wait->result_) wait->or_finish([&] { wait->advance(source, error); });
       if (wait->outstanding_ != 0) return;
     }
     // The last one. All memory is given back before the handler is called.
@@ -240,6 +255,9 @@ auto async_wait_end(Socket& socket, End awaited, Token& token) {
 //   operation_aborted  the socket was cancelled or closed, or the handler's slot was emitted to
 //   connection_reset   the connection failed while waiting, of whatever cause; bytes may be unread
 //   not_connected      it is neither connected nor connecting
+//
+// and with std::errc::not_enough_memory where there is none on the way. (Without the memory to
+// begin with, the starting function throws std::bad_alloc.)
 //
 // Nothing is read, and no error is taken: bytes, and the true cause of a failure, are left for the
 // owner's next call. A failure that the owner's own read or write has taken already is the owner's

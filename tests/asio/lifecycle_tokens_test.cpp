@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -147,15 +148,17 @@ TEST_F(LifecycleToken, WorksOnAnyExecutor) {
   EXPECT_EQ(until(result), success);
 }
 
-/// Counts what is allocated and not given back.
+/// Counts what is allocated and not given back; the last of so many allocations fails.
 template <class T>
 struct Counting {
   using value_type = T;
 
-  explicit Counting(int& count) noexcept : live{&count} {}
+  explicit Counting(int& count, int& until_one_fails) noexcept
+      : live{&count}, left{&until_one_fails} {}
   template <class U>
-  Counting(const Counting<U>& other) noexcept : live{other.live} {}  // NOLINT
+  Counting(const Counting<U>& other) noexcept : live{other.live}, left{other.left} {}  // NOLINT
   T* allocate(std::size_t n) {
+    if (--*left == 0) throw std::bad_alloc{};
     ++*live;
     return std::allocator<T>{}.allocate(n);
   }
@@ -169,30 +172,67 @@ struct Counting {
   }
 
   int* live;
+  int* left;
 };
 
 struct CountingHandler {
   int& live;
+  int& left;
   Result& result;
 
   using allocator_type = Counting<void>;
-  allocator_type get_allocator() const noexcept { return allocator_type{live}; }
+  allocator_type get_allocator() const noexcept { return allocator_type{live, left}; }
   void operator()(const std::error_code& error) const {
     EXPECT_EQ(live, 0) << "memory is given back before the handler is called";
+    EXPECT_FALSE(result) << "called twice";
     result = error;
   }
 };
 
 TEST_F(LifecycleToken, WithAnAllocatorTakesItsMemoryFromThere) {
   int live = 0;
+  int left = 0;
   Result result;
   asio::cancellation_signal signal;
   async_wait_peer_closed(
-      socket, asio::bind_cancellation_slot(signal.slot(), CountingHandler{live, result}));
+      socket, asio::bind_cancellation_slot(signal.slot(), CountingHandler{live, left, result}));
   EXPECT_GT(live, 0);
   shutdown_write(peer);
   EXPECT_EQ(until(result), success);
   EXPECT_EQ(live, 0);
+}
+
+TEST_F(LifecycleToken, WithoutMemoryOnTheWayTellsSoAndOnce) {
+  const std::size_t before = open_descriptors();
+  bool all_succeeded = false;
+  for (int nth = 1; !all_succeeded && !HasFailure(); ++nth) {
+    SCOPED_TRACE(nth);
+    WaitingSocket own{PairKind::tcp4};
+    write_bytes(own.peer, "unread");
+    int live = 0;
+    int left = nth;
+    Result result;
+    bool threw = false;
+    try {
+      async_wait_end_of_stream(own.socket, CountingHandler{live, left, result});
+    } catch (const std::bad_alloc&) {
+      threw = true;
+    }
+    own.settle(2ms);
+    shutdown_write(own.peer);
+    own.settle(5ms);
+    std::error_code last;
+    own.read_all(last);
+    if (threw) {
+      own.settle(5ms);
+      EXPECT_FALSE(result) << "thrown, and told as well";
+    } else if (own.until(result) != success) {
+      EXPECT_EQ(result, std::make_error_code(std::errc::not_enough_memory));
+    }
+    all_succeeded = result == success && left > 0;
+    EXPECT_EQ(live, 0);
+  }
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(LifecycleWaits, OfAContextThatGoesFirstAreDestroyedUncalled) {
