@@ -48,18 +48,10 @@ Sight look_by_set(NativeHandle set, NativeHandle handle, short events,
   return {count > 0 ? static_cast<short>(event.events) : short{0}, error};
 }
 
-bool has_packets(NativeHandle handle, std::uint64_t& calls) noexcept {
-  int packets = 0;
-  return uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); }, calls) == 0 &&
-         packets != 0;
-}
-
 namespace {
 
-#ifndef SO_PEEK_OFF
-constexpr int SO_PEEK_OFF = 42;
-#endif
-constexpr int protocol_mptcp = 262;  // these three, which not every header has: Linux 5.6
+constexpr int protocol_mptcp =
+    262;  // this, and the next two, which not every header has: Linux 5.6
 constexpr int level_mptcp = 284;
 constexpr int mptcp_info_option = 1;
 
@@ -146,16 +138,17 @@ long count_by_peek(NativeHandle handle, int most, std::uint64_t& calls) noexcept
 
 void examine_socket(NativeHandle handle, StreamType& type, std::error_code& error,
                     std::uint64_t& calls) noexcept {
-  int offset = -1;
-  type.peek_offset = get_option(handle, SOL_SOCKET, SO_PEEK_OFF, offset, calls) >= 0 && offset >= 0;
-  int protocol = 0;
-  get_option(handle, SOL_SOCKET, SO_PROTOCOL, protocol, calls);
+  const auto ask = [&](int name, int absent) {
+    int value = absent;
+    if (get_option(handle, SOL_SOCKET, name, value, calls) >= 0) return value;
+    if (is_probes_own(errno)) error = error_code(errno);
+    return absent;  // which not every family has
+  };
+  const int protocol = ask(SO_PROTOCOL, 0);
   type.multipath = protocol == protocol_mptcp;
-  if (protocol == IPPROTO_TCP || type.multipath) return;
-  int family = AF_UNIX;
-  get_option(handle, SOL_SOCKET, SO_DOMAIN, family, calls);
-  type.urgent = family == AF_UNIX;
-  if (type.urgent) return;
+  if (error || protocol == IPPROTO_TCP || type.multipath) return;
+  type.urgent = ask(SO_DOMAIN, AF_UNIX) == AF_UNIX;
+  if (type.urgent || error) return;
   // AF_VSOCK shows a socket that was never connected as ready to be written, and nothing else; one
   // that is connecting shows nothing.
   sockaddr_storage peer{};

@@ -80,7 +80,7 @@ Sight look_by_set(NativeHandle set, NativeHandle handle, short events,
 /// `not_connected` for a socket that is not, of a family whose kernel does not show it as hung up.
 StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
 
-/// What is unusual about a stream socket.
+/// What is unusual about a stream socket, on this system alone.
 void examine_socket(NativeHandle handle, StreamType& type, std::error_code& error,
                     std::uint64_t& calls) noexcept;
 

@@ -113,8 +113,6 @@ Sight look_by_set(NativeHandle, NativeHandle, short, std::uint64_t&) noexcept {
   return {0, ENOSYS};
 }
 
-bool has_packets(NativeHandle, std::uint64_t&) noexcept {
-  return false;
 }
 
 }  // namespace detail::os

@@ -202,6 +202,22 @@ bool is_probes_own(int error) noexcept {
   }
 }
 
+namespace {
+
+/// Whether the owner peeks from an offset on: what others than Linux have no option for.
+bool has_peek_offset([[maybe_unused]] NativeHandle handle, [[maybe_unused]] std::error_code& error,
+                     [[maybe_unused]] std::uint64_t& calls) noexcept {
+  int offset = -1;
+#if defined(SO_PEEK_OFF)
+  // Not every family has it.
+  if (socket_option(handle, SO_PEEK_OFF, offset, calls) != 0 && is_probes_own(errno))
+    error = error_code(errno);
+#endif
+  return offset >= 0;
+}
+
+}  // namespace
+
 StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept {
   error.clear();
   StreamType type;
@@ -210,8 +226,12 @@ StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_
     // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
     // none.
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
-    if (socket_option(handle, SO_ACCEPTCONN, value, calls) == 0 && value != 0)
+    if (socket_option(handle, SO_ACCEPTCONN, value, calls) != 0) {
+      if (is_probes_own(errno)) error = error_code(errno);
+    } else if (value != 0) {
       error = Errc::not_a_stream;
+    }
+    if (!error) type.peek_offset = has_peek_offset(handle, error, calls);
     if (!error) examine_socket(handle, type, error, calls);
     return type;
   }
@@ -299,6 +319,17 @@ Answer<Inbound> peek(NativeHandle handle, StreamType type, std::uint64_t& calls)
     if (socket_option(handle, SO_ERROR, cause, calls) == 0 && cause != 0) error = cause;
   }
   return {Inbound::failed, error};
+}
+
+/// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
+/// byte.
+bool has_packets([[maybe_unused]] NativeHandle handle,
+                 [[maybe_unused]] std::uint64_t& calls) noexcept {
+  int packets = 0;
+#if defined(TIOCGPKT)
+  uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); }, calls);
+#endif
+  return packets != 0;
 }
 
 /// -1 and errno, or how many bytes are unread. A terminal whose other side is gone fails the count

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The waits of pollux/asio_lifecycle.hpp: what each of them tells, when, and what it leaves alone.
 #include <array>
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
@@ -332,6 +333,18 @@ TEST_P(LifecycleWait, DoesNotTurnTheLoopWhateverLasts) {
   EXPECT_FALSE(hangup);
 }
 
+TEST_P(LifecycleWait, ForTheEndTellsItBehindTheBytesThatFollowAnUrgentOne) {
+  EXPECT_EQ(::send(peer.get(), "!", 1, MSG_OOB), 1);
+  write_bytes(peer, "last words");
+  shutdown_write(peer);
+  wait_end_of_stream(end_of_stream);
+  settle();
+  EXPECT_FALSE(end_of_stream);
+  std::error_code last;
+  EXPECT_EQ(read_all(last), "last words");
+  EXPECT_EQ(until(end_of_stream), success);
+}
+
 INSTANTIATE_TEST_SUITE_P(, LifecycleWait,
                          testing::Combine(testing::Values(PairKind::tcp4, PairKind::tcp6,
                                                           PairKind::unix_stream),
@@ -353,6 +366,63 @@ TEST_F(UrgentData, IsNoEndAndDoesNotTurnTheLoop) {
   EXPECT_FALSE(peer_closed);
   shutdown_write(peer);
   EXPECT_EQ(until(peer_closed), success);
+}
+
+struct LifecycleWaitOnMptcp : testing::TestWithParam<PairKind> {
+  void SetUp() override {
+    if (!has_multipath()) GTEST_SKIP() << "no MPTCP to be had here";
+    on.emplace(GetParam(), Protocol::multipath);
+    async_wait_peer_closed(on->socket, WaitingSocket::into(peer_closed));
+    async_wait_end_of_stream(on->socket, WaitingSocket::into(end_of_stream));
+    on->settle();
+    EXPECT_FALSE(peer_closed || end_of_stream);
+  }
+
+  std::optional<WaitingSocket> on;
+  Result peer_closed, end_of_stream;
+};
+
+TEST_P(LifecycleWaitOnMptcp, ForThePeersFinTellsItBehindUnreadBytes) {
+  write_bytes(on->peer, "last words");
+  shutdown_write(on->peer);
+  EXPECT_EQ(on->until(peer_closed), success);
+  EXPECT_FALSE(end_of_stream);
+  std::error_code last;
+  EXPECT_EQ(on->read_all(last), "last words");
+  EXPECT_EQ(on->until(end_of_stream), success);
+}
+
+TEST_P(LifecycleWaitOnMptcp, ForThePeersFinIsNotToldOfAnOwnShutdown) {
+  shutdown_read(Handle{::dup(on->socket.native_handle())});
+  EXPECT_EQ(on->until(end_of_stream), success);
+  on->settle();
+  EXPECT_FALSE(peer_closed);
+  shutdown_write(on->peer);
+  EXPECT_EQ(on->until(peer_closed), success);
+}
+
+INSTANTIATE_TEST_SUITE_P(, LifecycleWaitOnMptcp, testing::Values(PairKind::tcp4, PairKind::tcp6),
+                         [](const auto& row) { return std::string{to_string(row.param)}; });
+
+TEST(LifecycleWaitUnderALimitOfNoDescriptors, IsToldAsEverIfItBeganBefore) {
+  WaitingSocket on{PairKind::tcp4};
+  Result peer_closed;
+  async_wait_peer_closed(on.socket, WaitingSocket::into(peer_closed));
+  on.settle();
+  const DescriptorLimit none{0};
+  write_bytes(on.peer, "last words");
+  on.settle();
+  EXPECT_FALSE(peer_closed);
+  shutdown_write(on.peer);
+  EXPECT_EQ(on.until(peer_closed), success);
+}
+
+TEST(LifecycleWaitUnderALimitOfNoDescriptors, IsRefusedIfItBeginsLater) {
+  WaitingSocket on{PairKind::tcp4};
+  const DescriptorLimit none{0};
+  Result peer_closed;
+  async_wait_peer_closed(on.socket, WaitingSocket::into(peer_closed));
+  EXPECT_EQ(on.until(peer_closed), (Result{std::error_code{EMFILE, std::system_category()}}));
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 #include <string>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <gtest/gtest.h>
 
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
 
+#include "support/limits.hpp"
 #include "support/pairs.hpp"
 
 namespace {
@@ -112,8 +114,146 @@ TEST_P(AProbe, HasAHandleThatIsReadableAtOnceIfTheEndIsThereAlready) {
   EXPECT_FALSE(readable(moved)) << "it does not keep the stream open";
 }
 
+TEST_P(AProbe, TellsNoEndBeforeTheBytesBehindAnUrgentOneAreRead) {
+  EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  write_bytes(pair.peer, "x");
+  shutdown_write(pair.peer);
+  EXPECT_EQ(look(), (StreamState{.unread = true, .peer_closed = true}));
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+}
+
+TEST_P(AProbe, TellsTheEndBehindAnUrgentByteThatNobodyHasRead) {
+  EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_FALSE(look().end_of_stream);
+  shutdown_write(pair.peer);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+}
+
+#if defined(SO_PEEK_OFF)
+TEST_P(AProbe, LeavesItsOwnersPeekOffsetWhereItIs) {
+  const auto peek = [&] {
+    char bytes[16];
+    return ::recv(pair.local.get(), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+  };
+  const int start = 0;
+  ASSERT_EQ(::setsockopt(pair.local.get(), SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start), 0);
+  write_bytes(pair.peer, "xyz");
+  shutdown_write(pair.peer);
+  const StreamState ending{.unread = true, .peer_closed = true};
+  EXPECT_EQ(look(), ending);
+  EXPECT_EQ(peek(), 3);
+  EXPECT_EQ(look(), ending);
+  EXPECT_EQ(peek(), 0);
+  EXPECT_EQ(read_bytes(pair.local), 3);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+}
+#endif
+
+TEST_P(AProbe, OfAHandleKnowsAllThatAProbeOfTheStreamDoes) {
+  std::error_code error;
+  const EndHandle end{pair.local.get(), error};
+  const auto see = [&] {
+    const StreamState state = end.probe(error);
+    EXPECT_FALSE(error) << error.message();
+    EXPECT_EQ(state, look());
+    return state;
+  };
+  EXPECT_EQ(see(), StreamState{});
+  write_bytes(pair.peer, "x");
+  EXPECT_TRUE(see().unread);
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(see().peer_closed);
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_TRUE(see().end_of_stream);
+  pair.peer.close();
+  shutdown_write(pair.local);
+  EXPECT_TRUE(see().hangup);
+}
+
+TEST_P(AProbe, IsRefusedUnderALimitOfNoDescriptorsButThatOfAHandleIsNot) {
+  std::error_code error;
+  const EndHandle end{pair.local.get(), error};
+  const DescriptorLimit none{0};
+  EXPECT_EQ(end.probe(error), StreamState{});
+  EXPECT_FALSE(error) << error.message();
+  write_bytes(pair.peer, "x");
+  shutdown_write(pair.peer);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(end.probe(error), (StreamState{.unread = true, .peer_closed = true}));
+    EXPECT_FALSE(error) << error.message();
+  }
+  EXPECT_EQ(probe_stream(pair.local.get(), error), StreamState{});
+  EXPECT_EQ(error, std::errc::too_many_files_open);
+}
+
 INSTANTIATE_TEST_SUITE_P(, AProbe,
                          testing::Values(PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream),
+                         [](const auto& row) { return std::string{to_string(row.param)}; });
+
+struct AProbeOfMptcp : testing::TestWithParam<PairKind> {
+  void SetUp() override {
+    if (!has_multipath()) GTEST_SKIP() << "no MPTCP to be had here";
+    pair = make_pair(GetParam(), Protocol::multipath);
+    std::error_code error;
+    end = EndHandle{pair.local.get(), error};
+    ASSERT_FALSE(error) << error.message();
+  }
+  StreamState look() const {
+    std::error_code error;
+    const StreamState state = end.probe(error);
+    EXPECT_FALSE(error) << error.message();
+    return state;
+  }
+  StreamState look_without_handle() const {
+    std::error_code error;
+    return probe_stream(pair.local.get(), error);
+  }
+  /// What the peer does is brought over by a thread of the kernel's.
+  void await_news() const {
+    pollfd wait{end.handle(), POLLIN, 0};
+    EXPECT_EQ(::poll(&wait, 1, 5000), 1);
+    end.drain();
+  }
+
+  Pair pair;
+  EndHandle end;
+};
+
+TEST_P(AProbeOfMptcp, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
+  EXPECT_EQ(look(), StreamState{});
+  write_bytes(pair.peer, "x");
+  shutdown_write(pair.peer);
+  await_news();
+  EXPECT_EQ(look(), (StreamState{.unread = true, .peer_closed = true}));
+  EXPECT_EQ(look_without_handle(), look());
+  EXPECT_EQ(read_bytes(pair.local), 1);
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+  EXPECT_EQ(look_without_handle(), look());
+  shutdown_write(pair.local);
+  await_news();
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true, .hangup = true}));
+}
+
+TEST_P(AProbeOfMptcp, TellsAnOwnShutdownOfReadingFromThePeersFin) {
+  shutdown_read(pair.local);
+  EXPECT_EQ(look(), (StreamState{.end_of_stream = true}));
+  EXPECT_TRUE(look_without_handle().peer_closed) << "nothing tells them apart";
+  end.drain();
+  shutdown_write(pair.peer);
+  await_news();
+  EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
+}
+
+TEST_P(AProbeOfMptcp, TellsAResetAndLeavesItToTheOwner) {
+  reset_connection(pair.peer);
+  await_news();
+  EXPECT_EQ(look(), (StreamState{.hangup = true, .failed = true}));
+  EXPECT_EQ(look_without_handle(), look());
+  EXPECT_EQ(read_bytes(pair.local), -ECONNRESET);
+}
+
+INSTANTIATE_TEST_SUITE_P(, AProbeOfMptcp, testing::Values(PairKind::tcp4, PairKind::tcp6),
                          [](const auto& row) { return std::string{to_string(row.param)}; });
 
 TEST(AProbeOfAPipe, IsRefused) {

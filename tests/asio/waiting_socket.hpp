@@ -9,10 +9,6 @@
 #include <system_error>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 #include <asio/buffer.hpp>
@@ -21,38 +17,20 @@
 
 #include <pollux/asio_lifecycle.hpp>
 
+#include "support/limits.hpp"
 #include "support/pairs.hpp"
 
 namespace pollux::support {
 
 using Socket = ::asio::generic::stream_protocol::socket;
 
-/// While it lives, this process gets no new descriptor.
-class NoDescriptorLeft {
- public:
-  NoDescriptorLeft() {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    // Descriptors are given out lowest first: no new one fits below the limit.
-    const Handle lowest_free{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)};
-    rlimit none_left = before_;
-    none_left.rlim_cur = static_cast<rlim_t>(lowest_free.get());
-    ::setrlimit(RLIMIT_NOFILE, &none_left);
-  }
-  NoDescriptorLeft(const NoDescriptorLeft&) = delete;
-  NoDescriptorLeft& operator=(const NoDescriptorLeft&) = delete;
-  ~NoDescriptorLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 /// The result of a wait, or that there is none yet.
 using Result = std::optional<std::error_code>;
 inline const Result success{std::error_code{}};
 
 struct WaitingSocket {
-  explicit WaitingSocket(PairKind of_kind) : kind{of_kind} {
-    Pair pair = make_pair(kind);
+  explicit WaitingSocket(PairKind of_kind, Protocol of_protocol = Protocol::usual) : kind{of_kind} {
+    Pair pair = make_pair(kind, of_protocol);
     socket.assign(protocol(), pair.local.release());
     peer = std::move(pair.peer);
   }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Rule 1: end_of_stream is never reported while a byte is unread, so that code which closes on it
 // cannot lose data. Goal: every way of reading slowly, on every kind of stream.
+#include <optional>
+
+#include <sys/socket.h>
+
 #include "conformance/kit.hpp"
 
 namespace pollux::conformance {
@@ -151,6 +155,134 @@ TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreToldBefor
 }
 
 POLLUX_ON_EACH_KIND(BytesBeforeTheEndOfASocket, sockets);
+
+/// Its owner reads ahead: peeks begin at an offset, which they move (Linux: SO_PEEK_OFF).
+class AStreamPeekedAtAnOffset : public OnEachKind {
+ protected:
+#if defined(SO_PEEK_OFF)
+  void SetUp() override {
+    OnEachKind::SetUp();
+    pair_ = make_pair(kind());
+    const int start = 0;
+    ASSERT_EQ(::setsockopt(pair_->local.get(), SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start), 0);
+  }
+  void TearDown() override {
+    pair_.reset();
+    OnEachKind::TearDown();
+  }
+  int offset() const {
+    int value = -1;
+    socklen_t size = sizeof value;
+    ::getsockopt(pair_->local.get(), SOL_SOCKET, SO_PEEK_OFF, &value, &size);
+    return value;
+  }
+#else
+  void SetUp() override {
+    GTEST_SKIP() << "no such option on this system";
+  }
+  int offset() const {
+    return 0;
+  }
+#endif
+  long peek() {
+    char bytes[16];
+    return ::recv(pair_->local.get(), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+  }
+  Pair& pair() {
+    return *pair_;
+  }
+
+ private:
+  std::optional<Pair> pair_;
+};
+
+TEST_P(AStreamPeekedAtAnOffset, EndsWhenItsLastByteIsReadWhereverTheOffsetIs) {
+  Recorder local{reactor(), pair().local, Interest::readable};
+  write_bytes(pair().peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  shutdown_write(pair().peer);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(offset(), 0) << "a look has moved it";
+  EXPECT_EQ(peek(), 3);
+  EXPECT_EQ(offset(), 3);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair().local, 2), 2);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(offset(), 1);
+  EXPECT_EQ(read_bytes(pair().local, 1), 1);
+  EXPECT_TRUE(hears(local, "end_of_stream"));
+  shutdown_write(pair().local);
+  EXPECT_TRUE(hears(local, "hangup"));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AStreamPeekedAtAnOffset, IsReadableForAsLongAsAByteIsUnread) {
+  Recorder local{reactor(), pair().local, Interest::readable | Interest::peer_closed};
+  write_bytes(pair().peer, "abc");
+  for (long byte = 0; byte < 3; ++byte) {
+    EXPECT_TRUE(hears(local, "readable"));
+    if (byte == 0) {
+      EXPECT_EQ(peek(), 3);
+    }
+    EXPECT_EQ(read_bytes(pair().local, 1), 1);
+    EXPECT_EQ(offset(), 2 - byte);
+  }
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AStreamPeekedAtAnOffset, KeepsItsBytesAndItsOffsetWhilePaused) {
+  Recorder local{reactor(), pair().local, Interest::none};
+  write_bytes(pair().peer, "abc");
+  EXPECT_EQ(peek(), 3);
+  shutdown_write(pair().peer);
+  shutdown_write(pair().local);
+  EXPECT_TRUE(hears_nothing(local)) << "both directions are over, and bytes unread";
+  EXPECT_EQ(offset(), 3);
+  local.watch.set_interest(Interest::readable);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair().local), 3);
+  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+}
+
+POLLUX_ON_EACH_KIND(AStreamPeekedAtAnOffset, sockets);
+
+class UrgentBytes : public OnEachKind {
+ protected:
+  static void write_urgent_byte(const Handle& handle) {
+    EXPECT_EQ(::send(handle.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+  }
+};
+
+TEST_P(UrgentBytes, DoNotHideTheBytesBehindThem) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_urgent_byte(pair.peer);
+        write_bytes(pair.peer, "abc");
+        shutdown_write(pair.peer);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+      });
+}
+
+TEST_P(UrgentBytes, WithNothingBehindThemAreNoReasonToHoldTheEndBack) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_urgent_byte(pair.peer);
+        shutdown_write(pair.peer);
+      },
+      [&](Pair&, Recorder& local) {
+        local.ignore(Event::readable);  // on AF_UNIX, until the end is there
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+      });
+}
+
+POLLUX_ON_EACH_KIND(UrgentBytes, sockets);
 
 }  // namespace
 }  // namespace pollux::conformance

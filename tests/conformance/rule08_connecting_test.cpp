@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rule 8: connecting. Success: writable. Failure: error + hangup and nothing else. A socket neither
 // connected nor connecting: error(not_connected) + hangup. Goal: each with every interest.
+#include <cstdio>
+
 #include <sys/socket.h>
 
 #include "conformance/kit.hpp"
@@ -106,6 +108,28 @@ TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
 }
 
 POLLUX_ON_EACH_KIND(ConnectingTcp, tcp);
+
+#if defined(AF_VSOCK)
+
+class ConnectingToAVirtualMachine : public OnEachBackend {};
+
+TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
+  const Handle socket{::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!socket) {
+    std::puts("No AF_VSOCK to be had here: nothing is tested.");
+    return;
+  }
+  std::error_code error;
+  const StreamWatch watch = reactor().watch_stream(
+      socket.get(), Interest::readable, [](const StreamEvent&) { FAIL() << "is told"; }, error);
+  EXPECT_EQ(error, std::errc::not_connected);
+  EXPECT_FALSE(watch);
+  EXPECT_TRUE(sleeps());
+}
+
+POLLUX_ON_EACH_BACKEND(ConnectingToAVirtualMachine);
+
+#endif
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -177,6 +178,17 @@ class Terminals : public OnEachBackend {
     ::tcsetattr(terminal.get(), TCSANOW, &settings);
     return {std::move(terminal), std::move(master)};
   }
+
+  /// With the line editing that a user's terminal has: Ctrl-D is the end.
+  static Pair make_terminal_with_lines() {
+    Pair pair = make_terminal();
+    termios settings{};
+    ::tcgetattr(pair.local.get(), &settings);
+    settings.c_lflag |= ICANON;
+    settings.c_cc[VEOF] = 4;
+    ::tcsetattr(pair.local.get(), TCSANOW, &settings);
+    return pair;
+  }
 };
 
 TEST_P(Terminals, AreReadableForAsLongAsAByteIsThere) {
@@ -264,7 +276,83 @@ TEST_P(Terminals, TheMasterHearsBytesThenTheEndAndHangupWhenTheTerminalIsClosed)
   EXPECT_TRUE(sleeps());
 }
 
+TEST_P(Terminals, EndWhenTheirUserTypesTheEnd) {
+  const Pair pair = make_terminal_with_lines();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  write_bytes(pair.peer, "abc\n");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair.local), 4);
+  write_bytes(pair.peer, "\004");
+  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Terminals, HaveALineThatIsEndedByTheEndInstead) {
+  const Pair pair = make_terminal_with_lines();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  write_bytes(pair.peer, "abc\004");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair.local), 3);
+  EXPECT_TRUE(hears_nothing(local)) << "only a line was ended";
+  write_bytes(pair.peer, "def\n");
+  EXPECT_TRUE(hears(local, "readable"));
+}
+
+TEST_P(Terminals, AreReadableAtATypedEndBehindWhichALineFollows) {
+  const Pair pair = make_terminal_with_lines();
+  Recorder local{reactor(), pair.local, Interest::readable};
+  write_bytes(pair.peer, "\004abc\n");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair.local), 0) << "the read tells the end; no other call does";
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair.local), 4);
+  EXPECT_TRUE(hears_nothing(local));
+}
+
 POLLUX_ON_EACH_BACKEND(Terminals);
+
+/// A master whose reads begin with a byte of control: what has been done to the terminal.
+class PacketMode : public Terminals {
+ protected:
+  static Pair make_packet_terminal() {
+    Pair pair = make_terminal();
+    const int on = 1;
+    EXPECT_EQ(::ioctl(pair.peer.get(), TIOCPKT, &on), 0);
+    return pair;
+  }
+  /// Reads one packet: whether it was of control, and nothing else.
+  static bool reads_control(const Handle& master) {
+    char packet[16] = {};
+    return ::read(master.get(), packet, sizeof packet) == 1 && packet[0] != TIOCPKT_DATA;
+  }
+};
+
+TEST_P(PacketMode, HasControlToReadAndTheOutputBehindIt) {
+  const Pair pair = make_packet_terminal();
+  Recorder master{reactor(), pair.peer, Interest::readable};
+  EXPECT_TRUE(hears_nothing(master));
+  ::tcflush(pair.local.get(), TCOFLUSH);
+  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(reads_control(pair.peer));
+  EXPECT_TRUE(hears_nothing(master));
+  EXPECT_TRUE(sleeps());
+  write_bytes(pair.local, "abc");
+  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_EQ(read_bytes(pair.peer), 4);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(PacketMode, HasControlToReadBeforeTheTerminalIsGone) {
+  Pair pair = make_packet_terminal();
+  Recorder master{reactor(), pair.peer, Interest::readable};
+  ::tcflush(pair.local.get(), TCOFLUSH);
+  pair.local.close();
+  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(reads_control(pair.peer));
+  EXPECT_TRUE(hears(master, "end_of_stream hangup"));
+}
+
+POLLUX_ON_EACH_BACKEND(PacketMode);
 
 }  // namespace
 }  // namespace pollux::conformance

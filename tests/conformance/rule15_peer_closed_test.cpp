@@ -4,6 +4,8 @@
 // may differ; that it comes may not, and every other event has the same place with it as without.
 // Goal: every state it can come in, and those in which it must not: our own SHUT_RD, and a reset.
 #include <algorithm>
+#include <cstdio>
+#include <utility>
 
 #include "conformance/kit.hpp"
 
@@ -320,6 +322,112 @@ TEST_P(PeerClosedOfAPipe, IsToldWhilePausedAtUnreadBytes) {
 }
 
 POLLUX_ON_EACH_KIND(PeerClosedOfAPipe, pipes);
+
+/// One connection made of several. What TCP says of one of them is not what has become of it.
+class PeerClosedOfMptcp : public OnEachKind {
+ protected:
+  void SetUp() override {
+    OnEachKind::SetUp();
+    works_ = has_multipath();
+    if (!works_) std::puts("No MPTCP to be had here: this is plain TCP instead.");
+  }
+  Protocol protocol() const { return works_ ? Protocol::multipath : Protocol::usual; }
+
+  /// `story` of the side that was accepted and of the side that has connected, which is watched
+  /// once it is connected, or while it is connecting.
+  void on_each_side(Interest interest, const Story& story) {
+    for (const bool swapped : {false, true}) {
+      SCOPED_TRACE(swapped ? "the connected side" : "the accepted side");
+      Pair pair = make_pair(kind(), protocol());
+      if (swapped) std::swap(pair.local, pair.peer);
+      Recorder local{reactor(), pair.local, interest};
+      story(pair, local);
+    }
+    SCOPED_TRACE("watched while connecting");
+    tell_of_connecting(protocol(), interest, story);
+    SCOPED_TRACE("the peer speaks plain TCP");
+    tell_of_connecting(Protocol::usual, interest, story);
+  }
+
+ private:
+  void tell_of_connecting(Protocol of_listener, Interest interest, const Story& story) {
+    const Handle listener = make_listener(kind(), of_listener);
+    Pair pair{start_connect(kind(), listener, protocol()), {}};
+    Recorder local{reactor(), pair.local, Interest::writable};
+    EXPECT_TRUE(hears(local, "writable"));
+    pair.peer = accept_one(listener);
+    local.watch.set_interest(interest);
+    story(pair, local);
+  }
+
+  bool works_ = false;
+};
+
+TEST_P(PeerClosedOfMptcp, IsToldWhilePausedAtUnreadBytesAndMakesNoTurnAfterwards) {
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(reading);
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(drain(pair.local), 3u);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(sleeps());
+    shutdown_write(pair.local);
+    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(sleeps());
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, ComesBeforeTheEnd) {
+  on_each_side(reading, [&](Pair& pair, Recorder& local) {
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+    EXPECT_TRUE(sleeps());
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsNotOurOwnEndOfReading) {
+  on_each_side(reading, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(sleeps());
+  });
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    write_bytes(pair.peer, "abc");
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsToldBehindOurOwnEndOfReading) {
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsNotAReset) {
+  for (const Interest interest : {reading, Interest::peer_closed, Interest::none}) {
+    on_each_side(interest, [&](Pair& pair, Recorder& local) {
+      EXPECT_TRUE(hears_nothing(local));
+      reset_connection(pair.peer);
+      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(sleeps());
+    });
+  }
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfMptcp, tcp);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Rule 16: ERR without an error. A notice in a socket's error queue raises ERR, with SO_ERROR 0,
 // for as long as nobody reads it: no failure, and it must not spin; the stream lives on. An ICMP
-// answer to a SYN raises ERR alone, with a code once: that is a failure. Goal: both kinds of notice
-// Linux has for TCP, in every phase of a stream's life; and a SYN that a firewall rejects.
+// answer to a SYN raises ERR alone, with a code once: that is a failure. On a connection it is
+// none: only who asks hears of it (IP_RECVERR). Goal: both kinds of notice Linux has for TCP, in
+// every phase of a stream's life; a SYN that a firewall rejects; what a router says of a
+// connection.
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +17,12 @@
 #include <fcntl.h>
 #include <linux/net_tstamp.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -299,6 +308,214 @@ TEST_P(ASynAnsweredByIcmp, IsAnErrorAndHangupAndDoesNotSpin) {
 }
 
 POLLUX_ON_EACH_KIND(ASynAnsweredByIcmp, tcp);
+
+/// Whoever forges the answer of a router that could not deliver a packet of `connection`. It takes
+/// rights: to look up the number of the last byte sent, and to send a packet as it is.
+class Router {
+ public:
+  explicit Router(PairKind kind)
+      : is_v4_{kind == PairKind::tcp4},
+        raw_{is_v4_ ? ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP)
+                    : ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6)} {}
+
+  /// "Host unreachable". False if it may not.
+  bool answers(const Handle& connection) const {
+    std::uint32_t number = 0;
+    if (!raw_ || !look_up_number(connection, number)) return false;
+    sockaddr_storage from{};
+    sockaddr_storage to{};
+    socklen_t size = sizeof from;
+    ::getsockname(connection.get(), reinterpret_cast<sockaddr*>(&from), &size);
+    ::getpeername(connection.get(), reinterpret_cast<sockaddr*>(&to), &size);
+    tcphdr segment{};
+    segment.source = port_of(from);
+    segment.dest = port_of(to);
+    segment.seq = htonl(number);
+    set_port(from, 0);  // of a raw socket there is none
+    return is_v4_ ? answers_v4(from, to, segment) : answers_v6(from, to, segment);
+  }
+
+ private:
+  static bool look_up_number(const Handle& connection, std::uint32_t& number) {
+    constexpr int on = 1;
+    constexpr int off = -1;  // without a probe of the window, which the peer would hear
+    constexpr int send_queue = 2;
+    const auto set = [&](int option, int value) {
+      return ::setsockopt(connection.get(), IPPROTO_TCP, option, &value, sizeof value) == 0;
+    };
+    if (!set(TCP_REPAIR, on)) return false;
+    socklen_t size = sizeof number;
+    const bool known =
+        set(TCP_REPAIR_QUEUE, send_queue) &&
+        ::getsockopt(connection.get(), IPPROTO_TCP, TCP_QUEUE_SEQ, &number, &size) == 0;
+    return set(TCP_REPAIR, off) && known;
+  }
+
+  static std::uint16_t port_of(const sockaddr_storage& address) {
+    return reinterpret_cast<const sockaddr_in&>(address).sin_port;  // in6 has it there too
+  }
+  static void set_port(sockaddr_storage& address, std::uint16_t port) {
+    reinterpret_cast<sockaddr_in&>(address).sin_port = port;
+  }
+
+  bool answers_v4(const sockaddr_storage& from, const sockaddr_storage& to,
+                  const tcphdr& segment) const {
+    struct {
+      icmphdr head;
+      iphdr packet;
+      tcphdr segment;
+    } answer{};
+    answer.head.type = ICMP_DEST_UNREACH;
+    answer.head.code = ICMP_HOST_UNREACH;
+    answer.packet.version = 4;
+    answer.packet.ihl = sizeof answer.packet / 4;
+    answer.packet.tot_len = htons(sizeof answer.packet + sizeof answer.segment);
+    answer.packet.protocol = IPPROTO_TCP;
+    answer.packet.saddr = reinterpret_cast<const sockaddr_in&>(from).sin_addr.s_addr;
+    answer.packet.daddr = reinterpret_cast<const sockaddr_in&>(to).sin_addr.s_addr;
+    answer.segment = segment;
+    answer.head.checksum = checksum(&answer, sizeof answer);
+    return ::sendto(raw_.get(), &answer, sizeof answer, 0, reinterpret_cast<const sockaddr*>(&from),
+                    sizeof(sockaddr_in)) > 0;
+  }
+
+  bool answers_v6(const sockaddr_storage& from, const sockaddr_storage& to,
+                  const tcphdr& segment) const {
+    struct {
+      icmp6_hdr head;
+      ip6_hdr packet;
+      tcphdr segment;
+    } answer{};
+    answer.head.icmp6_type = ICMP6_DST_UNREACH;
+    answer.head.icmp6_code = ICMP6_DST_UNREACH_ADDR;
+    answer.packet.ip6_vfc = 6 << 4;
+    answer.packet.ip6_plen = htons(sizeof answer.segment);
+    answer.packet.ip6_nxt = IPPROTO_TCP;
+    answer.packet.ip6_src = reinterpret_cast<const sockaddr_in6&>(from).sin6_addr;
+    answer.packet.ip6_dst = reinterpret_cast<const sockaddr_in6&>(to).sin6_addr;
+    answer.segment = segment;
+    return ::sendto(raw_.get(), &answer, sizeof answer, 0, reinterpret_cast<const sockaddr*>(&from),
+                    sizeof(sockaddr_in6)) > 0;
+  }
+
+  /// The kernel fills it in for ICMPv6 alone.
+  static std::uint16_t checksum(const void* packet, std::size_t size) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < size; i += 2) {
+      std::uint16_t word = 0;
+      std::memcpy(&word, static_cast<const char*>(packet) + i, sizeof word);
+      sum += word;
+    }
+    while (sum > 0xFFFF) sum = (sum & 0xFFFF) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+  }
+
+  bool is_v4_;
+  Handle raw_;
+};
+
+class AnIcmpAnswerOnAConnection : public OnEachKind {
+ protected:
+  /// `story` of a connection that wants to know, and has been told. Without the rights to have it
+  /// told, of one that has a notice in its error queue.
+  void with_an_answer(Interest interest, const Story& story) {
+    use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
+    before_and_after(
+        interest,
+        [&](Pair& pair) {
+          ask_for_answers(pair.local);
+          has_code_ = Router{kind()}.answers(pair.local);
+          if (!has_code_) {
+            std::puts("May not forge an ICMP answer here: this is a notice instead.");
+            time_stamp_notice(pair);
+          }
+          await_notice(pair.local);
+        },
+        story);
+  }
+
+  void ask_for_answers(const Handle& handle) const {
+    const int on = 1;
+    const int set = kind() == PairKind::tcp4
+                        ? ::setsockopt(handle.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof on)
+                        : ::setsockopt(handle.get(), IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+    ASSERT_EQ(set, 0);
+  }
+
+  /// Whether the owner finds the code: where a backend does not tell an error from bytes, a look
+  /// has taken it.
+  void expect_code_left(const Handle& handle) {
+    const bool tells_all = any(reactor().backend_reports(), RawReady::hup);
+    if (!has_code_ || !tells_all) return;
+    EXPECT_EQ(read_bytes(handle), -EHOSTUNREACH);
+    EXPECT_EQ(read_bytes(handle), -EAGAIN);
+  }
+
+ private:
+  bool has_code_ = false;
+};
+
+TEST_P(AnIcmpAnswerOnAConnection, IsNotItsEnd) {
+  for (const Interest interest : {Interest::none, Interest::readable, Interest::peer_closed,
+                                  Interest::readable | Interest::peer_closed}) {
+    SCOPED_TRACE(to_string(interest));
+    with_an_answer(interest, [&](Pair& pair, Recorder& local) {
+      EXPECT_TRUE(hears_nothing(local));
+      expect_code_left(pair.local);
+      EXPECT_TRUE(hears_nothing(local));
+    });
+  }
+}
+
+TEST_P(AnIcmpAnswerOnAConnection, LeavesReadingAndWritingAsTheyWere) {
+  with_an_answer(Interest::readable | Interest::writable, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears(local, "writable"));
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears_nothing(local));
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(read_bytes(pair.local), 3);
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    shutdown_write(pair.local);
+  });
+}
+
+TEST_P(AnIcmpAnswerOnAConnection, MakesNoTurnsWithNothingToTell) {
+  with_an_answer(Interest::readable, [&](Pair&, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_LE(waits_in(50ms, reactor()), 150u) << "two for each look, which is every millisecond";
+  });
+}
+
+TEST_P(AnIcmpAnswerOnAConnection, DoesNotKeepAFailureFromBeingTold) {
+  for (const Interest interest : {Interest::none, Interest::readable}) {
+    with_an_answer(interest, [&](Pair& pair, Recorder& local) {
+      EXPECT_TRUE(hears_nothing(local));
+      reset_by_peer(pair);
+      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(sleeps());
+    });
+  }
+}
+
+TEST_P(AnIcmpAnswerOnAConnection, ThatNobodyAskedForIsNoneBesideANoticeEither) {
+  // The kernel remembers it as a soft error, which SO_ERROR tells all the same.
+  use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
+  for (const Interest interest : {Interest::none, Interest::readable}) {
+    Pair pair = make_pair(kind());
+    time_stamp_notice(pair);
+    if (!Router{kind()}.answers(pair.local))
+      std::puts("May not forge an ICMP answer here: there is a notice alone.");
+    Recorder local{reactor(), pair.local, interest};
+    EXPECT_TRUE(hears_nothing(local));
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears(local, any(interest, Interest::readable) ? "readable" : ""));
+  }
+}
+
+POLLUX_ON_EACH_KIND(AnIcmpAnswerOnAConnection, tcp);
 
 }  // namespace
 }  // namespace pollux::conformance

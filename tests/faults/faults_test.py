@@ -18,6 +18,9 @@ WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter")
 # What a signal may cut short; not ioctl, which Asio gives up on and no kernel interrupts.
 INTERRUPTIBLE = (*WAITS, "poll", "ppoll", "recvfrom", "sendto", "read", "write", "getsockopt")
 DESCRIPTORS = ("epoll_create1", "io_uring_setup", "eventfd2", "timerfd_create")
+# With strides for phases(): to make a watch takes up to five questions, none of which may fail.
+PROBES = {"recvfrom": (2, 5), "sendto": (2, 5), "getsockopt": (7, 11), "ioctl": (2, 5)}
+OPENS_BY_IOCTL = ("asio",)  # makes a descriptor non-blocking by it
 # Asio does not look at the answer to a change or a removal, which no Linux refuses for want of memory.
 ONLY_ADDITIONS = ("asio",)
 
@@ -119,7 +122,16 @@ def no_descriptors(undisturbed, _):
             yield f"{name}:error={errno.errorcode[error]}:when={when}", error
 
 
-FAULTS = {test.__name__: test for test in (interrupted, refused, no_descriptors)}
+def blind(undisturbed, backend):
+    """A probe that cannot be made says nothing: nothing is told by it, and what it was to see is, later."""
+    for name, strides in PROBES.items():
+        if undisturbed.count(name) and not (name == "ioctl" and backend in OPENS_BY_IOCTL):
+            for number, when in enumerate(phases(name, undisturbed, *strides)):
+                error = (errno.ENOMEM, errno.ENOBUFS)[number % 2]
+                yield f"{name}:error={errno.errorcode[error]}:when={when}", error
+
+
+FAULTS = {test.__name__: test for test in (interrupted, refused, no_descriptors, blind)}
 
 
 def complaint(run, undisturbed, error):

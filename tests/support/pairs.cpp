@@ -99,21 +99,28 @@ std::string_view to_string(PairKind kind) noexcept {
   return "";
 }
 
-Handle make_socket(PairKind kind) {
-  return Handle{
-      check(::socket(family(kind), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
+bool has_multipath() {
+  const Handle socket{
+      ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, static_cast<int>(Protocol::multipath))};
+  return static_cast<bool>(socket);
 }
 
-Handle make_listener(PairKind kind) {
-  Handle listener = make_socket(kind);
+Handle make_socket(PairKind kind, Protocol protocol) {
+  return Handle{check(::socket(family(kind), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                               static_cast<int>(protocol)),
+                      "socket")};
+}
+
+Handle make_listener(PairKind kind, Protocol protocol) {
+  Handle listener = make_socket(kind, protocol);
   Address address = any_address(kind);
   check(::bind(listener.get(), address.get(), address.size), "bind");
   check(::listen(listener.get(), 8), "listen");
   return listener;
 }
 
-Handle start_connect(PairKind kind, const Handle& listener) {
-  Handle socket = make_socket(kind);
+Handle start_connect(PairKind kind, const Handle& listener, Protocol protocol) {
+  Handle socket = make_socket(kind, protocol);
   connect_to(socket, address_of(listener));
   return socket;
 }
@@ -138,7 +145,7 @@ Handle accept_one(const Handle& listener) {
       check(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept")};
 }
 
-Pair make_pair(PairKind kind) {
+Pair make_pair(PairKind kind, Protocol protocol) {
   std::array<int, 2> ends{};
   if (kind == PairKind::pipe) {
     check(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), "pipe");
@@ -149,8 +156,8 @@ Pair make_pair(PairKind kind) {
           "socketpair");
     return {Handle{ends[0]}, Handle{ends[1]}};
   }
-  const Handle listener = make_listener(kind);
-  Handle peer = start_connect(kind, listener);
+  const Handle listener = make_listener(kind, protocol);
+  Handle peer = start_connect(kind, listener, protocol);
   Handle local = accept_one(listener);
   pollfd connected{peer.get(), POLLOUT, 0};
   if (::poll(&connected, 1, 5000) != 1) {

@@ -50,17 +50,23 @@ struct Pair {
   Handle peer;
 };
 
+/// Of a socket: what the kind of pair means by itself, or MPTCP in place of TCP.
+enum class Protocol : int { usual = 0, multipath = 262 };
+
+/// Whether such a socket is to be had on this system.
+bool has_multipath();
+
 /// A fresh pair; for TCP over loopback, from an ephemeral port. Throws std::system_error.
-Pair make_pair(PairKind kind);
+Pair make_pair(PairKind kind, Protocol protocol = Protocol::usual);
 
 /// A fresh non-blocking socket of that kind, neither connected nor connecting. Not for pipes.
-Handle make_socket(PairKind kind);
+Handle make_socket(PairKind kind, Protocol protocol = Protocol::usual);
 
 /// A listening socket on loopback with an ephemeral port (AF_UNIX: an abstract name), non-blocking.
-Handle make_listener(PairKind kind);
+Handle make_listener(PairKind kind, Protocol protocol = Protocol::usual);
 
 /// Starts connecting a fresh non-blocking socket to `listener`'s address. AF_UNIX connects at once.
-Handle start_connect(PairKind kind, const Handle& listener);
+Handle start_connect(PairKind kind, const Handle& listener, Protocol protocol = Protocol::usual);
 
 /// Starts connecting a fresh non-blocking TCP socket to a loopback port that nobody listens on.
 Handle start_refused_connect(PairKind kind);
