@@ -113,8 +113,6 @@ Sight look_by_set(NativeHandle, NativeHandle, short, std::uint64_t&) noexcept {
   return {0, ENOSYS};
 }
 
-}
-
 }  // namespace detail::os
 
 }  // namespace pollux
