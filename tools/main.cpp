@@ -64,7 +64,8 @@ int run(int argc, char** argv) {
   verify->add_option("--against", search.against,
                      "Compare with what this backend tells, not with the model");
   add_list(verify, "--kind", search.kinds,
-           "Only these: tcp4, tcp6, unix, pipe_reader, pipe_writer, connecting, refused");
+           "Only these: tcp4, unix, pipe_reader, terminal, tcp4_both, ...");
+  add_list(verify, "--without", search.without, "None of these operations: peek,peer_urgent,...");
   verify->add_option("--history", search.history,
                      "Play one, as verify prints it: \"tcp4 each: peer_write peer_close\"");
   verify->add_flag("--json", search.json, "The report as JSON");

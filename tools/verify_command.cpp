@@ -78,6 +78,18 @@ std::vector<Kind> chosen_kinds(const std::vector<std::string>& wanted) {
   return found;
 }
 
+std::vector<Op> left_out(const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return {};
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < op_count; ++i) names.push_back(to_string(static_cast<Op>(i)));
+  const std::vector<bool> chosen = choose(wanted, names, "operation");
+  std::vector<Op> found;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i]) found.push_back(static_cast<Op>(i));
+  }
+  return found;
+}
+
 /// On the error stream: a bar on a terminal, elsewhere a plain line now and then.
 class ProgressBar {
  public:
@@ -145,6 +157,7 @@ std::vector<std::string> not_played(const Plan& plan) {
   for (const Kind kind : all_kinds()) {
     if (std::ranges::find(plan.kinds, kind) == plan.kinds.end()) others.push_back(to_string(kind));
   }
+  for (const Op op : plan.left_out) others.push_back(to_string(op));
   if (!others.empty()) all.push_back("by request, " + list(others));
   if (plan.random_histories == 0) {
     std::vector<std::string_view> left_out;
@@ -289,6 +302,7 @@ int verify(const VerifyOptions& options) {
   Plan plan;
   plan.against = compared.against;
   plan.kinds = chosen_kinds(options.kinds);
+  plan.left_out = left_out(options.without);
   plan.depth = options.depth;
   plan.depth_of_all = options.depth_of_all.value_or(affordable_depth_of_all(options.depth));
   plan.random_histories = options.random.value_or(affordable_random(options.depth));

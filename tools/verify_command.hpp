@@ -15,6 +15,7 @@ struct VerifyOptions {
   std::vector<std::string> backends;  ///< none: all that are usable here
   std::string against;                ///< judge by what this one tells; empty: by the model
   std::vector<std::string> kinds;     ///< none: all
+  std::vector<std::string> without;   ///< operations to leave out
   std::string history;                ///< play this one, and show what is told; empty: search
   unsigned depth = 4;
   /// Every history of so many of all operations; unset: what `depth` makes affordable.

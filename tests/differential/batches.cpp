@@ -11,11 +11,12 @@ namespace pollux::differential {
 
 namespace {
 
-std::vector<Op> operations(Kind kind, bool core) {
+std::vector<Op> operations(const Plan& plan, Kind kind, bool core) {
   std::vector<Op> ops;
   for (std::size_t i = 0; i < op_count; ++i) {
     const auto op = static_cast<Op>(i);
     if (!applies(kind, op) || !why_unavailable(kind, op).empty()) continue;
+    if (std::ranges::find(plan.left_out, op) != plan.left_out.end()) continue;
     if (is_core(op) || !core) ops.push_back(op);
   }
   return ops;
@@ -86,8 +87,8 @@ unsigned depth_for(unsigned depth, Kind kind) {
 
 std::vector<Batch> batches(const Plan& plan, Kind kind) {
   std::vector<Batch> all;
-  const std::vector<Op> ops = operations(kind, false);
-  add_all(all, kind, operations(kind, true), depth_for(plan.depth, kind));
+  const std::vector<Op> ops = operations(plan, kind, false);
+  add_all(all, kind, operations(plan, kind, true), depth_for(plan.depth, kind));
   if (plan.depth_of_all > 0)
     add_all(all, kind, ops, std::min(plan.depth_of_all, depth_for(plan.depth, kind)));
   if (plan.random_histories > 0) {

@@ -248,16 +248,6 @@ class Boasts : public ForwardingBackend {
   }
 };
 
-/// The best backend that can be used here.
-const BackendInfo& best() {
-  const auto can_be_used = [](const BackendInfo& backend) {
-    std::error_code error;
-    return usable(backend, error);
-  };
-  const auto found = std::ranges::find_if(backends(), can_be_used);
-  return found == backends().end() ? backends().front() : *found;
-}
-
 /// `sound`, wrapped into a Broken.
 template <class Broken, class... Arguments>
 Contestant broken_of(const Contestant& sound, std::string name, Arguments... arguments) {
@@ -266,7 +256,7 @@ Contestant broken_of(const Contestant& sound, std::string name, Arguments... arg
 
 template <class Broken, class... Arguments>
 Contestant broken(std::string name, Arguments... arguments) {
-  return broken_of<Broken>(best(), std::move(name), std::move(arguments)...);
+  return broken_of<Broken>(sound_contestant(), std::move(name), std::move(arguments)...);
 }
 
 /// Whether it is taken at its word on all that can be claimed.
@@ -279,6 +269,15 @@ Contestant changes(std::string name, ChangesBits::Change change) {
 }
 
 }  // namespace
+
+Contestant sound_contestant() {
+  const auto can_be_used = [](const BackendInfo& backend) {
+    std::error_code error;
+    return usable(backend, error);
+  };
+  const auto found = std::ranges::find_if(backends(), can_be_used);
+  return found == backends().end() ? backends().front() : *found;
+}
 
 std::vector<Contestant> broken_contestants() {
   const auto any_bit = [](RawReady wanted) {
@@ -312,7 +311,7 @@ std::vector<Contestant> broken_contestants() {
                       }),
   };
   // What only a backend that is believed can spoil: of the others every report is looked into.
-  if (believed(best())) {
+  if (believed(sound_contestant())) {
     all.push_back(changes("takes_rdhup_for_hup", [=](RawReady bits) {
       return has_rdhup(bits) ? bits | RawReady::hup : bits;
     }));
@@ -332,7 +331,7 @@ std::vector<Contestant> broken_beyond_one_stream() {
       broken<RefusesNothing>("refuses_nothing"),
   };
   // Those of ours that are believed have edges.
-  if (believed(best())) all.push_back(broken<DropsEdges>("drops_edges"));
+  if (believed(sound_contestant())) all.push_back(broken<DropsEdges>("drops_edges"));
   return all;
 }
 

@@ -218,6 +218,13 @@ std::string_view why_unavailable(Kind kind, Op op) {
   return {};
 }
 
+std::string why_unavailable(const History& history) {
+  for (const Op op : history.ops) {
+    if (const auto why = why_unavailable(history.kind, op); !why.empty()) return std::string{why};
+  }
+  return why_unavailable(history.kind);
+}
+
 bool has_byte(Kind kind, const Handle& handle, bool urgent) {
   // Of what a master reads in packet mode, FIONREAD counts the bytes alone.
   if (shape(kind).family == Family::terminal) return (ready(handle, POLLIN) & POLLIN) != 0;

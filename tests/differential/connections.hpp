@@ -32,6 +32,9 @@ std::string why_unavailable(Kind kind);
 /// Likewise why an operation that applies to it cannot be played.
 std::string_view why_unavailable(Kind kind, Op op);
 
+/// Likewise of a history.
+std::string why_unavailable(const History& history);
+
 // What is asked of a descriptor of that kind; none takes anything from it.
 
 /// Whether a read gets a byte. `urgent`: one has been sent, and is not counted where others are.

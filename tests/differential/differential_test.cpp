@@ -62,6 +62,31 @@ TEST_P(ABrokenBackend, IsCaught) {
 INSTANTIATE_TEST_SUITE_P(, ABrokenBackend, testing::ValuesIn(broken_contestants()),
                          [](const auto& row) { return row.param.name; });
 
+class ABrokenBackendOfAnotherSort : public testing::TestWithParam<Contestant> {};
+
+TEST_P(ABrokenBackendOfAnotherSort, IsCaughtByTheOperationsBeyondTheCore) {
+  Plan plan;
+  plan.kinds = {Kind::tcp4, Kind::tcp4_both, Kind::unix_twice};
+  plan.depth = 3;
+  plan.depth_of_all = 2;
+  plan.random_histories = 300;
+  plan.most_divergences = 1;
+  plan.stop_at_most = true;
+  const Contestant contestants[] = {GetParam()};
+  const Report report = explore(plan, contestants);
+  ASSERT_FALSE(report.divergences.empty());
+  // It is for what is broken, and no sound backend tells it otherwise.
+  const History& history = report.divergences.front().history;
+  Player sound{sound_contestant().make};
+  Witness contract;
+  EXPECT_TRUE(tells_as_expected(sound, history, contract)) << to_string(history);
+  EXPECT_LE(history.ops.size(), 5u) << to_string(history);
+}
+
+INSTANTIATE_TEST_SUITE_P(, ABrokenBackendOfAnotherSort,
+                         testing::ValuesIn(broken_for_longer_histories()),
+                         [](const auto& row) { return row.param.name; });
+
 TEST(AHistory, ThatNoKindKnowsIsNotRead) {
   EXPECT_FALSE(parse(""));
   EXPECT_FALSE(parse("tcp4"));

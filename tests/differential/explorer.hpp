@@ -26,6 +26,7 @@ std::vector<Contestant> usable_contestants();
 /// What to play.
 struct Plan {
   std::vector<Kind> kinds{all_kinds().begin(), all_kinds().end()};
+  std::vector<Op> left_out;  ///< operations that are not played
   /// Every history of the core operations up to this many.
   unsigned depth = 4;
   /// Every history of all operations up to this many.

@@ -32,6 +32,9 @@ class Life {
   }
   void unwatch() { watched_ = false; }
 
+  /// Somebody takes the failure: whether it had been told.
+  bool take_failure() { return std::exchange(told_failure_, false); }
+
   /// What the loop tells when it runs now.
   void turn(Trace& trace) {
     trace_ = &trace;
@@ -63,12 +66,15 @@ class Life {
     return unread >= here().low_water || (unread > 0 && here().inbound_over());
   }
 
+  /// A failure that is all there is is told, and not for as long as it holds; beside something that
+  /// is, it wakes reader and writer.
   void tell_readiness() {
     const bool failed = here().error != 0;
+    if (failed && (reading_ || writable_)) told_failure_ = true;
     Event standing = Event::none;
-    if (reading_ && (here().unread() > 0 || here().inbound_over() || failed))
-      standing |= Event::readable;
-    if (writable_ && (line_.can_write(end_) || failed)) standing |= Event::writable;
+    if (reading_ && (here().unread() > 0 || here().inbound_over())) standing |= Event::readable;
+    if (writable_ && line_.can_write(end_)) standing |= Event::writable;
+    if (failed && standing != Event::none && reading_) standing |= Event::readable;
     stand(standing);
   }
 
@@ -150,6 +156,7 @@ class Life {
   bool over_ = false;
   bool held_ = false;
   bool told_peer_closed_ = false;
+  bool told_failure_ = false;  ///< to a readiness watch
 };
 
 /// Who sits at the lines, and what they do there.
@@ -258,12 +265,10 @@ class Model {
     if (!descriptor(here_).open) return;
     switch (op) {
       case Op::write:
-        return result(at.write(end));
       case Op::read:
-        return result(at.read_all(end));
       case Op::read_one:
       case Op::read_elsewhere:
-        return result(at.read(end, 1));
+        return move_bytes(op, at, end);
       case Op::read_urgent:
         return result(at.read_urgent(end));
       case Op::peek:
@@ -288,6 +293,13 @@ class Model {
         close(here_);
         return look();
     }
+  }
+
+  void move_bytes(Op op, Line& at, int end) {
+    const bool failed = at[end].error != 0;
+    result(op == Op::write ? at.write(end) : op == Op::read ? at.read_all(end) : at.read(end, 1));
+    if (shape_.readiness && failed && at[end].error == 0 && life().take_failure())
+      trace_.push_back({Item::What::had_been_told});
   }
 
   void relay() {

@@ -39,6 +39,7 @@ struct Sitter {
   Trace told;
   Event standing = Event::none;  ///< readable and writable, as told in this turn
   bool peer_closed = false;
+  bool told_failure = false;  ///< to a readiness watch
 };
 
 }  // namespace
@@ -96,6 +97,7 @@ class Player::Play {
   void watch(Sitter& who, std::error_code& refused) {
     if (shape_.readiness) {
       const auto hear = [&who](Readiness ready) {
+        who.told_failure |= ready.error();
         if (ready.readable()) who.standing |= Event::readable;
         if (ready.writable()) who.standing |= Event::writable;
       };
@@ -310,14 +312,10 @@ class Player::Play {
     if (!who.handle) return;
     switch (op) {
       case Op::write:
-        return result(write_to(history_.kind, who.handle, opposite(who).handle, chunk));
       case Op::read:
-        return result(history_.kind == Kind::listener ? accept_and_drop(who.handle)
-                                                      : support::read_bytes(who.handle));
       case Op::read_one:
-        return result(support::read_bytes(who.handle, 1));
       case Op::read_elsewhere:
-        return result(support::read_bytes(support::duplicate(who.handle), 1));
+        return move_bytes(op, who);
       case Op::read_urgent:
         return result(read_urgent(who.handle));
       case Op::peek:
@@ -346,6 +344,23 @@ class Player::Play {
         close(who);
         return look(who);
     }
+  }
+
+  long bytes_moved(Op op, Sitter& who) {
+    if (op == Op::write) return write_to(history_.kind, who.handle, opposite(who).handle, chunk);
+    if (history_.kind == Kind::listener) return accept_and_drop(who.handle);
+    if (op == Op::read) return support::read_bytes(who.handle);
+    if (op == Op::read_one) return support::read_bytes(who.handle, 1);
+    return support::read_bytes(support::duplicate(who.handle), 1);
+  }
+
+  void move_bytes(Op op, Sitter& who) {
+    const long count = bytes_moved(op, who);
+    result(count);
+    // A readiness watch is told of a failure for once, and in its own time.
+    const bool failed = count == -ECONNREFUSED || count == -ECONNRESET;
+    if (shape_.readiness && failed && std::exchange(who.told_failure, false))
+      say(Item::What::had_been_told);
   }
 
   void relay(Sitter& who) {

@@ -18,6 +18,7 @@ struct Item {
     hangup,
     standing,        ///< what is told in every turn from here on; value: Event bits
     peer_closed,     ///< at the latest by the end of this run of the loop
+    had_been_told,   ///< after a result: of the failure that it is, to a readiness watch
     refused,         ///< a watch, or a change of it; value: the error number
     peer_sees,       ///< after a close here; value: 0 nothing, 1 the end, 2 a failure
     left_behind,     ///< all is closed here, and the peer sees nothing of it

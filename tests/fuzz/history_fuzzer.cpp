@@ -66,7 +66,8 @@ void count_behaviours(const History& history, const Trace& trace) {
     }
     const auto what = static_cast<std::uint64_t>(item.what);
     const auto value = item.what == Item::What::op ? 0u : static_cast<std::uint8_t>(item.value);
-    seen = (seen ^ (what << 8 | value)) * 0x9E3779B97F4A7C15u;
+    seen = (seen ^ (what << 8 | value) ^ static_cast<std::uint64_t>(item.watch) << 16) *
+           0x9E3779B97F4A7C15u;
   }
   end();
 }
@@ -81,6 +82,22 @@ void play(const History& history) {
     std::abort();
   }
   count_behaviours(history, predict(history, runners.front().player->early_notice()));
+}
+
+/// Those that there are here.
+const std::vector<Kind>& kinds_here() {
+  static const std::vector<Kind> here = [] {
+    std::vector<Kind> all{all_kinds().begin(), all_kinds().end()};
+    std::erase_if(all, [](Kind kind) { return !why_unavailable(kind).empty(); });
+    return all;
+  }();
+  return here;
+}
+
+bool is_played_here(const History& history) {
+  return std::ranges::find(kinds_here(), history.kind) != kinds_here().end() &&
+         std::ranges::all_of(history.ops,
+                             [&](Op op) { return why_unavailable(history.kind, op).empty(); });
 }
 
 using Generator = std::minstd_rand;
@@ -99,7 +116,7 @@ class Mutation {
       case 2:
         return repeat();
       case 3:
-        history_.kind = all_kinds()[below(all_kinds().size())];
+        history_.kind = kinds_here()[below(kinds_here().size())];
         std::erase_if(history_.ops, [this](Op op) { return !applies(history_.kind, op); });
         return;
       case 4:
@@ -124,7 +141,7 @@ class Mutation {
     if (history_.pace == Pace::marked && below(4) == 0) return Op::turn;
     while (true) {
       const auto op = static_cast<Op>(below(op_count));
-      if (applies(history_.kind, op)) return op;
+      if (applies(history_.kind, op) && why_unavailable(history_.kind, op).empty()) return op;
     }
   }
 
@@ -148,6 +165,7 @@ std::string_view text_of(const std::uint8_t* data, std::size_t size) {
 /// As text, cut to what fits.
 std::size_t write(History history, std::uint8_t* data, std::size_t max_size) {
   if (history.ops.size() > most_ops) history.ops.resize(most_ops);
+  keep_what_goes_together(history);
   std::string text = to_string(history);
   while (text.size() > max_size && !history.ops.empty()) {
     history.ops.pop_back();
@@ -165,7 +183,8 @@ std::size_t write(History history, std::uint8_t* data, std::size_t max_size) {
 using namespace pollux::differential;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (const auto history = parse(text_of(data, size))) play(*history);
+  const auto history = parse(text_of(data, size));
+  if (history && is_played_here(*history)) play(*history);
   return 0;
 }
 
