@@ -247,7 +247,8 @@ StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_
   if (S_ISFIFO(status.st_mode)) {
     const bool writes_only = (::fcntl(handle, F_GETFL) & O_ACCMODE) == O_WRONLY;
     type.kind = writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
-  } else if (S_ISCHR(status.st_mode) && ::isatty(handle) != 0) {
+  } else if (S_ISCHR(status.st_mode) && (::isatty(handle) != 0 || errno == EIO)) {
+    // EIO: one whose other side is gone.
     type.kind = StreamKind::terminal;
   } else {
     error = Errc::not_a_stream;

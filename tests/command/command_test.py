@@ -16,6 +16,8 @@ GOOD = [
     ["verify", "--depth", "1"],
     ["verify", "--depth", "0", "--seconds", "0.2", "--seed", "7", "--kind", "unix"],
     ["verify", "--depth", "1", "--against", "poll", "--kind", "tcp4"],
+    ["verify", "--depth", "1", "--random", "20", "--depth-of-all", "1", "--without", "peek,swap"],
+    ["verify", "--history", "tcp4_both marked: | peer_write read ask_writable | swap close"],
     ["verify", "--history", "unix each: peer_write pause peer_close resume read"],
 ]
 JSON = [
@@ -35,6 +37,8 @@ BAD = [
     ["verify", "--kind", "avian"],
     ["verify", "--backend", "carrier_pigeon"],
     ["verify", "--history", "unix each: sing"],
+    ["verify", "--history", "unix each: | read"],
+    ["verify", "--without", "sing"],
     ["verify", "--against", "carrier_pigeon"],
     ["verify", "--backend", "poll", "--against", "poll"],
 ]

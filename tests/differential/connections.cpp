@@ -302,11 +302,13 @@ long read_urgent(const Handle& handle) {
   return count >= 0 ? static_cast<long>(count) : -errno;
 }
 
-long peek(const Handle& handle, bool first) {
+void set_peek_offset(const Handle& handle) {
   const int from_the_start = 0;
-  if (first)
-    check(::setsockopt(handle.get(), SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(int)),
-          "SO_PEEK_OFF");
+  check(::setsockopt(handle.get(), SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(int)),
+        "SO_PEEK_OFF");
+}
+
+long peek(const Handle& handle) {
   char byte = 0;
   const auto count = ::recv(handle.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return count >= 0 ? static_cast<long>(count) : -errno;

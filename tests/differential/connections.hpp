@@ -59,8 +59,9 @@ long accept_and_drop(const support::Handle& listener);
 support::Handle connect_to(const support::Handle& listener);
 long write_urgent(const support::Handle& handle);
 long read_urgent(const support::Handle& handle);
-/// From the first call on, the socket remembers how far it was peeked at.
-long peek(const support::Handle& handle, bool first);
+/// From now on the socket remembers how far it was peeked at.
+void set_peek_offset(const support::Handle& handle);
+long peek(const support::Handle& handle);
 void set_low_water(const support::Handle& handle);
 void set_linger_zero(const support::Handle& handle);
 void set_packet_mode(const support::Handle& master);

@@ -39,7 +39,12 @@ INSTANTIATE_TEST_SUITE_P(
                     "tcp4 each: peer_write shutdown_write shutdown_read ask_writable",
                     "pipe_reader each: peer_write peer_write peer_close ask_writable",
                     "tcp4 each: shutdown_write peer_write ask_peer_closed pause peer_close",
-                    "tcp4 each: shutdown_write peer_write peer_shutdown_write ask_peer_closed"));
+                    "tcp4 each: shutdown_write peer_write peer_shutdown_write ask_peer_closed",
+                    "unix marked: | peer_write read ask_writable",
+                    "connecting marked: | shutdown_write ask_writable",
+                    "listener marked: | peer_write read close",
+                    "tcp4 marked: | peer_write read unwatch | rewatch | write close",
+                    "terminal each: peer_close rewatch"));
 
 class ABrokenBackend : public testing::TestWithParam<Contestant> {};
 

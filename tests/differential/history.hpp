@@ -98,7 +98,7 @@ enum class Op : std::uint8_t {
   read_elsewhere,  ///< one byte, through a duplicate that lives no longer
   peer_urgent,     ///< one byte, MSG_OOB
   read_urgent,
-  peek,       ///< the byte behind the last one that was peeked at: SO_PEEK_OFF
+  peek,       ///< the byte behind the last one that was peeked at: SO_PEEK_OFF, from the start
   low_water,  ///< SO_RCVLOWAT: three bytes
   // Those of few kinds.
   packet_mode,   ///< of a terminal's master: reads tell of the slave's terminal as well

@@ -31,7 +31,7 @@ std::string what_of(const Item& item) {
     case Item::What::had_been_told:
       return "(had been told)";
     case Item::What::refused:
-      return "REFUSED(" + std::system_category().message(item.value) + ")";
+      return "REFUSED(" + std::to_string(item.value) + ")";
     case Item::What::peer_sees:
       return item.value == 0   ? "(peer: nothing)"
              : item.value == 1 ? "(peer: end)"
