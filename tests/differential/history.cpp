@@ -147,12 +147,13 @@ bool applies(Kind kind, Op op) noexcept {
       return moves_bytes(kind, op);
     case Op::peer_close:
       return has_peer(kind) && kind != Kind::listener;
-    case Op::shutdown_read:
     case Op::shutdown_write:
       return shuts_down(is.family);
+    case Op::shutdown_read:  // over MPTCP, what comes behind it cannot be told from it
+      return shuts_down(is.family) && is.family != Family::mptcp;
     case Op::peer_shutdown_write:
       return shuts_down(is.family) && has_peer(kind);
-    case Op::peer_shutdown_read:  // an MPTCP peer would hide what it sees of us
+    case Op::peer_shutdown_read:
       return shuts_down(is.family) && has_peer(kind) && is.family != Family::mptcp;
     case Op::peer_reset:  // of AF_UNIX, a close with bytes unread is one
       return (is.family == Family::tcp || is.family == Family::mptcp) && has_peer(kind);
@@ -162,7 +163,8 @@ bool applies(Kind kind, Op op) noexcept {
       return !is.readiness;
     case Op::peer_urgent:
       return stream_socket && has_peer(kind);
-    case Op::read_urgent:
+    case Op::read_urgent:  // on AF_UNIX it leaves the kernel saying that there is one (contract.md)
+      return is.family == Family::tcp;
     case Op::peek:
       return stream_socket;
     case Op::low_water:  // AF_UNIX does not heed it
@@ -182,29 +184,29 @@ bool applies(Kind kind, Op op) noexcept {
 namespace {
 
 /// Over MPTCP a write to somebody who will not read it is answered when the kernel's worker comes
-/// to it, or never; and a reset behind a FIN wipes it out, under a code that depends on the worker.
+/// to it, or never; and a reset wipes out what was known of a FIN, under a code that depends on the
+/// worker.
 void keep_what_mptcp_tells(std::vector<Op>& ops) {
-  struct Side {
-    bool shut_read = false;
-    bool shut_write = false;
-    bool unread = false;
-    bool is_deaf() const { return shut_read && shut_write; }
-  };
-  Side here;
-  Side there;
+  bool fin_here = false;
+  bool fin_there = false;
+  bool unread_here = false;
+  bool unread_there = false;
+  bool gone_there = false;
+  bool asked = false;
+  bool was_reset = false;
   std::erase_if(ops, [&](Op op) {
-    const bool fin = here.shut_write || there.shut_write;
-    const bool resets = (op == Op::close && here.unread) || op == Op::peer_reset ||
-                        (op == Op::peer_close && there.unread);
-    if (resets && fin) return true;
-    if ((op == Op::write && there.is_deaf()) || (op == Op::peer_write && here.is_deaf()))
-      return true;
-    here.shut_read |= op == Op::shutdown_read;
-    here.shut_write |= op == Op::shutdown_write || op == Op::close;
-    here.unread = (here.unread && op != Op::read) || op == Op::peer_write;
-    there.shut_read |= op == Op::peer_close;
-    there.shut_write |= op == Op::peer_shutdown_write || op == Op::peer_close;
-    there.unread = (there.unread && op != Op::peer_read) || op == Op::write;
+    const bool resets = (op == Op::close && unread_here) || op == Op::peer_reset ||
+                        (op == Op::peer_close && unread_there);
+    if (resets && (fin_here || fin_there || asked)) return true;
+    if (op == Op::write && gone_there) return true;
+    if (op == Op::ask_peer_closed && was_reset) return true;
+    asked |= op == Op::ask_peer_closed;
+    was_reset |= resets;
+    fin_here |= op == Op::shutdown_write || op == Op::close;
+    unread_here = (unread_here && op != Op::read) || op == Op::peer_write;
+    gone_there |= op == Op::peer_close;
+    fin_there |= op == Op::peer_shutdown_write || op == Op::peer_close;
+    unread_there = (unread_there && op != Op::peer_read) || op == Op::write;
     return false;
   });
 }

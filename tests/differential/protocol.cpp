@@ -15,7 +15,7 @@ void Inbox::arrive(int bytes) {
 void Inbox::arrive_urgent() {
   // There is one urgent byte: an older one is part of the stream from now on, if it was not passed.
   if (mark_ != Mark::none) {
-    const bool joins = keeps_old_ ? mark_ == Mark::unread : before_ > 0;
+    const bool joins = keeps_old_ || before_ > 0;
     before_ += after_ + (joins ? urgent_bytes : 0);
     after_ = 0;
   }
@@ -122,8 +122,12 @@ void Line::write_urgent(int end) {
     return;
   }
   // TCP heeds the mark of a segment before it answers it with a reset.
-  const bool heeded = is_tcp() && at(1 - end).open;
-  if (takes_bytes(end) || heeded) at(1 - end).in.arrive_urgent();
+  End& to = at(1 - end);
+  if (takes_bytes(end)) {
+    to.in.arrive_urgent();
+  } else if (is_tcp()) {
+    to.urgent_lost = true;
+  }
 }
 
 int Line::read(int end, int most) {
@@ -156,8 +160,8 @@ int Line::read_all(int end) {
 
 int Line::read_urgent(int end) {
   End& to = at(end);
-  if (!to.in.has_urgent()) return -EINVAL;
-  if (is_tcp() && to.gone && !to.fin) return -ENOTCONN;
+  if (!to.in.has_urgent() && !to.urgent_lost) return -EINVAL;
+  if (to.gone && !to.fin) return -ENOTCONN;
   to.in.take_urgent();
   return urgent_bytes;
 }

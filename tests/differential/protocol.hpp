@@ -17,15 +17,12 @@ inline constexpr int urgent_bytes = 1;
 /// is not in the stream, but it keeps its place: no read goes over it (RFC 6093).
 class Inbox {
  public:
-  /// `keeps_old`: an urgent byte at the front that is overtaken by another joins the stream, as on
-  /// AF_UNIX, where one that was taken leaves nothing behind.
+  /// `keeps_old`: an urgent byte at the front that is overtaken by another joins the stream.
   explicit Inbox(bool keeps_old = false) : keeps_old_{keeps_old} {}
 
   int unread() const { return before_ + after_; }
-  /// Whether a close throws nothing away. What was taken counts where its place does.
-  bool is_empty() const {
-    return unread() == 0 && (mark_ == Mark::none || (keeps_old_ && mark_ == Mark::taken));
-  }
+  /// Whether a close throws nothing away. What was taken still has its place.
+  bool is_empty() const { return unread() == 0 && mark_ == Mark::none; }
 
   void arrive(int bytes);
   void arrive_urgent();
@@ -56,7 +53,8 @@ struct End {
   bool gone = false;        ///< by a reset, by FINs both ways, or with the other end
   bool open = true;
   bool linger_zero = false;
-  int error = 0;  ///< pending
+  int error = 0;             ///< pending
+  bool urgent_lost = false;  ///< its mark was heeded, and the byte answered with a reset
   int low_water = 1;
   bool packet_mode = false;
   int control = 0;  ///< packets of it
