@@ -82,8 +82,9 @@ class Requests {
     const bool quiet = listed.fin && !any(listed.interest, RawInterest::rdhup);
     const bool multi = quiet || any(listed.interest, RawInterest::edge);
     const std::uint32_t number = next_number();
-    if (!ring_->poll({slot, number}, listed.handle, to_native(listed.interest), multi))
-      return false;
+    short events = to_native(listed.interest);
+    if ((events & POLLIN) != 0) events = static_cast<short>(events | woken_mark);
+    if (!ring_->poll({slot, number}, listed.handle, events, multi)) return false;
     listed.number = number;
     listed.asked = pass_;
     listed.armed = true;
@@ -143,7 +144,7 @@ class Requests {
     told.armed = more;
     if (result < 0) return take_failure(request.slot, result), RawEvent{};
     told.fin |= (result & POLLRDHUP) != 0;
-    if (told.asked != pass_) {
+    if (told.asked != pass_ || (result & woken_mark) != 0) {
       told.woke = static_cast<short>(told.woke | result);
       known_.hint(request.slot);
       return {};
@@ -194,11 +195,15 @@ class Requests {
   }
 
  private:
+  /// Says of a socket's completion that it was woken, and not found so when it was asked: each
+  /// wakes its readers with it, and none is ever in that state. What has woken it may be an urgent
+  /// byte, or a broken datagram: nothing to read.
+  static constexpr int woken_mark = POLLRDBAND;
+
   static constexpr Request wake_request{Registrations::no_slot, 1};
   static constexpr Request set_request{Registrations::no_slot, 2};
 
-  /// Its requests end, by the kernel a little later if by nothing else. The next wait makes a new
-  /// one.
+  /// Its requests end, if only by the kernel, a little later. The next wait makes a new one.
   void give_up() noexcept {
     if (ring_ && ring_->is_mine()) end_all();
     ring_.reset();
@@ -206,8 +211,7 @@ class Requests {
     known_.disarm_all();
   }
 
-  /// One by one, since the ring takes quadratic time for all, and no more than completions have
-  /// room.
+  /// One by one: the ring takes quadratic time for all. No more than completions have room.
   void end_all() noexcept {
     unsigned ended = 0;
     for (std::uint32_t slot = 0; known_.is_slot(slot); ++slot) {

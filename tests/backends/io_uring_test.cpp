@@ -7,7 +7,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -67,6 +70,19 @@ class DescriptorLimit {
  private:
   rlimit before_{};
 };
+
+/// Does it, in a thread of its own, as soon as this one sleeps.
+std::jthread when_asleep(std::function<void()> then) {
+  const std::string status = "/proc/self/task/" + std::to_string(::gettid()) + "/stat";
+  return std::jthread{[status, then = std::move(then)] {
+    std::string line;
+    const auto deadline = std::chrono::steady_clock::now() + 5s;
+    do {
+      std::getline(std::ifstream{status}, line);
+    } while (line.find(") S ") == std::string::npos && std::chrono::steady_clock::now() < deadline);
+    then();
+  }};
+}
 
 class AnIoUringPollRequest : public testing::Test {
  protected:
@@ -196,6 +212,27 @@ TEST_F(AnIoUringPollRequest, ThatWasWokenInVainCanBeCancelled) {
   EXPECT_EQ(cancelled, 0);
   pair.local.close();
   EXPECT_TRUE(has_ended(pair.peer));
+}
+
+TEST_F(AnIoUringPollRequest, OfASocketThatWasWokenSaysSoWithABitThatNoSocketHas) {
+  for (const PairKind kind : {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream}) {
+    const Pair pair = make_pair(kind);
+    ask(pair.local, POLLIN | POLLRDBAND);
+    EXPECT_EQ(answer(), 0);
+    write_bytes(pair.peer, "abc");
+    EXPECT_EQ(answer(), POLLIN | POLLRDBAND);
+    ask(pair.local, POLLIN | POLLRDBAND);
+    EXPECT_EQ(answer(), POLLIN) << "asked when it was so already";
+  }
+}
+
+TEST_F(AnIoUringPollRequest, IsToldToBeReadableByAnUrgentByteThatIsNone) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  ask(pair.local, POLLIN | POLLRDBAND);
+  EXPECT_EQ(answer(), 0);
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_EQ(answer(), POLLIN | POLLRDBAND);
+  EXPECT_FALSE(has_unread(pair.local));
 }
 
 TEST_F(AnIoUringPollRequest, ForATerminalFailsWhenItIsWokenForNothing) {
@@ -338,6 +375,35 @@ TEST_F(IoUring, ReportsNoBytesThatWereReadBeforeTheWait) {
   EXPECT_EQ(look(), RawReady::none);
   write_bytes(pair.peer, "abc");
   EXPECT_EQ(look(5s), RawReady::in);
+}
+
+TEST_F(IoUring, TakesNoUrgentByteForOneOfTheStreamThoughThatHasWokenIt) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+  for (int i = 0; i < 3; ++i) {
+    const auto peer = when_asleep([&] { ::send(pair.peer.get(), "!", 1, MSG_OOB); });
+    EXPECT_EQ(look(20ms), RawReady::none);
+    EXPECT_EQ(look(), RawReady::none);
+  }
+  const auto peer = when_asleep([&] { write_bytes(pair.peer, "abc"); });
+  EXPECT_EQ(look(5s), RawReady::in);
+}
+
+TEST_F(IoUring, SleepsThroughTheEndOfARequestThatIsReplaced) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  std::array<RawEvent, 4> out;
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  RawInterest before = RawInterest::in, after = RawInterest::hup;
+  bool slept = false;
+  // The kernel takes down an earlier test's ring in its own time, and that cuts waits short.
+  for (int i = 0; i < 5 && !slept; ++i) {
+    ASSERT_FALSE(change(pair.local, before, after));
+    std::swap(before, after);
+    const auto waker = when_asleep([&] { backend_->wake(); });
+    slept = backend_->wait(out, Timeout{5s}).woken;
+  }
+  EXPECT_TRUE(slept);
 }
 
 TEST_F(IoUring, GoesOnInAnotherThread) {
