@@ -20,53 +20,13 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/basic_stream_descriptor.hpp>
 
+#include <pollux/asio_memory.hpp>
 #include <pollux/backend.hpp>
 #include <pollux/backend_support.hpp>
 
 namespace pollux {
 
 namespace detail {
-
-/// Memory for one operation of Asio's, so that waiting again and again allocates nothing.
-class AsioMemory {
- public:
-  AsioMemory() = default;
-  AsioMemory(const AsioMemory&) = delete;
-  AsioMemory& operator=(const AsioMemory&) = delete;
-
-  void* allocate(std::size_t size) {
-    if (used_ || size > sizeof(bytes_)) return ::operator new(size);
-    used_ = true;
-    return bytes_;
-  }
-  void deallocate(void* memory) noexcept {
-    if (memory == bytes_) {
-      used_ = false;
-    } else {
-      ::operator delete(memory);
-    }
-  }
-
- private:
-  alignas(std::max_align_t) std::byte bytes_[192];  // Asio 1.22 takes 120 to 136
-  bool used_ = false;
-};
-
-/// What Asio asks for memory by.
-template <class T>
-struct AsioAllocator {
-  using value_type = T;
-
-  explicit AsioAllocator(AsioMemory& from) noexcept : memory{&from} {}
-  template <class U>
-  AsioAllocator(const AsioAllocator<U>& other) noexcept : memory{other.memory} {}  // NOLINT
-
-  T* allocate(std::size_t count) { return static_cast<T*>(memory->allocate(count * sizeof(T))); }
-  void deallocate(T* allocated, std::size_t) noexcept { memory->deallocate(allocated); }
-  friend bool operator==(const AsioAllocator&, const AsioAllocator&) = default;
-
-  AsioMemory* memory;
-};
 
 /// Where Asio waits with epoll or poll requests of io_uring, its wait_error hears every failure. On
 /// kqueue and select() it does not.
@@ -148,13 +108,14 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
  private:
   using Descriptor = ::asio::posix::basic_stream_descriptor<::asio::io_context::executor_type>;
   using Wait = Descriptor::wait_type;
+  using Memory = AsioMemory<192>;  // Asio 1.22 takes 120 to 136
 
   /// What Asio calls when a wait completes. Asio gives the memory back before it calls or drops it.
   struct Completion {
     std::shared_ptr<AsioEntry> entry;
     Wait wait;
 
-    using allocator_type = AsioAllocator<std::byte>;
+    using allocator_type = AsioAllocator<std::byte, Memory>;
     allocator_type get_allocator() const noexcept {
       return allocator_type{entry->memory_[static_cast<std::size_t>(wait)]};
     }
@@ -188,7 +149,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   RawInterest interest_ = RawInterest::none;
   RawReady ready_ = RawReady::none;
   std::array<bool, 3> outstanding_{};
-  std::array<AsioMemory, 3> memory_;
+  std::array<Memory, 3> memory_;
   Queue* reported_;                  ///< null once removed
   std::shared_ptr<AsioEntry> next_;  ///< in the graveyard
 };

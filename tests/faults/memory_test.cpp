@@ -19,7 +19,10 @@
 #include <pollux/pollux.hpp>
 
 #if __has_include(<asio/io_context.hpp>)
+#include <asio/post.hpp>
+
 #include <pollux/asio.hpp>
+#include <pollux/embed/asio.hpp>
 #endif
 
 #include "support/contestants.hpp"
@@ -537,6 +540,47 @@ TEST_P(WithoutMemory, ForAllOfAChapterNothingIsLostAndNobodyDeaf) {
 
 INSTANTIATE_TEST_SUITE_P(, WithoutMemory, testing::ValuesIn(places()),
                          [](const auto& row) { return std::string{row.param}; });
+
+#if __has_include(<asio/io_context.hpp>)
+TEST(AnAsioSource, NeedsNoMemoryToGoOn) {
+  for (const Contestant& contestant : contestants()) {
+    Reactor reactor{contestant.make()};
+    std::error_code error;
+    reactor.native_handle(error);
+    if (error) continue;
+    SCOPED_TRACE(contestant.name);
+    ::asio::io_context context;
+    const embed::AsioSource source{reactor, context};
+    const Pair pair = make_pair(PairKind::unix_stream);
+    int calls = 0;
+    int rings = 0;
+    const Watch watch = reactor.watch(pair.local.get(), Interest::readable, [&](Readiness) {
+      Memory::counted = false;
+      ++calls;
+      drain(pair.local);
+      // Takes what Asio keeps of the memory of the operation that has just completed.
+      ::asio::post(context, [] {});
+      Memory::counted = true;
+    });
+    const Timer timer = reactor.every(1ms, [&] { ++rings; });
+    Memory::failing = Memory::all;
+    for (int i = 1; i <= 20; ++i) {
+      write_bytes(pair.peer, "x");
+      std::size_t done = 1;
+      for (int turns = 0; turns < 1000 && done != 0 && (calls < i || rings < i); ++turns) {
+        Memory::counted = true;
+        try {
+          done = context.run_one_for(5s);
+        } catch (const std::bad_alloc&) {
+        }
+        Memory::counted = false;
+      }
+      ASSERT_EQ(calls, i);
+      ASSERT_GE(rings, i);
+    }
+  }
+}
+#endif
 
 }  // namespace
 

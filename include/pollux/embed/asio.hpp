@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -17,6 +19,7 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <pollux/asio_memory.hpp>
 #include <pollux/embed/guest.hpp>
 
 namespace pollux::embed {
@@ -34,7 +37,12 @@ class AsioSource {
   /// docs/embedding.md for what to do), or what the system says when it is out of descriptors.
   AsioSource(Reactor& reactor, ::asio::any_io_executor executor)
       : state_{std::make_shared<State>(reactor, std::move(executor))} {
-    state_->start();
+    try {
+      state_->start();
+    } catch (...) {
+      state_->leave();  // what is out by now holds a share
+      throw;
+    }
   }
   AsioSource(Reactor& reactor, ::asio::io_context& context)
       : AsioSource{reactor, context.get_executor()} {}
@@ -61,7 +69,7 @@ class AsioSource {
     }
 
     void leave() {
-      descriptor_.release();
+      if (descriptor_.is_open()) descriptor_.release();
       timer_.cancel();
       guest_.leave();
     }
@@ -81,8 +89,8 @@ class AsioSource {
     void arm() {
       if (guest_.has_left() || guest_.is_turning()) return;
       const Timeout timeout = guest_.prepare();
-      if (guest_.is_outdated()) renew();
-      if (!std::exchange(waiting_, true)) wait();
+      if (guest_.is_outdated() || !descriptor_.is_open()) renew();
+      if (!waiting_) wait();
       if (alarm_.is_to_be_set(timeout)) set_timer(timeout);
     }
 
@@ -96,39 +104,67 @@ class AsioSource {
 
     void renew() {
       const detail::OwnedHandle old = guest_.renew();
-      descriptor_.release();
+      if (descriptor_.is_open()) descriptor_.release();
       ++generation_;
       waiting_ = false;
       descriptor_.assign(guest_.handle());
     }
 
     void wait() {
-      descriptor_.async_wait(
-          ::asio::posix::stream_descriptor::wait_read,
-          [self = shared_from_this(), generation = generation_](const std::error_code& error) {
-            if (error == ::asio::error::operation_aborted || generation != self->generation_)
-              return;
-            self->waiting_ = false;
-            if (error) throw std::system_error{error, "pollux::embed::AsioSource"};
-            self->turn();
-          });
+      const auto completed = [generation = generation_](State& self, const std::error_code& error) {
+        if (error == ::asio::error::operation_aborted || generation != self.generation_) return;
+        self.waiting_ = false;
+        if (error) throw std::system_error{error, "pollux::embed::AsioSource"};
+        self.turn();
+      };
+      descriptor_.async_wait(::asio::posix::stream_descriptor::wait_read,
+                             completion(wait_memory_, completed));
+      waiting_ = true;
     }
 
     void set_timer(Timeout timeout) {
       // Asio adds it to the clock, which has an end.
       const std::chrono::nanoseconds longest = std::chrono::hours{24};
       timer_.expires_after(std::min(timeout.duration(), longest));
-      timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
+      const auto completed = [](State& self, const std::error_code& error) {
         if (error) return;
-        self->alarm_.has_rung();
-        self->turn();
-      });
+        self.alarm_.has_rung();
+        self.turn();
+      };
+      try {
+        timer_.async_wait(completion(timer_memory_, completed));
+      } catch (const std::bad_alloc&) {
+        alarm_.has_rung();  // it is not set
+        guest_.wake();      // and is tried again, the long way round
+      }
+    }
+
+    /// What Asio needs is there already: a turn that ended without a wait would be the last. Two in
+    /// turn, since what was cancelled may not be over yet.
+    using Memory = pollux::detail::AsioMemory<256>;
+    using TwoMemories = std::array<Memory, 2>;
+
+    template <class Call>
+    struct Completion {
+      std::shared_ptr<State> state;
+      Memory* memory;
+      Call call;
+
+      using allocator_type = pollux::detail::AsioAllocator<std::byte, Memory>;
+      allocator_type get_allocator() const noexcept { return allocator_type{*memory}; }
+      void operator()(const std::error_code& error) const { call(*state, error); }
+    };
+    template <class Call>
+    Completion<Call> completion(TwoMemories& memories, Call call) {
+      return {shared_from_this(), &memories[memories[0].is_free() ? 0 : 1], std::move(call)};
     }
 
     detail::Guest guest_;
     detail::Alarm alarm_;
     ::asio::posix::stream_descriptor descriptor_;  ///< the guest's handle, not owned
     ::asio::steady_timer timer_;
+    TwoMemories wait_memory_;
+    TwoMemories timer_memory_;
     std::uint64_t generation_ = 0;  ///< of the handle: an older one's wait may still complete
     bool waiting_ = false;
   };
