@@ -100,7 +100,7 @@ def may_callgrind():
 # Which part of pollux a function belongs to, by its name; the first that fits. Any other is the row's own.
 PARTS = (
     ("backend", r"Backend::|AskFirst"),
-    ("lifecycle", r"Lifecycle|::os::(probe|take_error|look|stream_kind)|ReactorCore::(tell|decide|probe|"
+    ("lifecycle", r"Lifecycle|::os::(probe|take_error|look|stream_type)|ReactorCore::(tell|decide|probe|"
                   r"look_ahead|is_gone|call_as_asked)\b|ReactorCore::tell_"),
     ("changes", r"Reactor::watch|WatchBase|end_registration|ReactorCore::(watch|unwatch|set_interest|wanted|"
                 r"install|take_from_kernel|note_c|apply_change|close_watch|drop_)"),

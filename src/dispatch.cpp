@@ -22,7 +22,7 @@ void ReactorCore::look_ahead() {
       continue;
     Findings found{.ready = slot.ready};
     if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
-        probe(index, Probe::inbound, found) == Probed::known) {
+        probe(index, Probe::inbound, found) == os::Outcome::answered) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -41,7 +41,7 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   }
   if (!slot.stream || !slot.plain || !any(ready, RawReady::in)) return false;
   Findings found{.ready = ready};
-  if (probe(index, Probe::inbound, found) != Probed::known) return false;
+  if (probe(index, Probe::inbound, found) != os::Outcome::answered) return false;
   if (found.error != 0) slot.pending_error = found.error;
   if (found.inbound != Inbound::empty) return false;
   slot.state.mute = Mute::all;
@@ -114,12 +114,12 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
   Verdict verdict;
   switch (decide(index, found, verdict)) {
-    case Probed::known:
+    case os::Outcome::answered:
       break;
-    case Probed::gone:
+    case os::Outcome::gone:
       note_closed(index);
       return false;
-    case Probed::refused:
+    case os::Outcome::refused:
       // Nothing is known, and so nothing is told. What is up must not turn the loop meanwhile.
       if (found.error != 0) slot.pending_error = found.error;
       slot.state.mute = Mute::all;
@@ -158,88 +158,90 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
-ReactorCore::Probed ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
+os::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
   const Slot& slot = table_.slot(index);
   while (true) {
     verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
-    if (verdict.probe == Probe::none) return Probed::known;
-    const Probed probed = probe(index, verdict.probe, found);
-    if (probed != Probed::known) return probed;
+    if (verdict.probe == Probe::none) return os::Outcome::answered;
+    const os::Outcome outcome = probe(index, verdict.probe, found);
+    if (outcome != os::Outcome::answered) return outcome;
   }
 }
 
-namespace {
-
-/// Asks; and once more if the answer was an error that is not the connection's. Asking has taken
-/// it out of the kernel then.
-template <class Ask, class IsNotice>
-auto ask_past_notice(Ask ask, IsNotice is_notice) {
-  const auto answer = ask();
-  return answer.error != 0 && is_notice() ? ask() : answer;
+/// A probe came upon an error, and so has taken it. Of a connection that has failed the kernel says
+/// that it is over, and a backend mostly so. Without, the error may not be the connection's.
+bool ReactorCore::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept {
+  return slot.type.kind == StreamKind::socket && !any(ready, RawReady::hup) &&
+         os::probe_standing(slot.handle, slot.type, RawReady::none, looker_, stats_.system_calls)
+                 .found == Standing::good;
 }
 
-}  // namespace
-
-ReactorCore::Probed ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
+os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   Slot& slot = table_.slot(index);
   ++stats_.probes;
   std::uint64_t& calls = stats_.system_calls;
-  const RawReady known = knows_over_ ? found.ready : RawReady::none;
-  const auto probed = [](const auto& answer) {
-    return answer.gone ? Probed::gone : answer.refused != 0 ? Probed::refused : Probed::known;
-  };
-  // Of a connection that has failed the kernel says that it is over, and a backend mostly so.
-  const auto is_notice = [&] {
-    return slot.type.kind == StreamKind::socket && !any(found.ready, RawReady::hup) &&
-           os::probe_standing(slot.handle, slot.type, RawReady::none, looker_, calls).found ==
-               Standing::good;
-  };
-  switch (wanted) {
-    case Probe::inbound: {
-      // Before a byte of another file is taken for this stream's.
-      if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index)) return Probed::gone;
-      const auto answer = ask_past_notice(
-          [&] { return os::probe_inbound(slot.handle, slot.type, known, looker_, calls); },
-          is_notice);
-      found.inbound = answer.found;
-      found.error = answer.error;
-      // What an earlier probe took comes when the bytes before it have been read.
-      if (slot.pending_error != 0 && answer.found != Inbound::bytes && answer.refused == 0) {
-        found.inbound = Inbound::failed;
-        found.error = std::exchange(slot.pending_error, 0);
-      }
-      return probed(answer);
+  const auto known = [&] { return knows_over_ ? found.ready : RawReady::none; };
+  if (wanted == Probe::inbound) {
+    // Before a byte of another file is taken for this stream's.
+    if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index))
+      return os::Outcome::gone;
+    auto answer = os::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+    if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready))
+      answer = os::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+    if (answer.found == Inbound::unknown) return answer.outcome;
+    found.inbound = answer.found;
+    found.error = answer.error;
+    // What an earlier probe took comes when the bytes before it have been read.
+    if (slot.pending_error != 0 && answer.found != Inbound::bytes) {
+      found.inbound = Inbound::failed;
+      found.error = std::exchange(slot.pending_error, 0);
     }
+    return os::Outcome::answered;
+  }
+  switch (wanted) {
     case Probe::outbound: {
-      const auto answer = ask_past_notice(
-          [&] { return os::probe_outbound(slot.handle, looker_, calls); }, is_notice);
+      auto answer = os::probe_outbound(slot.handle, looker_, calls);
+      if (answer.found == Outbound::failed && is_none_of_its_own(slot, found.ready))
+        answer = os::probe_outbound(slot.handle, looker_, calls);
+      if (answer.outcome != os::Outcome::answered) return answer.outcome;
       found.outbound = answer.found;
       if (answer.error != 0) found.error = answer.error;
-      return probed(answer);
+      break;
     }
     case Probe::peer_fin: {
-      const auto answer = os::probe_peer_fin(slot.handle, slot.type, known, looker_, calls);
+      const auto answer = os::probe_peer_fin(slot.handle, slot.type, known(), looker_, calls);
+      if (answer.outcome != os::Outcome::answered) return answer.outcome;
       found.peer_fin = answer.found;
       if (answer.error != 0) found.error = answer.error;
-      return probed(answer);
+      break;
     }
     case Probe::standing: {
-      const auto answer = os::probe_standing(slot.handle, slot.type, known, looker_, calls);
+      const auto answer = os::probe_standing(slot.handle, slot.type, known(), looker_, calls);
+      if (answer.outcome != os::Outcome::answered) return answer.outcome;
       found.standing = answer.found;
-      return probed(answer);
+      break;
     }
-    case Probe::error: {
+    case Probe::error:
       found.error_known = true;
       found.error = std::exchange(slot.pending_error, 0);
-      if (found.error != 0) return Probed::known;
-      const auto answer = os::take_error(slot.handle, slot.type.kind, known, looker_, calls);
-      found.error = answer.found != 0 && is_notice() ? 0 : answer.found;
-      return probed(answer);
-    }
+      if (found.error == 0) {
+        const auto answer = os::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
+        if (answer.outcome != os::Outcome::answered) return answer.outcome;
+        if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
+      }
+      break;
+    case Probe::inbound:
     case Probe::none:
       break;
   }
-  return Probed::known;
+  return os::Outcome::answered;
+}
+
+StreamType ReactorCore::examine(NativeHandle handle, std::error_code& error) noexcept {
+  StreamType type = os::stream_type(handle, error, stats_.system_calls);
+  if (!error && type.has(Quirk::multipath))
+    os::learn_fin_number(handle, type, looker_, stats_.system_calls);
+  return type;
 }
 
 /// A connection made of several numbers its bytes; what the numbers tell of an end must be known

@@ -15,22 +15,32 @@ namespace pollux::detail {
 /// What kind of stream a descriptor is; decides how it is probed.
 enum class StreamKind : std::uint8_t { socket, pipe_reader, pipe_writer, terminal };
 
+/// What is unusual about a socket and changes how it is probed; bits.
+enum class Quirk : std::uint8_t {
+  /// Its owner peeks from an offset on, which a peek must neither heed nor move.
+  peek_offset = 1,
+  /// One connection made of several: the state that the system shows is one of theirs.
+  multipath = 2,
+  /// Of a multipath socket: os::learn_fin_number() has been able to ask it; and, if there was no
+  /// end yet, has learnt whether the number is odd.
+  asked = 4,
+  numbered = 8,
+  odd = 16,
+  /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
+  urgent = 32,
+};
+
 /// What a descriptor is, as far as that changes how it is probed.
 struct StreamType {
-  StreamKind kind : 2 = StreamKind::socket;
-  /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
-  bool urgent : 1 = false;
-  /// Its owner peeks from an offset on, which a peek must neither heed nor move.
-  bool peek_offset : 1 = false;
-  /// One connection made of several: the state that the system shows is one of theirs.
-  bool multipath : 1 = false;
-  /// Of a multipath socket: os::learn_fin_number() has been able to ask it, and if there was no end
-  /// yet, knows what it wants to know.
-  bool asked : 1 = false;
-  bool numbered : 1 = false;
-  bool odd : 1 = false;
+  StreamKind kind = StreamKind::socket;
+  std::uint8_t quirks = 0;
+
+  constexpr bool has(Quirk quirk) const { return (quirks & static_cast<unsigned>(quirk)) != 0; }
+  constexpr void set(Quirk quirk, bool on = true) {
+    const auto bit = static_cast<unsigned>(quirk);
+    quirks = static_cast<std::uint8_t>(on ? quirks | bit : quirks & ~bit);
+  }
 };
-static_assert(sizeof(StreamType) == 1);
 
 /// What does not change while a stream is watched.
 struct Traits {
@@ -150,7 +160,7 @@ static_assert(plain_bits(RawReady::out) == Interest::writable);
 
 /// A multipath socket that was still connecting when it was asked last.
 constexpr bool is_to_be_asked(StreamType type) {
-  return type.multipath && !type.asked;
+  return type.has(Quirk::multipath) && !type.has(Quirk::asked);
 }
 
 /// Whether a stream's reports can be told without a closer look, as long as is_plain() says so.
@@ -176,25 +186,38 @@ class Lifecycle {
   constexpr Verdict step() const {
     // Nothing follows hangup, and a held stream is outside the kernel's set.
     if (state_.over || state_.held) return {Probe::none, Event::none, state_};
-    // Before anything that would take the pending error: it may not be the connection's.
-    if (is_err_alone() && found_.standing == Standing::unknown) return ask(Probe::standing);
+    return is_err_alone() ? beside_an_error() : in_its_phase();
+  }
+
+ private:
+  enum class Answer : std::uint8_t { unknown, no, yes };
+
+  constexpr Verdict in_its_phase() const {
     if (traits_.kind == StreamKind::pipe_writer) return writing_end();
     if (state_.ended) return after_end();
     if (any(interest_, Interest::readable)) return while_reading();
     return while_paused();
   }
 
- private:
-  enum class Answer : std::uint8_t { unknown, no, yes };
-
-  constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
-  /// An error without a hang-up: of a connection that has failed the kernel says both.
+  /// Of a connection that has failed the kernel says hang-up too. An error alone may be none of the
+  /// connection's, and is asked about before anything that would take it.
   constexpr bool is_err_alone() const {
     return is_socket() && saw(RawReady::err) && !saw(RawReady::hup);
   }
+  constexpr Verdict beside_an_error() const {
+    if (found_.standing == Standing::unknown) return ask(Probe::standing);
+    if (found_.standing == Standing::doubtful) return in_its_phase();
+    Findings others = found_;
+    others.ready = without(found_.ready, RawReady::err);
+    Verdict verdict = Lifecycle{traits_, interest_, state_, others}.in_its_phase();
+    const bool by_right = any(verdict.events, Event::readable | Event::writable);
+    if (verdict.probe == Probe::none && !by_right) verdict.state.mute = Mute::all;
+    return verdict;
+  }
+
+  constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
+  constexpr bool hinted() const { return saw(RawReady::hup | RawReady::err); }
   constexpr bool is_good() const { return found_.standing == Standing::good; }
-  constexpr bool may_have_failed() const { return saw(RawReady::err) && !is_good(); }
-  constexpr bool hinted() const { return saw(RawReady::hup) || may_have_failed(); }
   /// The bit that a deaf kernel is asked for only so that failures wake the loop.
   constexpr bool nudged() const { return !traits_.hears_failures && saw(RawReady::in); }
   constexpr bool may_be_over() const { return hinted() || (nudged() && !is_good()); }
@@ -239,7 +262,7 @@ class Lifecycle {
   constexpr Verdict report_and_mute(Event events) const {
     Verdict verdict = report(events);
     if (verdict.probe != Probe::none) return verdict;
-    if (saw(RawReady::hup | RawReady::err)) {
+    if (hinted()) {
       const bool by_right = any(verdict.events, Event::readable | Event::writable);
       if (!by_right) verdict.state.mute = Mute::all;
     } else if (is_hint_asked_for(verdict.state)) {
@@ -254,11 +277,6 @@ class Lifecycle {
     State muted = state;
     muted.mute = Mute::hint;
     return raw_interest(traits_, interest_, state) != raw_interest(traits_, interest_, muted);
-  }
-
-  /// As either of them, where no bit but an error in good standing can be up in vain.
-  constexpr Verdict report_beside_notice(Event events) const {
-    return saw(RawReady::err) ? report_and_mute(events) : report(events);
   }
 
   constexpr Verdict fail(Event before) const { return last(before | Event::error); }
@@ -280,10 +298,10 @@ class Lifecycle {
   constexpr Verdict while_reading() const {
     const bool native =
         traits_.knows_fin && traits_.kind != StreamKind::terminal && !found_.doubted;
-    if (native && !saw(RawReady::rdhup) && !hinted())  // bytes, and no end near
-      return report_beside_notice(saw(RawReady::in) ? Event::readable : Event::none);
-    if (!native && !saw(RawReady::in) && !hinted())
-      return report_beside_notice(Event::none);  // at most writable
+    if (native && !saw(RawReady::rdhup | RawReady::hup | RawReady::err))
+      return report(saw(RawReady::in) ? Event::readable : Event::none);  // bytes, and no end near
+    if (!native && !saw(RawReady::in | RawReady::hup | RawReady::err))
+      return report(Event::none);  // at most writable
 
     switch (found_.inbound) {
       case Inbound::unknown:
@@ -299,7 +317,7 @@ class Lifecycle {
     }
     // Nothing to read: stale, or ERR with a failure that has its code in the pending error only, or
     // with a notice in the error queue, which is none.
-    if (!hinted()) return report_beside_notice(Event::none);
+    if (!hinted()) return report(Event::none);
     if (is_socket() && !found_.error_known) return ask(Probe::error);
     return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
   }
@@ -346,7 +364,7 @@ class Lifecycle {
     const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
     const bool fin_hinted = is_socket() && wants_peer_closed() && saw(fin_hint);
     const bool may_be_over = this->may_be_over();
-    if (!may_be_over && !fin_hinted) return report_beside_notice(Event::none);
+    if (!may_be_over && !fin_hinted) return report(Event::none);
 
     if (may_be_over && is_socket() && !found_.error_known && found_.error == 0)
       return ask(Probe::error);
@@ -359,7 +377,7 @@ class Lifecycle {
         case Inbound::failed:
           return fail(Event::none);
         case Inbound::empty:  // stale, or a notice in the error queue
-          return hinted() ? report_and_mute(Event::none) : report_beside_notice(Event::none);
+          return hinted() ? report_and_mute(Event::none) : report(Event::none);
         case Inbound::bytes:
         case Inbound::end:
           break;
@@ -386,7 +404,7 @@ class Lifecycle {
 
   /// What is left to come: room to write, a failure, the end of the outbound side too.
   constexpr Verdict after_end() const {
-    if (!may_be_over()) return report_beside_notice(Event::none);
+    if (!may_be_over()) return report(Event::none);
     if (must_fetch_error()) return ask(Probe::error);
     const Answer over = both_over();
     if (over == Answer::unknown) return ask(Probe::outbound);
@@ -397,8 +415,7 @@ class Lifecycle {
   /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its
   /// own; one that must guess may not have been told of it.
   constexpr bool must_fetch_error() const {
-    if (!is_socket() || found_.error_known || is_good()) return false;
-    return hinted() || !traits_.knows_over;
+    return is_socket() && !found_.error_known && (hinted() || (!traits_.knows_over && !is_good()));
   }
 
   /// Whether both directions are over.
@@ -439,7 +456,7 @@ class Lifecycle {
       case PeerFin::closed:
       case PeerFin::untellable:
         // With an error this may be a reset and no FIN at all; that shows when the bytes are read.
-        return traits_.knows_fin && !may_have_failed() ? Answer::yes : Answer::no;
+        return traits_.knows_fin && !saw(RawReady::err) ? Answer::yes : Answer::no;
     }
     return Answer::no;
   }

@@ -132,17 +132,16 @@ class ReactorCore : public CoreBase {
  private:
   class Running;
   class Dispatching;
-  /// What came of a probe: `gone`: the descriptor was closed; `refused`: nothing is known.
-  enum class Probed : std::uint8_t { known, gone, refused };
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
     return {slot.type.kind, knows_fin_, knows_over_, hears_failures_,
-            slot.type.urgent && knows_urgent_};
+            slot.type.has(Quirk::urgent) && knows_urgent_};
   }
   /// What the backend does not report has to be looked for.
   bool is_looking() const noexcept { return !knows_fin_ || !knows_over_ || !hears_failures_; }
+  StreamType examine(NativeHandle handle, std::error_code& error) noexcept;
   std::error_code install(std::uint32_t index, RawInterest wanted);
   std::error_code install(Slot& slot, Token token, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
@@ -242,8 +241,9 @@ class ReactorCore : public CoreBase {
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  Probed decide(std::uint32_t index, Findings& found, Verdict& verdict);
-  Probed probe(std::uint32_t index, Probe wanted, Findings& found);
+  os::Outcome decide(std::uint32_t index, Findings& found, Verdict& verdict);
+  os::Outcome probe(std::uint32_t index, Probe wanted, Findings& found);
+  bool is_none_of_its_own(const Slot& slot, RawReady ready) noexcept;
   void learn_fin_number(Slot& slot) noexcept;
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void call_as_asked(std::uint32_t index, Slot& slot, const void* event);

@@ -44,8 +44,8 @@ bool is_in_vain(Interest interest, bool stream) {
 }
 
 /// Whether reports are told by the shortest way: see Slot.
-bool is_plain(const Traits& traits, Interest interest, Watched as) {
-  return as == Watched::stream ? can_be_plain(traits)
+bool is_plain(const Traits& traits, StreamType type, Interest interest, Watched as) {
+  return as == Watched::stream ? can_be_plain(traits) && !is_to_be_asked(type)
                                : as == Watched::readiness && !any(interest, Interest::one_shot);
 }
 
@@ -57,10 +57,8 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   error = refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
-  StreamType type;
-  if (stream) type = os::stream_type(handle, error, stats_.system_calls);
+  const StreamType type = stream ? examine(handle, error) : StreamType{};
   if (error) return {};
-  if (type.multipath) os::learn_fin_number(handle, type, looker_, stats_.system_calls);
 
   const std::uint32_t other = table_.by_handle(handle);
   // The kernel tells whether a number still means what is watched under it, but only of what is in
@@ -80,7 +78,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   slot.stream = stream;
   slot.own = as == Watched::own;
   slot.type = type;
-  slot.plain = is_plain(traits(slot), interest, as) && !is_to_be_asked(type);
+  slot.plain = is_plain(traits(slot), type, interest, as);
   slot.interest = interest;
 
   const RawInterest first = wanted(slot);
@@ -157,7 +155,8 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
   } else if (now != slot->installed) {
     note_change(token.slot);
   }
-  if (!slot->stream) slot->plain = is_plain(traits(*slot), interest, Watched::readiness);
+  if (!slot->stream)
+    slot->plain = is_plain(traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
   cancel_look(token.slot);
 }
@@ -172,7 +171,7 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
   if (slot == nullptr || knows_fin_ || slot->type.kind != StreamKind::socket)
     return PeerClosedLatency::immediate;
   // Of a multipath stream only what lies behind its last byte may be untellable.
-  if (slot->type.multipath) return PeerClosedLatency::probed;
+  if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
   const auto fin =
       os::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_, stats_.system_calls);
   return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
@@ -272,7 +271,7 @@ constexpr auto plain_interests = [] {
 RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   if (slot.plain && slot.state.is_fresh()) {
     const std::size_t row = !slot.stream ? 0
-                            : slot.type.urgent && knows_urgent_
+                            : slot.type.has(Quirk::urgent) && knows_urgent_
                                 ? urgent_row
                                 : static_cast<std::size_t>(slot.type.kind) + 1;
     return plain_interests[row][static_cast<std::size_t>(slot.interest)];

@@ -82,7 +82,6 @@ class IoUringBackend final : public Backend {
     }
     if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
       remove(token.slot);  // likewise, and nobody has said so
-    if (!known_.make_room(handle, token.slot)) return refusal(std::errc::not_enough_memory);
     // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
     return known_.put(handle, interest, token);
   }

@@ -70,7 +70,7 @@ class Registrations {
   bool is_slot(std::uint32_t slot) const noexcept { return slot < by_slot_.size(); }
   Registration& operator[](std::uint32_t slot) noexcept { return by_slot_[slot]; }
 
-  /// So that nothing below ever allocates. False if there is no memory.
+  /// So that nothing else ever allocates. False if there is no memory.
   bool make_room(NativeHandle handle, std::uint32_t slot) noexcept try {
     if (slot >= by_slot_.size()) {
       const std::size_t size = slot + slot / 2 + 16;
@@ -90,9 +90,13 @@ class Registrations {
     return files_.is_same(slot, by_slot_[slot].handle, calls_);
   }
 
-  /// Refuses what cannot be watched. There is room for it.
+  /// Refuses what cannot be watched.
   std::error_code put(NativeHandle handle, RawInterest interest, Token token) noexcept {
     if (const auto error = files_.add(token.slot, handle, calls_)) return error;
+    if (!make_room(handle, token.slot)) {
+      files_.remove(token.slot, handle, calls_);
+      return refusal(std::errc::not_enough_memory);
+    }
     Registration& fresh = by_slot_[token.slot];
     fresh.handle = handle;
     fresh.generation = token.generation;

@@ -145,10 +145,10 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
     return absent;  // which not every family has
   };
   const int protocol = ask(SO_PROTOCOL, 0);
-  type.multipath = protocol == protocol_mptcp;
-  if (error || protocol == IPPROTO_TCP || type.multipath) return;
-  type.urgent = ask(SO_DOMAIN, AF_UNIX) == AF_UNIX;
-  if (type.urgent || error) return;
+  type.set(Quirk::multipath, protocol == protocol_mptcp);
+  if (error || protocol == IPPROTO_TCP || type.has(Quirk::multipath)) return;
+  type.set(Quirk::urgent, ask(SO_DOMAIN, AF_UNIX) == AF_UNIX);
+  if (type.has(Quirk::urgent) || error) return;
   // AF_VSOCK shows a socket that was never connected as ready to be written, and nothing else; one
   // that is connecting shows nothing.
   sockaddr_storage peer{};
@@ -166,20 +166,21 @@ void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looke
   if (!odd) {
     // Fallen back to plain TCP (the peer speaks nothing else), or not connected yet.
     const int state = tcp_state(handle, calls);
-    if (state != -1 && state != TCP_SYN_SENT && state != TCP_CLOSE) type.multipath = false;
+    if (state != -1 && state != TCP_SYN_SENT && state != TCP_CLOSE)
+      type.set(Quirk::multipath, false);
     return;
   }
-  type.asked = true;
+  type.set(Quirk::asked);
   // Looked at afterwards: an end that is not there then was not there before.
   const Sight sight = looker.look(handle, POLLRDHUP, calls);
   if (sight.error != 0 || sight.seen != 0) return;
-  type.numbered = true;
-  type.odd = *odd;
+  type.set(Quirk::numbered);
+  type.set(Quirk::odd, *odd);
 }
 
 Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
                                const Looker& looker, std::uint64_t& calls) noexcept {
-  if (!type.multipath) return fin_of_tcp(handle, known, looker, calls);
+  if (!type.has(Quirk::multipath)) return fin_of_tcp(handle, known, looker, calls);
   // The count has the FIN in it, as long as a byte before it is unread, and a peek has not. (An end
   // of whatever cause counts as one where nothing is unread.)
   int counted = 0;
@@ -190,11 +191,11 @@ Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady kn
   if (peeked > 0) return {counted > peeked ? PeerFin::received : PeerFin::not_received};
   if (peeked < 0 && errno != EAGAIN)
     return is_probes_own(errno) ? no_answer<PeerFin>(errno)
-                                : Answer<PeerFin>{PeerFin::closed, errno};
+                                : Answer<PeerFin>{PeerFin::closed, Outcome::answered, errno};
   const std::optional<bool> odd = is_fin_number_odd(handle, calls);
   if (!odd) return fin_of_tcp(handle, known, looker, calls);
-  if (!type.numbered) return {PeerFin::untellable};
-  return {*odd != type.odd ? PeerFin::received : PeerFin::not_received};
+  if (!type.has(Quirk::numbered)) return {PeerFin::untellable};
+  return {*odd != type.has(Quirk::odd) ? PeerFin::received : PeerFin::not_received};
 }
 
 Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
@@ -218,7 +219,7 @@ Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady k
     default:
       break;
   }
-  if (type.multipath) return {Standing::good};
+  if (type.has(Quirk::multipath)) return {Standing::good};
   // What is built upon it (TLS in the kernel) fails by itself.
   char upper[16] = {};
   const int size = get_option(handle, IPPROTO_TCP, TCP_ULP, upper, calls);

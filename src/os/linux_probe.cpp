@@ -2,6 +2,7 @@
 // The look at a stream that changes nothing, as Linux allows it: poll() shows the peer's FIN and a
 // pending error and leaves both where they are, and an epoll set can be waited on like any handle.
 #include <cerrno>
+#include <utility>
 
 #include <linux/sockios.h>
 #include <poll.h>
@@ -43,7 +44,8 @@ os::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool erro
   // Linux 6.17).
   if (can_count && counted == 0 && !is_at_urgent_mark(stream)) return {Inbound::empty};
   // The end of a multipath stream counts as a byte.
-  if (error_pends) return {counted == 1 && type.multipath ? Inbound::empty : Inbound::bytes};
+  if (error_pends)
+    return {counted == 1 && type.has(Quirk::multipath) ? Inbound::empty : Inbound::bytes};
   // AF_UNIX goes on counting urgent bytes that nobody can read any more.
   std::uint64_t uncounted = 0;
   return os::probe_inbound(stream, type, RawReady::none, os::Looker{}, uncounted);
@@ -72,10 +74,11 @@ StreamState probe(NativeHandle stream, StreamType type, os::Sight sight,
     std::uint64_t uncounted = 0;
     fin = os::probe_peer_fin(stream, type, RawReady::none, os::Looker{}, uncounted);
   }
-  for (const int refused : {inbound.refused, fin.refused}) {
-    if (refused != 0) error = os::error_code(refused);
+  for (const auto& [outcome, why] :
+       {std::pair{inbound.outcome, inbound.error}, std::pair{fin.outcome, fin.error}}) {
+    if (outcome == os::Outcome::refused) error = os::error_code(why);
+    if (outcome == os::Outcome::gone) error = os::error_code(EBADF);
   }
-  if (inbound.gone || fin.gone) error = os::error_code(EBADF);
   if (error) return {};
   state.peer_closed = ended && fin.found != PeerFin::not_received;
   state.end_of_stream = ended && !state.unread;
@@ -107,8 +110,9 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   handle_ = set;
   stream_ = stream;
   std::uint64_t uncounted = 0;
-  if (type.multipath) os::learn_fin_number(stream, type, os::Looker{}, uncounted);
-  if (type.numbered) fin_number_ = type.odd ? FinNumber::odd : FinNumber::even;
+  if (type.has(Quirk::multipath)) os::learn_fin_number(stream, type, os::Looker{}, uncounted);
+  if (type.has(Quirk::numbered))
+    fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }
 
 StreamState EndHandle::probe(std::error_code& error) const noexcept {
@@ -118,8 +122,8 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   }
   StreamType type = type_of_stream_socket(stream_, error);
   if (error) return {};
-  type.numbered = fin_number_ != FinNumber::unknown;
-  type.odd = fin_number_ == FinNumber::odd;
+  type.set(Quirk::numbered, fin_number_ != FinNumber::unknown);
+  type.set(Quirk::odd, fin_number_ == FinNumber::odd);
   std::uint64_t uncounted = 0;
   os::Sight sight = os::Looker{}.look(stream_, POLLRDHUP, uncounted);
   if (sight.error != 0) {

@@ -89,19 +89,18 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
 void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
                       std::uint64_t& calls) noexcept;
 
-/// One probe's answer. `gone`: the handle is not open any more, or not what it was. `refused`: why
-/// the probe itself could not be made (no memory, say): nothing is known then.
+/// `gone`: the handle is not open any more, or not what it was. `refused`: the probe itself could
+/// not be made (no memory, say), and nothing is known.
+enum class Outcome : std::uint8_t { answered, gone, refused };
+
+/// One probe's answer. `error` is the connection's, which has failed with it; of what was refused,
+/// why.
 template <class Found>
 struct Answer {
   Found found{};
+  Outcome outcome = Outcome::answered;
   int error = 0;
-  bool gone = false;
-  int refused = 0;
 };
-
-/// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
-/// byte.
-bool has_packets(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// Whether such an error of a probe says nothing about the connection.
 bool is_probes_own(int error) noexcept;
@@ -109,15 +108,25 @@ bool is_probes_own(int error) noexcept;
 /// The answer of a probe that failed with `error`, which is not the connection's.
 template <class Found>
 Answer<Found> no_answer(int error) noexcept {
-  const bool gone = error == EBADF || error == ENOTSOCK;
-  return {Found{}, 0, gone, gone ? 0 : error};
+  if (error == EBADF || error == ENOTSOCK) return {Found{}, Outcome::gone};
+  return {Found{}, Outcome::refused, error};
 }
 
-/// A one-byte peek (sockets), or the count of unread bytes and the hang-up (all else). Consumes no
-/// byte; on Linux a failure that it comes upon is taken out of the kernel. `known`: what the wait
-/// reported, as far as the backend can be believed.
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
-                              const Looker& looker, std::uint64_t& calls) noexcept;
+/// A one-byte peek.
+Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept;
+/// The same where there are no peeks: the count of unread bytes, and the hang-up. And where the
+/// owner's peeks begin somewhere else.
+Answer<Inbound> look_inside(NativeHandle handle, StreamType type, RawReady known,
+                            const Looker& looker, std::uint64_t& calls) noexcept;
+
+/// Whether a byte is there, or the end. Consumes no byte; on Linux a failure that a peek comes upon
+/// is taken out of the kernel. `known`: what the wait reported, as far as the backend can be
+/// believed.
+inline Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
+                                     const Looker& looker, std::uint64_t& calls) noexcept {
+  const bool is_usual = type.kind == StreamKind::socket && !type.has(Quirk::peek_offset);
+  return is_usual ? peek(handle, calls) : look_inside(handle, type, known, looker, calls);
+}
 
 /// A send(2) of zero bytes that does not wait, and of which no SIGPIPE comes to anybody.
 long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept;

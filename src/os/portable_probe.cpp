@@ -42,9 +42,9 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   }
   const StreamType type;
   const auto inbound = os::probe_inbound(stream, type, RawReady::none, looker, uncounted);
-  if (inbound.refused != 0) error = os::error_code(inbound.refused);
-  if (inbound.gone) error = os::error_code(EBADF);
-  if (inbound.error == ENOTCONN) error = os::error_code(ENOTCONN);
+  if (inbound.outcome == os::Outcome::gone) error = os::error_code(EBADF);
+  if (inbound.outcome == os::Outcome::refused || inbound.error == ENOTCONN)
+    error = os::error_code(inbound.error);
   if (error) return {};
   const auto peer_fin = [&] {
     return os::probe_peer_fin(stream, type, RawReady::none, looker, uncounted).found;

@@ -231,7 +231,7 @@ StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_
     } else if (value != 0) {
       error = Errc::not_a_stream;
     }
-    if (!error) type.peek_offset = has_peek_offset(handle, error, calls);
+    if (!error) type.set(Quirk::peek_offset, has_peek_offset(handle, error, calls));
     if (!error) examine_socket(handle, type, error, calls);
     return type;
   }
@@ -262,11 +262,9 @@ namespace {
 /// it.
 class PeekOffsetAside {
  public:
-  PeekOffsetAside([[maybe_unused]] NativeHandle handle, [[maybe_unused]] bool is_set,
-                  std::uint64_t& calls) noexcept
+  PeekOffsetAside(NativeHandle handle, std::uint64_t& calls) noexcept
       : handle_{handle}, calls_{calls} {
 #if defined(SO_PEEK_OFF)
-    if (!is_set) return;
     if (socket_option(handle, SO_PEEK_OFF, offset_, calls) != 0) error_ = errno;
     if (offset_ >= 0) error_ = put(none);
 #endif
@@ -301,16 +299,8 @@ class PeekOffsetAside {
   int error_ = 0;
 };
 
-Answer<Inbound> peek(NativeHandle handle, StreamType type, std::uint64_t& calls) noexcept {
-  const PeekOffsetAside aside{handle, type.peek_offset, calls};
-  if (aside.error() != 0) return no_answer<Inbound>(aside.error());
-  char byte;
-  const auto count =
-      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); }, calls);
-  if (count > 0) return {Inbound::bytes};
-  if (count == 0) return {Inbound::end};
-  int error = errno;
-  if (error == EAGAIN || error == EWOULDBLOCK) return {Inbound::empty};
+/// What a peek that failed says.
+Answer<Inbound> failed_peek(NativeHandle handle, int error, std::uint64_t& calls) noexcept {
   if (is_probes_own(error)) return no_answer<Inbound>(error);
   // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN. An AF_VSOCK one
   // says so as well when its connect() has failed, and keeps the cause.
@@ -319,7 +309,12 @@ Answer<Inbound> peek(NativeHandle handle, StreamType type, std::uint64_t& calls)
     int cause = 0;
     if (socket_option(handle, SO_ERROR, cause, calls) == 0 && cause != 0) error = cause;
   }
-  return {Inbound::failed, error};
+  return {Inbound::failed, Outcome::answered, error};
+}
+
+Answer<Inbound> peek_at_start(NativeHandle handle, std::uint64_t& calls) noexcept {
+  const PeekOffsetAside aside{handle, calls};
+  return aside.error() == 0 ? peek(handle, calls) : no_answer<Inbound>(aside.error());
 }
 
 /// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
@@ -341,31 +336,34 @@ int count_unread(NativeHandle handle, std::uint64_t& calls) noexcept {
   return is_probes_own(errno) ? -1 : 0;
 }
 
+/// What is up now. Where that cannot be seen, what was reported must do, if it can be believed.
+Sight look_or_believe(NativeHandle handle, short events, RawReady known, const Looker& looker,
+                      std::uint64_t& calls) noexcept {
+  Sight sight = looker.look(handle, events, calls);
+  if (sight.error == 0 || known == RawReady::none) return sight;
+  sight = {};
+  if (any(known, RawReady::in)) sight.seen |= POLLIN;
+  if (any(known, RawReady::hup)) sight.seen |= POLLHUP;
+  if (any(known, RawReady::err)) sight.seen |= POLLERR;
+  return sight;
+}
+
 Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const Looker& looker,
                               std::uint64_t& calls) noexcept {
-  bool writer_gone = any(known, RawReady::hup);
-  if (!writer_gone) {
-    const Sight sight = looker.look(handle, POLLIN, calls);
-    if (sight.error != 0) return no_answer<Inbound>(sight.error);
-    if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
-    writer_gone = (sight.seen & POLLHUP) != 0;
-  }
+  // Not what was reported: a FIFO may have got another writer.
+  const Sight sight = look_or_believe(handle, POLLIN, known, looker, calls);
+  if (sight.error != 0) return no_answer<Inbound>(sight.error);
+  if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
   // Counted after the look: bytes that a writer left before it hung up are seen.
   const int unread = count_unread(handle, calls);
   if (unread < 0) return no_answer<Inbound>(errno);
   if (unread > 0) return {Inbound::bytes};
-  return {writer_gone ? Inbound::end : Inbound::empty};
+  return {(sight.seen & POLLHUP) != 0 ? Inbound::end : Inbound::empty};
 }
 
 Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const Looker& looker,
                                   std::uint64_t& calls) noexcept {
-  Sight sight = looker.look(handle, POLLIN, calls);
-  // Cannot be looked at (see Looker): then what was reported must do, if it can be believed.
-  if (sight.error != 0 && known != RawReady::none) {
-    sight = {};
-    if (any(known, RawReady::in)) sight.seen |= POLLIN;
-    if (any(known, RawReady::hup)) sight.seen |= POLLHUP;
-  }
+  const Sight sight = look_or_believe(handle, POLLIN, known, looker, calls);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
   const int unread = count_unread(handle, calls);
@@ -378,18 +376,21 @@ Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const Loo
 
 }  // namespace
 
-Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
-                              const Looker& looker, std::uint64_t& calls) noexcept {
-  switch (type.kind) {
-    case StreamKind::socket:
-      return peek(handle, type, calls);
-    case StreamKind::terminal:
-      return count_in_terminal(handle, known, looker, calls);
-    case StreamKind::pipe_reader:
-    case StreamKind::pipe_writer:
-      break;
-  }
-  return count_in_pipe(handle, known, looker, calls);
+Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept {
+  char byte;
+  const auto count =
+      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); }, calls);
+  if (count > 0) return {Inbound::bytes};
+  if (count == 0) return {Inbound::end};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Inbound::empty};
+  return failed_peek(handle, errno, calls);
+}
+
+Answer<Inbound> look_inside(NativeHandle handle, StreamType type, RawReady known,
+                            const Looker& looker, std::uint64_t& calls) noexcept {
+  if (type.kind == StreamKind::socket) return peek_at_start(handle, calls);
+  return type.kind == StreamKind::terminal ? count_in_terminal(handle, known, looker, calls)
+                                           : count_in_pipe(handle, known, looker, calls);
 }
 
 Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
@@ -399,7 +400,7 @@ Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
   if (error == EAGAIN || error == EWOULDBLOCK) return {Outbound::full};
   if (is_probes_own(error)) return no_answer<Outbound>(error);
   const bool is_over = error == EPIPE || error == ENOTCONN;
-  if (error != 0 && !is_over) return {Outbound::failed, error};
+  if (error != 0 && !is_over) return {Outbound::failed, Outcome::answered, error};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
   const Sight sight = looker.look(handle, is_over ? POLLIN : POLLOUT, calls);
@@ -411,8 +412,7 @@ Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
 Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, const Looker& looker,
                        std::uint64_t& calls) noexcept {
   if (kind == StreamKind::pipe_writer) {
-    if (any(known, RawReady::err | RawReady::hup)) return {EPIPE};
-    const Sight sight = looker.look(handle, POLLOUT, calls);
+    const Sight sight = look_or_believe(handle, POLLOUT, known, looker, calls);
     if (sight.error != 0) return no_answer<int>(sight.error);
     if ((sight.seen & POLLNVAL) != 0) return no_answer<int>(EBADF);
     return {(sight.seen & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0};

@@ -52,15 +52,18 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error,
 }
 
 std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
-                                    std::uint64_t& calls) noexcept try {
-  if (key >= known_.size()) known_.resize(key + key / 2 + 16);
+                                    std::uint64_t& calls) noexcept {
   Known known;
   if (const std::error_code error = examine(handle, known, calls)) return error;
+  try {
+    if (key >= known_.size()) known_.resize(key + key / 2 + 16);
+  } catch (const std::bad_alloc&) {
+    if (known.in_set) os::remove_from_file_set(set_, handle, calls);
+    return refusal(std::errc::not_enough_memory);
+  }
   known.put_down = true;
   known_[key] = known;
   return {};
-} catch (const std::bad_alloc&) {
-  return refusal(std::errc::not_enough_memory);
 }
 
 std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
