@@ -245,6 +245,13 @@ std::size_t ReactorCore::dispatch_checked(std::error_code& error) {
   return dispatch();
 }
 
+/// Out of line: most turns wait for as long as it takes.
+Timeout ReactorCore::from_now_until(time_point time) const noexcept {
+  // What is longest would be without an end.
+  constexpr auto longest = std::chrono::nanoseconds::max() - std::chrono::nanoseconds{1};
+  return Timeout{std::min(between(options_.clock(), time), longest)};
+}
+
 ReactorCore::time_point ReactorCore::from_now(std::chrono::nanoseconds duration) const noexcept {
   return later(options_.clock(), duration);
 }

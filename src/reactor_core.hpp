@@ -144,7 +144,10 @@ class ReactorCore : public CoreBase {
   StreamType examine(NativeHandle handle, std::error_code& error) noexcept;
   std::error_code install(std::uint32_t index, RawInterest wanted);
   std::error_code install(Slot& slot, Token token, RawInterest wanted);
+  std::error_code install_again(Slot& slot, Token token, RawInterest wanted);
+  std::error_code tell_backend(Slot& slot, Token token, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
+  void take_from_kernel(Slot& slot, Token token) noexcept;
   void note_change(std::uint32_t index) noexcept;
   void note_closed(std::uint32_t index) noexcept;
   void apply_changes();
@@ -201,11 +204,9 @@ class ReactorCore : public CoreBase {
   Timeout until(time_point time) const noexcept {
     if (time == time_point::max()) return Timeout::infinite();
     if (time == time_point::min()) return Timeout::zero();
-    // What is longest would be without an end.
-    constexpr std::chrono::nanoseconds longest =
-        std::chrono::nanoseconds::max() - std::chrono::nanoseconds{1};
-    return Timeout{std::min(between(options_.clock(), time), longest)};
+    return from_now_until(time);
   }
+  Timeout from_now_until(time_point time) const noexcept;
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   void prepare_batch(std::uint32_t count, std::error_code& error);
   std::error_code refusal_to_register() const noexcept {

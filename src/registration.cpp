@@ -181,7 +181,7 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
 void ReactorCore::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
-  take_from_kernel(token.slot);
+  take_from_kernel(*slot, token);
   if (slot->parked || slot->edged) leave_outside(token.slot);
   cancel_look(token.slot);
   if (calling_.index == token.slot) {
@@ -287,18 +287,25 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
   return install(table_.slot(index), table_.token(index), wanted);
 }
 
-std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) try {
-  const bool comes_back = slot.parked || slot.edged;
-  if (comes_back && !is_still_ours(token.slot))
-    return refusal(std::errc::no_such_file_or_directory);
+inline std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
+  if (slot.parked || slot.edged) return install_again(slot, token, wanted);
+  return tell_backend(slot, token, wanted);
+}
+
+inline std::error_code ReactorCore::tell_backend(Slot& slot, Token token, RawInterest wanted) try {
   ++stats_.changes;
   const std::error_code error = backend_->set_interest(slot.handle, slot.installed, wanted, token);
-  if (error) return error;
-  slot.installed = wanted;
-  if (comes_back) leave_outside(token.slot);
+  if (!error) slot.installed = wanted;
   return error;
 } catch (const std::bad_alloc&) {
   return refusal(std::errc::not_enough_memory);  // of a backend that does not say so itself
+}
+
+std::error_code ReactorCore::install_again(Slot& slot, Token token, RawInterest wanted) {
+  if (!is_still_ours(token.slot)) return refusal(std::errc::no_such_file_or_directory);
+  const std::error_code error = tell_backend(slot, token, wanted);
+  if (!error) leave_outside(token.slot);
+  return error;
 }
 
 std::error_code ReactorCore::reset_backend() try {
@@ -308,12 +315,15 @@ std::error_code ReactorCore::reset_backend() try {
 }
 
 void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
-  Slot& slot = table_.slot(index);
+  take_from_kernel(table_.slot(index), table_.token(index));
+}
+
+inline void ReactorCore::take_from_kernel(Slot& slot, Token token) noexcept {
   if (slot.installed == RawInterest::none || !backend_) return;
   // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a
   // duplicate alive, something that merge() will come upon. In the child of a fork the set is the
   // parent's.
-  if (!forked()) static_cast<void>(install(index, RawInterest::none));
+  if (!forked()) static_cast<void>(install(slot, token, RawInterest::none));
   slot.installed = RawInterest::none;
 }
 
