@@ -369,7 +369,7 @@ void ReactorCore::apply_change(std::uint32_t index) {
   if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) &&
       slot.installed != RawInterest::none && (slot.stream || knows_fin_) && !is_vouched_for(slot))
     error = install(index, slot.installed);
-  if (!error) error = install(index, now);
+  if (!error) error = install(slot, table_.token(index), now);
   if (!error) {
     if (now == RawInterest::none) park(index);
     return;
