@@ -230,10 +230,9 @@ void print_unsteady(const Report& report, const Paint& paint) {
 
 /// What was played, and what was not.
 std::string extent(const Report& report, const Plan& plan) {
-  std::string text =
-      fmt::format("every one of the {} core operations to depth {}", core_op_count, plan.depth);
+  std::string text = "every history of the core operations to that depth";
   if (plan.depth_of_all > 0)
-    text += fmt::format(", every one of all {} to depth {}", op_count, plan.depth_of_all);
+    text += fmt::format(", of all {} to depth {}", op_count, plan.depth_of_all);
   if (report.random_histories > 0)
     text += fmt::format(", and {} random ones of all, up to {} long (seed {})",
                         report.random_histories, plan.random_length, plan.seed);
