@@ -127,10 +127,13 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
       look_later(index);
       return false;
   }
-  // What is masked stays so until there is something to tell.
-  if (before.mute == Mute::all && verdict.events == Event::none &&
-      verdict.state.mute == Mute::none && !verdict.state.over)
+  // What is masked stays so until there is something to tell. What no kernel call can wait for is
+  // looked at all the same.
+  if (before.mute == Mute::all && verdict.events == Event::none && !verdict.state.over &&
+      !verdict.state.held) {
+    if (verdict.state.mute == Mute::hint) look_later(index);
     verdict.state.mute = Mute::all;
+  }
   slot.state = verdict.state;
   if (verdict.state != before) {
     if (verdict.state.over || verdict.state.held) {
