@@ -109,7 +109,7 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   }
   const State before = slot.state;
   if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
-  if (is_to_be_asked(slot.type)) learn_fin_number(slot);
+  if (slot.type.has(Quirk::unasked)) learn_fin_number(slot);
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
   found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
   Verdict verdict;
@@ -251,7 +251,7 @@ StreamType ReactorCore::examine(NativeHandle handle, std::error_code& error) noe
 /// before there is one.
 void ReactorCore::learn_fin_number(Slot& slot) noexcept {
   os::learn_fin_number(slot.handle, slot.type, looker_, stats_.system_calls);
-  slot.plain = can_be_plain(traits(slot)) && !is_to_be_asked(slot.type);
+  slot.plain = can_be_plain(traits(slot)) && !slot.type.has(Quirk::unasked);
 }
 
 void ReactorCore::call_as_asked(std::uint32_t index, Slot& slot, const void* event) {

@@ -21,9 +21,9 @@ enum class Quirk : std::uint8_t {
   peek_offset = 1,
   /// One connection made of several: the state that the system shows is one of theirs.
   multipath = 2,
-  /// Of a multipath socket: os::learn_fin_number() has been able to ask it; and, if there was no
-  /// end yet, has learnt whether the number is odd.
-  asked = 4,
+  /// Of a multipath socket: it is connecting still, and os::learn_fin_number() could not ask it.
+  unasked = 4,
+  /// There was no end yet when it was asked, and so it is known whether the number is odd.
   numbered = 8,
   odd = 16,
   /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
@@ -157,11 +157,6 @@ constexpr Interest plain_bits(RawReady in_and_out) {
 }
 static_assert(plain_bits(RawReady::in) == Interest::readable);
 static_assert(plain_bits(RawReady::out) == Interest::writable);
-
-/// A multipath socket that was still connecting when it was asked last.
-constexpr bool is_to_be_asked(StreamType type) {
-  return type.has(Quirk::multipath) && !type.has(Quirk::asked);
-}
 
 /// Whether a stream's reports can be told without a closer look, as long as is_plain() says so.
 constexpr bool can_be_plain(const Traits& traits) {

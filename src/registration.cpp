@@ -45,7 +45,7 @@ bool is_in_vain(Interest interest, bool stream) {
 
 /// Whether reports are told by the shortest way: see Slot.
 bool is_plain(const Traits& traits, StreamType type, Interest interest, Watched as) {
-  return as == Watched::stream ? can_be_plain(traits) && !is_to_be_asked(type)
+  return as == Watched::stream ? can_be_plain(traits) && !type.has(Quirk::unasked)
                                : as == Watched::readiness && !any(interest, Interest::one_shot);
 }
 

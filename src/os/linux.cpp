@@ -87,16 +87,22 @@ int tcp_state(NativeHandle handle, std::uint64_t& calls) noexcept {
   return get_option(handle, IPPROTO_TCP, TCP_INFO, state, calls) < 0 ? -1 : state;
 }
 
-/// Whether the number of the next byte is odd, not counting the bytes that were received: the
-/// peer's FIN counts as a byte (RFC 8684, 3.3.3) and so changes it once. Nothing where the
-/// connection is not, or no longer, one of several, or the kernel does not say (before 6.5).
-std::optional<bool> is_fin_number_odd(NativeHandle handle, std::uint64_t& calls) noexcept {
+/// Of a connection that is one of several, or is to be.
+struct FinNumber {
+  bool is_answered = false;  ///< it is, and the connection is made
+  /// Whether the number of the next byte is odd, not counting the bytes that were received: the
+  /// peer's FIN counts as a byte (RFC 8684, 3.3.3), and so changes it once. Unknown before Linux
+  /// 6.5.
+  std::optional<bool> is_odd;
+};
+
+FinNumber fin_number(NativeHandle handle, std::uint64_t& calls) noexcept {
   constexpr std::uint32_t remote_key_received = 2;
   MptcpInfo info{};
   const int size = get_option(handle, level_mptcp, mptcp_info_option, info, calls);
-  if (size < static_cast<int>(sizeof info) || (info.flags & remote_key_received) == 0)
-    return std::nullopt;
-  return ((info.rcv_nxt - info.bytes_received) & 1) != 0;
+  if (size < 0 || (info.flags & remote_key_received) == 0) return {};
+  if (size < static_cast<int>(sizeof info)) return {true, std::nullopt};
+  return {true, ((info.rcv_nxt - info.bytes_received) & 1) != 0};
 }
 
 /// The answer that a TCP state gives.
@@ -145,7 +151,8 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
     return absent;  // which not every family has
   };
   const int protocol = ask(SO_PROTOCOL, 0);
-  type.set(Quirk::multipath, protocol == protocol_mptcp);
+  for (const Quirk quirk : {Quirk::multipath, Quirk::unasked})
+    type.set(quirk, protocol == protocol_mptcp);
   if (error || protocol == IPPROTO_TCP || type.has(Quirk::multipath)) return;
   type.set(Quirk::urgent, ask(SO_DOMAIN, AF_UNIX) == AF_UNIX);
   if (type.has(Quirk::urgent) || error) return;
@@ -162,20 +169,21 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
 
 void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
                       std::uint64_t& calls) noexcept {
-  const std::optional<bool> odd = is_fin_number_odd(handle, calls);
-  if (!odd) {
+  const FinNumber number = fin_number(handle, calls);
+  if (!number.is_answered) {
     // Fallen back to plain TCP (the peer speaks nothing else), or not connected yet.
     const int state = tcp_state(handle, calls);
-    if (state != -1 && state != TCP_SYN_SENT && state != TCP_CLOSE)
-      type.set(Quirk::multipath, false);
+    if (state == -1 || state == TCP_SYN_SENT || state == TCP_CLOSE) return;
+    type.set(Quirk::multipath, false);
+    type.set(Quirk::unasked, false);
     return;
   }
-  type.set(Quirk::asked);
+  type.set(Quirk::unasked, false);
   // Looked at afterwards: an end that is not there then was not there before.
   const Sight sight = looker.look(handle, POLLRDHUP, calls);
-  if (sight.error != 0 || sight.seen != 0) return;
+  if (sight.error != 0 || sight.seen != 0 || !number.is_odd) return;
   type.set(Quirk::numbered);
-  type.set(Quirk::odd, *odd);
+  type.set(Quirk::odd, *number.is_odd);
 }
 
 Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
@@ -192,10 +200,10 @@ Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady kn
   if (peeked < 0 && errno != EAGAIN)
     return is_probes_own(errno) ? no_answer<PeerFin>(errno)
                                 : Answer<PeerFin>{PeerFin::closed, Outcome::answered, errno};
-  const std::optional<bool> odd = is_fin_number_odd(handle, calls);
-  if (!odd) return fin_of_tcp(handle, known, looker, calls);
-  if (!type.has(Quirk::numbered)) return {PeerFin::untellable};
-  return {*odd != type.has(Quirk::odd) ? PeerFin::received : PeerFin::not_received};
+  const FinNumber number = fin_number(handle, calls);
+  if (!number.is_answered) return fin_of_tcp(handle, known, looker, calls);
+  if (!number.is_odd || !type.has(Quirk::numbered)) return {PeerFin::untellable};
+  return {*number.is_odd != type.has(Quirk::odd) ? PeerFin::received : PeerFin::not_received};
 }
 
 Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
