@@ -42,6 +42,9 @@ struct StateOption {
 };
 #if defined(__linux__)
 constexpr StateOption state_option{TCP_INFO, linux_tcp_states};
+static_assert(linux_tcp_states.listening == TCP_LISTEN);
+static_assert(linux_tcp_states.syn_sent == TCP_SYN_SENT);
+static_assert(linux_tcp_states.syn_received == TCP_SYN_RECV);
 static_assert(linux_tcp_states.close_wait == TCP_CLOSE_WAIT);
 static_assert(linux_tcp_states.closing == TCP_CLOSING);
 static_assert(linux_tcp_states.last_ack == TCP_LAST_ACK);
@@ -68,23 +71,30 @@ bool is_plain_tcp([[maybe_unused]] NativeHandle handle,
 #endif
 }
 
-}  // namespace
-
-Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
-                               const Looker& looker, std::uint64_t& calls) noexcept {
+/// What `says` makes of the state, or else `unknown`: of another protocol, on another system.
+template <class Found, class Says>
+Answer<Found> by_state(NativeHandle handle, Found unknown, Says says,
+                       std::uint64_t& calls) noexcept {
   std::uint8_t state = 0;
   socklen_t size = sizeof state;
   const auto ask = [&] {
     return ::getsockopt(handle, IPPROTO_TCP, state_option.name, &state, &size);
   };
-  if (!is_plain_tcp(handle, calls)) return {PeerFin::untellable};
+  if (!is_plain_tcp(handle, calls)) return {unknown};
   if (uninterrupted(ask, calls) != 0)
-    return is_probes_own(errno) ? no_answer<PeerFin>(errno) : Answer<PeerFin>{PeerFin::untellable};
-  const PeerFin fin = peer_fin(state_option.numbers, state);
+    return is_probes_own(errno) ? no_answer<Found>(errno) : Answer<Found>{unknown};
+  return {says(state_option.numbers, state)};
+}
+
+}  // namespace
+
+Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
+                               const Looker& looker, std::uint64_t& calls) noexcept {
+  const auto answer = by_state(handle, PeerFin::untellable, peer_fin, calls);
 #if defined(__linux__)
   // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is. (On
   // the BSDs it shows neither, and so a reset cannot be ruled out.)
-  if (fin == PeerFin::closed && !any(known, RawReady::err)) {
+  if (answer.found == PeerFin::closed && !any(known, RawReady::err)) {
     const Sight sight = looker.look(handle, 0, calls);
     if (sight.error == 0 && (sight.seen & POLLERR) == 0) return {PeerFin::received};
   }
@@ -92,12 +102,18 @@ Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
   static_cast<void>(known);
   static_cast<void>(looker);
 #endif
-  return {fin};
+  return answer;
 }
 
-Answer<Standing> probe_standing(NativeHandle, StreamType, RawReady, const Looker&,
-                                std::uint64_t&) noexcept {
-  return {Standing::doubtful};
+Answer<Standing> probe_standing(NativeHandle handle, StreamType, RawReady known,
+                                const Looker& looker, std::uint64_t& calls) noexcept {
+  if (!any(known, RawReady::err)) {
+    // Who tells both as one may mean the hang-up, which is there in every state.
+    const Sight sight = looker.look(handle, 0, calls);
+    if (sight.error != 0) return no_answer<Standing>(sight.error);
+    if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
+  }
+  return by_state(handle, Standing::doubtful, standing, calls);
 }
 
 void examine_socket(NativeHandle, StreamType&, std::error_code&, std::uint64_t&) noexcept {}

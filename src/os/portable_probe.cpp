@@ -15,23 +15,28 @@ namespace pollux {
 
 namespace {
 
-bool is_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
-  using namespace detail;
+using namespace detail;
+
+StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
   const StreamType type = os::stream_type(handle, error, uncounted);
   if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
-  return !error;
+  return type;
 }
 
 }  // namespace
 
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
-  using namespace detail;
-  if (!is_stream_socket(stream, error)) return {};
+  const StreamType type = type_of_stream_socket(stream, error);
+  if (error) return {};
   std::uint64_t uncounted = 0;
   StreamState state;
   const os::Looker looker;
   const os::Sight sight = looker.look(stream, POLLIN, uncounted);
+  if (sight.error != 0) {
+    error = os::error_code(sight.error);
+    return {};
+  }
   if ((sight.seen & POLLERR) != 0) {
     // A failure where HUP is up too, and else a notice in the error queue.
     int unread = 0;
@@ -40,7 +45,6 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     state.failed = state.hangup = (sight.seen & POLLHUP) != 0;
     return state;
   }
-  const StreamType type;
   const auto inbound = os::probe_inbound(stream, type, RawReady::none, looker, uncounted);
   if (inbound.outcome == os::Outcome::gone) error = os::error_code(EBADF);
   if (inbound.outcome == os::Outcome::refused || inbound.error == ENOTCONN)
@@ -72,7 +76,8 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
 }
 
 EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
-  if (is_stream_socket(stream, error)) error = detail::os::error_code(ENOSYS);
+  type_of_stream_socket(stream, error);
+  if (!error) error = detail::os::error_code(ENOSYS);
 }
 
 EndHandle::~EndHandle() = default;

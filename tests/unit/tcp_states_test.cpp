@@ -14,24 +14,39 @@ constexpr PeerFin no = PeerFin::not_received;
 constexpr PeerFin yes = PeerFin::received;
 constexpr PeerFin gone = PeerFin::closed;
 
-std::vector<PeerFin> told_by(const TcpStates& numbers, std::uint8_t first, std::uint8_t last) {
-  std::vector<PeerFin> all;
-  for (std::uint8_t state = first; state <= last; ++state) all.push_back(peer_fin(numbers, state));
-  return all;
+constexpr Standing good = Standing::good;
+constexpr Standing doubtful = Standing::doubtful;
+
+struct Told {
+  std::vector<PeerFin> fins;
+  std::vector<Standing> standings;
+};
+
+Told told_by(const TcpStates& numbers, std::uint8_t first, std::uint8_t last) {
+  Told told;
+  for (std::uint8_t state = first; state <= last; ++state) {
+    told.fins.push_back(peer_fin(numbers, state));
+    told.standings.push_back(standing(numbers, state));
+  }
+  return told;
 }
 
-TEST(TcpStates, OfLinuxSayWhetherTheFinHasCome) {
+TEST(TcpStates, OfLinuxSayWhetherTheFinHasComeAndTheConnectionStands) {
   // established, syn_sent, syn_recv, fin_wait1, fin_wait2, time_wait, close, close_wait, last_ack,
-  // listen, closing, new_syn_recv
-  EXPECT_EQ(told_by(linux_tcp_states, 1, 12),
-            (std::vector{no, no, no, no, no, yes, gone, yes, yes, no, yes, no}));
+  // listen, closing
+  const Told told = told_by(linux_tcp_states, 1, 11);
+  EXPECT_EQ(told.fins, (std::vector{no, no, no, no, no, yes, gone, yes, yes, no, yes}));
+  EXPECT_EQ(told.standings, (std::vector{good, doubtful, doubtful, good, good, good, doubtful, good,
+                                         good, doubtful, good}));
 }
 
-TEST(TcpStates, OfTheBsdsSayWhetherTheFinHasCome) {
+TEST(TcpStates, OfTheBsdsSayWhetherTheFinHasComeAndTheConnectionStands) {
   // closed, listen, syn_sent, syn_received, established, close_wait, fin_wait_1, closing, last_ack,
   // fin_wait_2, time_wait
-  EXPECT_EQ(told_by(bsd_tcp_states, 0, 10),
-            (std::vector{gone, no, no, no, no, yes, no, yes, yes, no, yes}));
+  const Told told = told_by(bsd_tcp_states, 0, 10);
+  EXPECT_EQ(told.fins, (std::vector{gone, no, no, no, no, yes, no, yes, yes, no, yes}));
+  EXPECT_EQ(told.standings, (std::vector{doubtful, doubtful, doubtful, doubtful, good, good, good,
+                                         good, good, good, good}));
 }
 
 }  // namespace
