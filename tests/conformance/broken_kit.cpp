@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   using namespace pollux::differential;
   auto all = broken_contestants();
   std::ranges::move(broken_beyond_one_stream(), std::back_inserter(all));
+  std::ranges::move(broken_for_longer_histories(), std::back_inserter(all));
   if (argc < 2) {
     for (const Contestant& broken : all) std::cout << broken.name << '\n';
     return 0;

@@ -68,6 +68,20 @@ TEST_P(Duplicates, HaveInterestsOfTheirOwn) {
   EXPECT_TRUE(hears_nothing(other));
 }
 
+TEST_P(Duplicates, MayBeWatchedByAReactorEachWhichDoNotKnowOfOneAnother) {
+  Reactor second{make_contestant(backend())};
+  const Pair pair = make_pair(kind());
+  const Handle copy = duplicate(pair.local);
+  Recorder local{reactor(), pair.local, Interest::readable};
+  Recorder other{second, copy, Interest::readable};
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(hears(other, "readable"));
+  local.watch.reset();
+  other.forget();
+  EXPECT_TRUE(hears(other, "readable"));
+}
+
 TEST_P(Duplicates, UnwatchingAndClosingOneLeavesTheOther) {
   Pair pair = make_pair(kind());
   const Handle copy = duplicate(pair.local);
