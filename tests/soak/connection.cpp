@@ -238,6 +238,10 @@ bool Connection::is_fulfilled() {
 }
 
 void Connection::wait_for_what_is_due() {
+  // The owner's own call has had the failure, and nobody reads: a watch with bytes unread is held
+  // until reading resumes (rules 4 and 10).
+  if (due_ == Due::hangup && facts_.error_taken && !facts_.is_reading())
+    set_interest(facts_.interest | Interest::readable);
   if (is_fulfilled()) {
     due_ = Due::nothing;
   } else if (std::chrono::steady_clock::now() > due_until_) {
