@@ -400,8 +400,12 @@ TEST_F(IoUring, SleepsThroughTheEndOfARequestThatIsReplaced) {
   for (int i = 0; i < 5 && !slept; ++i) {
     ASSERT_FALSE(change(pair.local, before, after));
     std::swap(before, after);
-    const auto waker = when_asleep([&] { backend_->wake(); });
-    slept = backend_->wait(out, Timeout{5s}).woken;
+    auto waker = when_asleep([&] { backend_->wake(); });
+    bool woken = slept = backend_->wait(out, Timeout{5s}).woken;
+    waker.join();
+    for (int waits = 0; !woken && waits < 10; ++waits)
+      woken = backend_->wait(out, Timeout{1s}).woken;
+    EXPECT_TRUE(woken);
   }
   EXPECT_TRUE(slept);
 }
