@@ -192,13 +192,14 @@ class TakesDuplicatesAlong : public Remembers {
   }
 
  private:
+  /// 0 if it is no socket: what has no inode of its own is left alone.
   static ino_t file_of(NativeHandle handle) {
     struct stat status {};
     ::fstat(handle, &status);
-    return status.st_ino;
+    return S_ISSOCK(status.st_mode) ? status.st_ino : 0;
   }
   void forget(ino_t file, const TakesDuplicatesAlong* by) {
-    if (by == this) return;
+    if (by == this || file == 0) return;
     for (const auto& [handle, known] : known_) {
       if (file_of(handle) == file)
         static_cast<void>(ForwardingBackend::set_interest(handle, known.interest, RawInterest::none,
