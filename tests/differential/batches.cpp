@@ -61,7 +61,7 @@ History Batch::sequence(std::uint64_t number) const {
   History history{kind, pace, {}};
   for (unsigned i = 0; i < length; ++i) {
     if ((turns >> i & 1) != 0) history.ops.push_back(Op::turn);
-    history.ops.push_back(ops[number % ops.size()]);
+    history.ops.push_back(ops[static_cast<std::size_t>(number % ops.size())]);
     number /= ops.size();
   }
   return history;
@@ -75,7 +75,7 @@ History Batch::drawn(std::uint64_t number) const {
   const auto left = 1 + generator() % length;
   if (pace == Pace::marked && generator() % 4 != 0) history.ops.push_back(Op::turn);
   for (std::uint64_t i = 0; i < left; ++i) {
-    history.ops.push_back(ops[generator() % ops.size()]);
+    history.ops.push_back(ops[static_cast<std::size_t>(generator() % ops.size())]);
     if (pace == Pace::marked && generator() % 5 < 2) history.ops.push_back(Op::turn);
   }
   return history;

@@ -20,7 +20,7 @@ class Random {
     return mixed ^ (mixed >> 31);
   }
   /// 0 to count - 1.
-  std::size_t below(std::size_t count) noexcept { return next() % count; }
+  std::size_t below(std::size_t count) noexcept { return static_cast<std::size_t>(next() % count); }
   bool chance(unsigned percent) noexcept { return below(100) < percent; }
   /// 1 to 2^16, small ones as often as large ones.
   std::size_t size() noexcept {

@@ -289,7 +289,7 @@ bool parse(int argc, char** argv, Options& options) {
       continue;
     }
     char* end = nullptr;
-    const std::uint64_t number = std::strtoull(value.c_str(), &end, 10);
+    const auto number = static_cast<std::size_t>(std::strtoull(value.c_str(), &end, 10));
     if (*end != '\0' || number == 0) return false;
     if (option == "--connections") {
       options.connections = number;
