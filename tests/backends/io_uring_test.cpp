@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -364,6 +365,74 @@ TEST_F(IoUring, ReportsNothingForAFinThatNobodyAskedFor) {
   shutdown_write(pair.local);
   EXPECT_EQ(look(5s), RawReady::hup);
   EXPECT_EQ(look(5s), RawReady::hup);
+}
+
+TEST_F(IoUring, SleepsThoughAFinHadComeBeforeItWasAsked) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  shutdown_write(pair.peer);
+  pollfd arrived{pair.local.get(), POLLRDHUP, 0};
+  ASSERT_EQ(::poll(&arrived, 1, 5000), 1);
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::hup));
+  const auto end = std::chrono::steady_clock::now() + 50ms;
+  int waits = 0;
+  for (auto now = end - 50ms; now < end; now = std::chrono::steady_clock::now(), ++waits)
+    EXPECT_EQ(look(end - now), RawReady::none);
+  EXPECT_LE(waits, 5);
+  // And then does not hand over in two calls what can be handed over in one.
+  const Pair other = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(
+      backend_->set_interest(other.local.get(), RawInterest::none, RawInterest::in, {2, 1}));
+  look();
+  ASSERT_FALSE(backend_->set_interest(other.local.get(), RawInterest::in,
+                                      RawInterest::in | RawInterest::rdhup, {2, 1}));
+  const std::uint64_t before = backend_->system_calls();
+  look();
+  EXPECT_EQ(backend_->system_calls(), before + 1);
+}
+
+TEST_F(IoUring, AsksOnceWhetherASocketIsAnAddress) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  ASSERT_FALSE(change(pair.local, RawInterest::in, RawInterest::in | RawInterest::rdhup));
+  ASSERT_FALSE(change(pair.local, RawInterest::in | RawInterest::rdhup, RawInterest::in));
+  const std::uint64_t before = backend_->system_calls();
+  EXPECT_EQ(look(), RawReady::none);
+  EXPECT_EQ(backend_->system_calls(), before + 1);
+}
+
+TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfAnAddress) {
+  Handle listener = make_listener(PairKind::unix_stream);
+  const Pair other = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in));
+  EXPECT_EQ(look(), RawReady::none);
+  ASSERT_EQ(::dup2(other.local.get(), listener.get()), listener.get());
+  ASSERT_FALSE(change(listener, RawInterest::in, RawInterest::in | RawInterest::out));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(look(), RawReady::none) << "the other has room";
+}
+
+TEST_F(IoUring, LeavesTheNumberOfItsRingToAnother) {
+  for (const bool ended : {false, true}) {
+    SetUp();
+    std::array<RawEvent, 4> out;
+    backend_->wait(out, Timeout{1ms});
+    NativeHandle ring = no_handle;
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+      std::error_code gone;  // the listing itself is there as well
+      if (std::filesystem::read_symlink(entry, gone) == "anon_inode:[io_uring]")
+        ring = std::stoi(entry.path().filename());
+    }
+    ASSERT_NE(ring, no_handle);
+    const Pair pair = make_pair(PairKind::unix_stream);
+    ASSERT_EQ(::dup2(pair.local.get(), ring), ring);
+    const Handle others{ring};
+    if (ended) {
+      backend_.reset();
+    } else {
+      ASSERT_FALSE(backend_->reset());
+    }
+    EXPECT_GE(::fcntl(ring, F_GETFD), 0) << "it was closed with the ring";
+  }
 }
 
 TEST_F(IoUring, ReportsNoBytesThatWereReadBeforeTheWait) {
