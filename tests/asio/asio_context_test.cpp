@@ -6,6 +6,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -146,6 +147,22 @@ TEST_F(AsioContext, TheBackendLeavesABlockingDescriptorBlocking) {
       reactor.watch_stream(blocking.get(), Interest::readable, [](const StreamEvent&) {});
   reactor.poll();
   EXPECT_EQ(::fcntl(blocking.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(AsioContext, AFileThatComesBackToANumberItWasClosedUnderNeedsNoNewSet) {
+  Watch watch = reactor.watch(pair.local.get(), Interest::readable, [](Readiness) {});
+  const NativeHandle number = pair.local.get();
+  const Handle copy = duplicate(pair.local);
+  pair.local.close();
+  watch.reset();
+  ASSERT_EQ(::dup2(copy.get(), number), number);
+  const Handle back{number};
+  bool called = false;
+  watch = reactor.watch(number, Interest::readable, [&](Readiness) { called = true; });
+  EXPECT_EQ(reactor.stats().rebuilds, 0u);
+  write_bytes(pair.peer, "x");
+  reactor.run_once(5s);
+  EXPECT_TRUE(called);
 }
 
 }  // namespace

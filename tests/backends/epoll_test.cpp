@@ -2,6 +2,7 @@
 // What epoll does and the core above it lives with: facts that rules 2, 4, 11 and 16 are built
 // upon. If one of these fails, a kernel has changed, and something in the core can be simpler or
 // must be other.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -117,6 +118,19 @@ TEST_F(Epoll, DoesNotReportTheEndOfAPipeAsRdhup) {
   EXPECT_EQ(look(), RawReady::in | RawReady::hup);
   drain(pair.local);
   EXPECT_EQ(look(), RawReady::hup);
+}
+
+TEST_F(Epoll, WaitsForLessThanAMillisecondIfItIsTo) {
+  std::array<RawEvent, 4> out;
+  auto best = std::chrono::nanoseconds::max();
+  for (int i = 0; i < 1000 && best >= std::chrono::microseconds{900}; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    backend_->wait(out, Timeout{std::chrono::microseconds{100}});
+    const auto took = std::chrono::steady_clock::now() - start;
+    if (took >= std::chrono::microseconds{100})
+      best = std::min<std::chrono::nanoseconds>(best, took);
+  }
+  EXPECT_LT(best, std::chrono::microseconds{900});
 }
 
 /// Whoever newly asks for `writable` is asked about with one poll() before it is armed.

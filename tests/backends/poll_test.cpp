@@ -2,11 +2,15 @@
 // What is the poll backend's own: poll(2) knows no registrations, so the backend must see for
 // itself that a descriptor was closed under it.
 #include <array>
+#include <chrono>
+#include <memory>
+#include <span>
 
 #include <gtest/gtest.h>
 
 #include <pollux/backends.hpp>
 
+#include "support/limits.hpp"
 #include "support/pairs.hpp"
 
 namespace pollux {
@@ -55,6 +59,54 @@ TEST(Poll, WithRoomForOneReportGoesOnWhereItLeftOffWhenEntriesMove) {
     ++times[out[0].token.slot];
   }
   for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GE(times[i], 2) << i;
+}
+
+/// poll(2) takes no descriptors under such a limit, and a set made in advance is asked.
+class PollUnderALimit : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::error_code error;
+    backend_ = make_backend("poll", error);
+    ASSERT_FALSE(error) << error.message();
+  }
+  std::error_code add(const Handle& handle, std::uint32_t slot) {
+    return backend_->set_interest(handle.get(), RawInterest::none, RawInterest::in, {slot, 1});
+  }
+  std::uint32_t wait(std::span<RawEvent> out) {
+    return backend_->wait(out, Timeout{std::chrono::milliseconds{1}}).count;
+  }
+
+  std::unique_ptr<Backend> backend_;
+  std::array<RawEvent, 4> out_;
+};
+
+TEST_F(PollUnderALimit, HearsOfWhatIsRegisteredAfterAReset) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_FALSE(add(pair.local, 1));
+    {
+      const DescriptorLimit none{0};
+      EXPECT_EQ(wait(out_), 0u);
+      write_bytes(pair.peer, "abc");
+      EXPECT_EQ(wait(out_), 1u);
+      drain(pair.local);
+    }
+    ASSERT_FALSE(backend_->reset());
+  }
+}
+
+TEST_F(PollUnderALimit, ForgetsWhatWasClosedBeforeItWasAskedFor) {
+  Pair closed = make_pair(PairKind::unix_stream);
+  const Pair open = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(add(closed.local, 1));
+  ASSERT_FALSE(add(open.local, 2));
+  closed.local.close();
+  write_bytes(open.peer, "abc");
+  const DescriptorLimit none{0};
+  std::uint32_t told = 0;
+  for (int i = 0; i < 3 && told == 0; ++i) told = wait(out_);
+  ASSERT_EQ(told, 1u);
+  EXPECT_EQ(out_[0].token, (Token{2, 1}));
 }
 
 }  // namespace
