@@ -125,6 +125,7 @@ TEST_F(Epoll, WaitsForLessThanAMillisecondIfItIsTo) {
   auto best = std::chrono::nanoseconds::max();
   for (int i = 0; i < 1000 && best >= std::chrono::microseconds{900}; ++i) {
     const auto start = std::chrono::steady_clock::now();
+    errno = EPERM;  // from somebody else's call
     backend_->wait(out, Timeout{std::chrono::microseconds{100}});
     const auto took = std::chrono::steady_clock::now() - start;
     if (took >= std::chrono::microseconds{100})

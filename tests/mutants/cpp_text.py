@@ -27,7 +27,24 @@ def mask(text):
         found = match[0]
         inner = re.sub(r"[^\n]", " ", found)
         return inner if found[0] in "/# \t" else '"' + inner[1:-1] + '"'
-    return re.sub(f"{comment}|{raw}|{plain}|{directive}", blank, text)
+    return re.sub(f"{comment}|{raw}|{plain}|{directive}", blank, without_other_systems(text))
+
+
+def without_other_systems(text):
+    """What follows the #else of a condition for Linux is not compiled here."""
+    lines, depth, blanked = text.splitlines(keepends=True), [], []
+    for line in lines:
+        word = re.match(r"\s*#\s*(if|ifdef|ifndef|else|elif|endif)\b", line)
+        if word and word[1].startswith("if"):
+            depth.append("here" if re.search(r"__linux__|\bSYS_", line) else "")
+        elif word and word[1] in ("else", "elif") and depth and depth[-1] == "here":
+            depth[-1] = "elsewhere"
+        elif word and word[1] == "endif" and depth:
+            depth.pop()
+        elif "elsewhere" in depth:
+            line = re.sub(r"[^\n]", " ", line)
+        blanked.append(line)
+    return "".join(blanked)
 
 
 def closing(text, opening):

@@ -69,6 +69,11 @@ class Operators(unittest.TestCase):
         self.assertEqual(edits("off-by-one")[0], ["member_ = 6;"])
         self.assertEqual(edits("return-early"), [["void Thing::stop() noexcept { return;"]])
 
+    def test_what_other_systems_compile_is_left_alone(self):
+        text = "#if defined(__linux__)\nvoid f() { g(); }\n#else\nvoid f() { h(); }\n#endif\n"
+        self.assertEqual(edits("drop-call", text), [["void f() { ; }"]])
+        self.assertEqual(edits("return-early", text), [["void f() { return; g(); }"]])
+
     def test_each_operator_finds_something_in_the_sources(self):
         found = {mutant.operator for mutant in operators.all_mutants(ROOT)}
         self.assertEqual(found, set(operators.OPERATORS))
