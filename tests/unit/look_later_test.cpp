@@ -68,6 +68,19 @@ TEST(LookLater, FindsAFinThatNobodyReports) {
   EXPECT_EQ(stream.log, Log{"peer_closed"});
 }
 
+TEST(LookLater, FindsAFinAlsoInsideAnotherLoop) {
+  HiddenFin stream;
+  Reactor& reactor = stream.on.reactor;
+  const auto turn = [&] {
+    FakeClock::advance(reactor.prepare().value_or(1h));
+    if (reactor.check()) reactor.dispatch();
+  };
+  for (int i = 0; i < 10; ++i) turn();
+  stream.close_peer();
+  for (int i = 0; i < 10; ++i) turn();
+  EXPECT_EQ(stream.log, Log{"peer_closed"});
+}
+
 TEST(LookLater, IsOverWhenThereIsNothingLeftToFind) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
