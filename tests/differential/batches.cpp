@@ -39,8 +39,7 @@ void add_all(std::vector<Batch>& to, Kind kind, const std::vector<Op>& ops, unsi
   std::uint64_t count = 1;
   for (unsigned length = 0; length <= depth; ++length, count *= ops.size()) {
     to.push_back({kind, Pace::at_end, ops, length, false, count});
-    if (length == 3 && length < depth)
-      to.push_back({kind, Pace::marked, ops, length, false, count, 0, at_first});
+    if (length == 3) to.push_back({kind, Pace::marked, ops, length, false, count, 0, at_first});
     // Where the loop runs in between, a shorter history is the beginning of a longer one.
     if (length < depth) continue;
     to.push_back({kind, Pace::each, ops, length, false, count});
@@ -96,6 +95,9 @@ std::vector<Batch> batches(const Plan& plan, Kind kind) {
     for (const Pace pace : all_paces())
       all.push_back({kind, pace, ops, plan.random_length, true, count, plan.seed});
   }
+  std::erase_if(all, [&](const Batch& batch) {
+    return batch.pace == Pace::marked && !batch.random && !plan.marked_exhaustively;
+  });
   return all;
 }
 

@@ -31,6 +31,8 @@ struct Plan {
   unsigned depth = 4;
   /// Every history of all operations up to this many.
   unsigned depth_of_all = 0;
+  /// Both of these at the pace `marked` as well; random ones are at each pace.
+  bool marked_exhaustively = true;
   /// Then random histories of all operations, up to `random_length` long: as many as this for each
   /// kind and pace, or for as long as `random_for`, whichever is less.
   std::uint64_t random_histories = 0;

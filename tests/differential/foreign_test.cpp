@@ -21,11 +21,13 @@ TEST_P(AForeignKernel, ChangesNothingInWhatIsTold) {
   plan.kinds = {Kind::tcp4,        Kind::tcp6,       Kind::unix_stream, Kind::pipe_reader,
                 Kind::pipe_writer, Kind::connecting, Kind::refused,     Kind::tcp4_both};
   plan.left_out = {Op::peer_urgent, Op::read_urgent, Op::peek, Op::low_water};
+  // poll() forgets between its calls: where they are made matters less than what they see.
+  plan.marked_exhaustively = false;
   plan.depth = POLLUX_TEST_DEPTH;
   plan.random_histories = 1000;
   const Report report = explore(plan, contestants);
   EXPECT_EQ(report.divergent(), 0u) << to_string(report.divergences);
-  EXPECT_GT(report.histories(), POLLUX_TEST_DEPTH >= 4 ? 100'000u : 10'000u);
+  EXPECT_GT(report.histories(), POLLUX_TEST_DEPTH >= 4 ? 60'000u : 10'000u);
   // A retry excuses a machine that was late; what only some wake-ups spoil would show here.
   EXPECT_LE(report.not_steady(), report.histories() / 10'000);
 }
