@@ -34,9 +34,14 @@ class SelectBackend final : public Backend {
         found != entries_.end() && files_.is_same(found->second.token.slot, handle, system_calls_);
     if (from == RawInterest::none) {
       if (known) return refusal(std::errc::file_exists);
-      if (handle >= FD_SETSIZE) return refusal(std::errc::value_too_large);
       Entry& entry = entries_[handle];
-      if (const auto error = files_.add(token.slot, handle, system_calls_)) {
+      auto error = files_.add(token.slot, handle, system_calls_);
+      // After that: a number that is not open is bad, however large it is.
+      if (!error && handle >= FD_SETSIZE) {
+        files_.remove(token.slot, handle, system_calls_);
+        error = refusal(std::errc::value_too_large);
+      }
+      if (error) {
         entries_.erase(handle);
         return error;
       }
@@ -80,9 +85,10 @@ class SelectBackend final : public Backend {
       if (FD_ISSET(last_, &readable)) bits |= RawReady::in;
       if (FD_ISSET(last_, &writable)) bits |= RawReady::out;
       if (bits == RawReady::none) continue;
-      // That a call would not block, says select(), and not whether it would fail: poll() does.
-      bits |= poll_once(last_, RawInterest::none, system_calls_);
-      out[result.count++] = {next->second.token, bits};
+      // That a call would not block, says select(), be it that it would fail: which, says poll(),
+      // unless the limit of descriptors is 0 by now.
+      const RawReady seen = poll_once(last_, next->second.interest, system_calls_);
+      out[result.count++] = {next->second.token, seen != RawReady::none ? seen : bits};
     }
     return result;
   }
