@@ -439,8 +439,10 @@ class Lifecycle {
   constexpr Answer fin_behind_bytes() const {
     // The writer of a pipe is gone, or a terminal was hung up.
     if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
-    // Natively a FIN shows itself.
-    if (traits_.knows_fin && !saw(RawReady::rdhup)) return Answer::no;
+    // Natively a FIN shows itself; in a hang-up that means both ends too, if rdhup is not asked
+    // for.
+    const RawReady shown = traits_.knows_over ? RawReady::rdhup | RawReady::hup : RawReady::rdhup;
+    if (traits_.knows_fin && !saw(shown)) return Answer::no;
     switch (found_.peer_fin) {
       case PeerFin::unknown:
         return Answer::unknown;

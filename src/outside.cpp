@@ -28,8 +28,13 @@ bool ReactorCore::is_still_ours(std::uint32_t index) noexcept {
 void ReactorCore::leave_outside(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.parked && !forked()) parked_.remove(index, slot.handle, stats_.system_calls);
+  slot.parked = false;
+  leave_edges(slot);
+}
+
+void ReactorCore::leave_edges(Slot& slot) noexcept {
   if (slot.edged && !forked()) edges_.remove(slot.handle, stats_.system_calls);
-  slot.parked = slot.edged = false;
+  slot.edged = false;
 }
 
 /// A condition stays up, must not turn the loop, and the backend has no edges: it is heard through

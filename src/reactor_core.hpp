@@ -171,6 +171,7 @@ class ReactorCore : public CoreBase {
   void drop_edges() noexcept;
   bool is_still_ours(std::uint32_t index) noexcept;
   void leave_outside(std::uint32_t index) noexcept;
+  void leave_edges(Slot& slot) noexcept;
   std::size_t tell_edges();
 
   // alarm.cpp

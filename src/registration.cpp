@@ -154,6 +154,8 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     if (now == RawInterest::none) park(token.slot);
   } else if (now != slot->installed) {
     note_change(token.slot);
+  } else if (slot->edged) {
+    leave_edges(*slot);
   }
   if (!slot->stream)
     slot->plain = is_plain(traits(*slot), slot->type, interest, Watched::readiness);
@@ -362,6 +364,7 @@ void ReactorCore::apply_change(std::uint32_t index) {
     return mask_outside(index, now);
   if (now == slot.installed) {
     ++stats_.coalesced;
+    if (slot.edged) leave_edges(slot);
     return;
   }
   std::error_code error;

@@ -44,6 +44,15 @@ INSTANTIATE_TEST_SUITE_P(
                     "connecting marked: | shutdown_write ask_writable",
                     "listener marked: | peer_write read close",
                     "tcp4 marked: | peer_write read unwatch | rewatch | write close",
+                    // Paused, with the hint at a FIN no longer asked for: the hang-up tells of it.
+                    "tcp4 marked: pause ask_peer_closed shutdown_read peer_write | shutdown_write "
+                    "peer_shutdown_write",
+                    // A failure that had been told, and so was masked: pausing is still heeded.
+                    "udp each: peer_close write pause read_one write read",
+                    // A newer mark makes an older urgent byte one of the stream, although a reset
+                    // is the answer to its own byte.
+                    "tcp4 at_end: peer_write peer_urgent shutdown_read shutdown_write peer_urgent "
+                    "read",
                     "terminal each: peer_close rewatch"));
 
 class ABrokenBackend : public testing::TestWithParam<Contestant> {};

@@ -199,8 +199,9 @@ void keep_what_mptcp_tells(std::vector<Op>& ops) {
                         (op == Op::peer_close && unread_there);
     if (resets && (fin_here || fin_there || asked)) return true;
     if (op == Op::write && gone_there) return true;
-    if (op == Op::ask_peer_closed && was_reset) return true;
-    asked |= op == Op::ask_peer_closed;
+    const bool asks = op == Op::ask_peer_closed || op == Op::ask_writable;
+    if (asks && was_reset) return true;
+    asked |= asks;
     was_reset |= resets;
     fin_here |= op == Op::shutdown_write || op == Op::close;
     unread_here = (unread_here && op != Op::read) || op == Op::peer_write;

@@ -13,13 +13,17 @@ void Inbox::arrive(int bytes) {
 }
 
 void Inbox::arrive_urgent() {
-  // There is one urgent byte: an older one is part of the stream from now on, if it was not passed.
-  if (mark_ != Mark::none) {
-    const bool joins = keeps_old_ || before_ > 0;
-    before_ += after_ + (joins ? urgent_bytes : 0);
-    after_ = 0;
-  }
+  move_mark();
   mark_ = Mark::unread;
+}
+
+void Inbox::move_mark() {
+  // There is one urgent byte: an older one is part of the stream from now on, if it was not passed.
+  if (mark_ == Mark::none) return;
+  const bool joins = keeps_old_ || before_ > 0;
+  before_ += after_ + (joins ? urgent_bytes : 0);
+  after_ = 0;
+  mark_ = Mark::none;
 }
 
 int Inbox::read(int most) {
@@ -126,6 +130,7 @@ void Line::write_urgent(int end) {
   if (takes_bytes(end)) {
     to.in.arrive_urgent();
   } else if (is_tcp()) {
+    to.in.move_mark();
     to.urgent_lost = true;
   }
 }

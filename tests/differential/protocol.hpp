@@ -26,6 +26,8 @@ class Inbox {
 
   void arrive(int bytes);
   void arrive_urgent();
+  /// A newer mark, of which the byte never comes.
+  void move_mark();
   /// How many; 0 if none are there.
   int read(int most);
   bool has_urgent() const { return mark_ == Mark::unread; }

@@ -50,6 +50,9 @@ struct Question {
     return !traits.hears_failures && saw(is_pipe_writer() ? RawReady::out : RawReady::in);
   }
   /// A plain `in` means bytes.
+  bool shows_fin() const {
+    return saw(RawReady::rdhup) || (traits.knows_over && saw(RawReady::hup));
+  }
   bool believes_in() const { return traits.knows_fin && traits.kind != StreamKind::terminal; }
 };
 
@@ -300,7 +303,7 @@ Complaint peer_closed_is_the_peers_fin(const Leaf& leaf) {
   if (leaf.tells(Event::error) && !leaf.tells(Event::end_of_stream))
     return "peer_closed where the stream was cut";
   if (!q.is_socket() || leaf.found.inbound != Inbound::bytes) return {};
-  if (q.traits.knows_fin && !q.saw(RawReady::rdhup)) return "peer_closed that was not reported";
+  if (q.traits.knows_fin && !q.shows_fin()) return "peer_closed that was not reported";
   const bool guessed = leaf.found.peer_fin == PeerFin::untellable ||
                        (leaf.found.peer_fin == PeerFin::closed && q.hinted());
   if (guessed && !q.traits.knows_fin) return "peer_closed is guessed";
@@ -360,7 +363,7 @@ Complaint the_end_of_both_directions(const Leaf& leaf) {
 Complaint a_promise_of_peer_closed(const Leaf& leaf) {
   const Question& q = leaf.first;
   const bool wanted = q.wants(Interest::peer_closed) && !q.state.peer_closed_told && !q.state.ended;
-  const bool shown = !q.traits.knows_fin || q.saw(RawReady::rdhup);
+  const bool shown = !q.traits.knows_fin || q.shows_fin();
   if (wanted && shown && leaf.found.peer_fin == PeerFin::received &&
       !leaf.tells(Event::peer_closed | Event::error))
     return "a FIN is kept back";
