@@ -20,9 +20,13 @@ void ReactorCore::look_ahead() {
     if (!slot.stream || !any(slot.ready, worth_a_look) ||
         any(slot.ready, RawReady::hup | RawReady::err))
       continue;
+    // Natively an end shows itself, and only who reads asks what comes before it.
     Findings found{.ready = slot.ready};
-    if (Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe == Probe::inbound &&
-        probe(index, Probe::inbound, found) == os::Outcome::answered) {
+    const bool asks =
+        knows_fin_ ? is_reading(traits(slot), slot.interest, slot.state)
+                   : Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe ==
+                         Probe::inbound;
+    if (asks && probe(index, Probe::inbound, found) == os::Outcome::answered) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -55,7 +59,7 @@ bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
   if (slot.installed == RawInterest::none) return !is_still_ours(index);
   if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
   if (is_gone(install(index, slot.installed))) return true;
-  slot.vouched = epoch_;
+  slot.vouched = epoch();
   return false;
 }
 
@@ -101,9 +105,10 @@ bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready
 bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   Findings found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
-  if (knows_fin_) slot.vouched = epoch_;
-  // Where numbers are looked up anew in each call, what is reported may be another file's by now.
-  if (!is_vouched_for(slot) && is_gone_from_kernel(index)) {
+  if (knows_fin_) {
+    slot.vouched = epoch();
+  } else if (!is_vouched_for(slot) && is_gone_from_kernel(index)) {
+    // Where numbers are looked up anew in each call, what is reported may be another file's by now.
     note_closed(index);
     return false;
   }
@@ -186,7 +191,7 @@ os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& foun
   const auto known = [&] { return knows_over_ ? found.ready : RawReady::none; };
   if (wanted == Probe::inbound) {
     // Before a byte of another file is taken for this stream's.
-    if (!knows_fin_ && slot.vouched != epoch_ && is_gone_from_kernel(index))
+    if (!knows_fin_ && slot.vouched != epoch() && is_gone_from_kernel(index))
       return os::Outcome::gone;
     auto answer = os::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
     if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready))

@@ -118,19 +118,23 @@ constexpr bool is_reading(const Traits& traits, Interest interest, const State& 
          traits.kind != StreamKind::pipe_writer;
 }
 
+/// Whether the peer's FIN is to be told, and has not been.
+constexpr bool awaits_fin(const Traits& traits, Interest interest, const State& state) {
+  return any(interest, Interest::peer_closed) && traits.kind == StreamKind::socket &&
+         !state.ended && !state.peer_closed_told;
+}
+
 /// What the kernel is to be asked for, so that exactly the events that can still come wake the
 /// loop.
 constexpr RawInterest raw_interest(const Traits& traits, Interest interest, const State& state) {
   if (state.over || state.held) return RawInterest::none;
   const bool socket = traits.kind == StreamKind::socket;
-  const bool awaits_fin =
-      any(interest, Interest::peer_closed) && socket && !state.ended && !state.peer_closed_told;
   RawInterest bits = RawInterest::none;
   if (is_reading(traits, interest, state)) {
     bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
     if (traits.knows_fin && traits.shows_urgent) bits |= RawInterest::pri;
-  } else if (awaits_fin && state.mute != Mute::hint) {
+  } else if (awaits_fin(traits, interest, state) && state.mute != Mute::hint) {
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }
   if (any(interest, Interest::writable)) bits |= RawInterest::out;
@@ -268,10 +272,11 @@ class Lifecycle {
 
   /// Whether the kernel would be asked for a bit that stands for nothing to tell.
   constexpr bool is_hint_asked_for(State state) const {
-    if (is_reading(traits_, interest_, state)) return false;
-    State muted = state;
-    muted.mute = Mute::hint;
-    return raw_interest(traits_, interest_, state) != raw_interest(traits_, interest_, muted);
+    if (state.mute == Mute::hint || is_reading(traits_, interest_, state)) return false;
+    if (awaits_fin(traits_, interest_, state)) return true;
+    // Not if it is asked for anyhow.
+    const bool writing = traits_.kind == StreamKind::pipe_writer && wants_writable();
+    return !traits_.hears_failures && !writing;
   }
 
   constexpr Verdict fail(Event before) const { return last(before | Event::error); }

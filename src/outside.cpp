@@ -9,6 +9,16 @@
 
 namespace pollux::detail {
 
+/// A new watch that asks for nothing, refused like any other. `other` has the same number.
+std::error_code ReactorCore::begin_outside(std::uint32_t index, std::uint32_t other) {
+  Slot& slot = table_.slot(index);
+  const std::error_code error = parked_.add(index, slot.handle, stats_.system_calls);
+  slot.parked = !error;
+  const bool is_watched = other != no_slot && table_.slot(other).installed != RawInterest::none &&
+                          !is_gone(install(other, table_.slot(other).installed));
+  return !error && is_watched ? refusal(std::errc::file_exists) : error;
+}
+
 /// While its number is in no set, no kernel tells whether it still is the file that was watched: it
 /// is put down, and asked about before it is watched again, or closed.
 void ReactorCore::park(std::uint32_t index) noexcept {
@@ -43,7 +53,8 @@ void ReactorCore::mask_outside(std::uint32_t index, RawInterest wanted) {
   take_from_kernel(index);
   park(index);
   Slot& slot = table_.slot(index);
-  if (open_edges() && edges_.put(slot.handle, wanted, table_.token(index), stats_.system_calls)) {
+  if (slot.parked && open_edges() &&
+      edges_.put(slot.handle, wanted, table_.token(index), stats_.system_calls)) {
     slot.edged = true;
   } else {
     look_later(index);

@@ -69,7 +69,7 @@ inline bool ReactorCore::tell_one(Token token, Slot& slot, RawReady ready) {
     const Interest bits = plain_bits(ready) & slot.interest;
     if (bits == Interest::none) return note_vain(token.slot, slot, ready);
     slot.backoff = 0;
-    slot.vouched = epoch_;
+    slot.vouched = epoch();
     call(token.slot, slot, plain_event(slot, bits));
     return true;
   }
@@ -168,8 +168,7 @@ std::size_t ReactorCore::busy_turn(time_point deadline, std::error_code& error) 
 }
 
 inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error) {
-  ++stats_.turns;
-  ++epoch_;
+  ++turn_;
   if (!calm_ && !settle()) return busy_turn(deadline, error);
   const Timeout timeout = bell_.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t count = wait(timeout, error);
@@ -227,8 +226,7 @@ bool ReactorCore::check(std::error_code& error) {
   error = refusal_to_run();
   if (error) return false;
   prepared_.reset();
-  ++stats_.turns;
-  ++epoch_;
+  ++turn_;
   apply_changes();
   if (batch_size_ == 0) prepare_batch(wait(Timeout::zero(), error), error);
   calm_ = false;

@@ -29,7 +29,8 @@ namespace pollux::detail {
 
 /// A backend's word that a registration has gone with its descriptor.
 inline bool is_gone(const std::error_code& error) {
-  return error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory;
+  return error &&
+         (error == std::errc::bad_file_descriptor || error == std::errc::no_such_file_or_directory);
 }
 
 /// Whether a readiness watch has what it asked for, and not only a hint: a read or a write does not
@@ -118,6 +119,7 @@ class ReactorCore : public CoreBase {
 
   Stats stats() const noexcept {
     Stats stats = stats_;
+    stats.turns = turn_ - before_the_first;
     if (backend_) stats.system_calls += backend_->system_calls();
     return stats;
   }
@@ -135,6 +137,7 @@ class ReactorCore : public CoreBase {
 
   // registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
+  RawInterest wanted_later(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
     return {slot.type.kind, knows_fin_, knows_over_, hears_failures_,
             slot.type.has(Quirk::urgent) && knows_urgent_};
@@ -150,8 +153,10 @@ class ReactorCore : public CoreBase {
   void take_from_kernel(Slot& slot, Token token) noexcept;
   void note_change(std::uint32_t index) noexcept;
   void note_closed(std::uint32_t index) noexcept;
+  void make_room();
   void apply_changes();
   void apply_change(std::uint32_t index);
+  void change_failed(std::uint32_t index, std::error_code error);
   void look_later(std::uint32_t index) noexcept;
   void cancel_look(std::uint32_t index) noexcept {
     if (!lookout_.empty()) lookout_.remove(index);
@@ -160,11 +165,13 @@ class ReactorCore : public CoreBase {
   std::error_code reset_backend();
   std::error_code rebuild();
   std::error_code reinstall_all();
+  std::uint16_t epoch() const noexcept { return static_cast<std::uint16_t>(turn_); }
   bool is_vouched_for(const Slot& slot) const noexcept {
-    return static_cast<std::uint16_t>(epoch_ - slot.vouched) <= 1;
+    return static_cast<std::uint16_t>(epoch() - slot.vouched) <= 1;
   }
 
   // outside.cpp: what is watched, and is in no backend's set just now.
+  std::error_code begin_outside(std::uint32_t index, std::uint32_t other);
   void park(std::uint32_t index) noexcept;
   void mask_outside(std::uint32_t index, RawInterest wanted);
   bool open_edges();
@@ -268,7 +275,6 @@ class ReactorCore : public CoreBase {
   WatchBase edges_watch_;
   bool edges_tried_ = false;
   bool edges_ready_ = false;  ///< edges_ has something to tell
-  std::uint16_t epoch_ = 2;   ///< counts turns
   os::Looker looker_;
 
   Doorbell bell_;
@@ -285,7 +291,9 @@ class ReactorCore : public CoreBase {
   bool interrupted_ = false;          ///< the last wait with an end brought something before
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
 
-  Stats stats_;
+  static constexpr std::uint64_t before_the_first = 2;  ///< so that a fresh slot is not vouched for
+  std::uint64_t turn_ = before_the_first;               ///< counts turns
+  Stats stats_;                                         ///< but for `turns`
   Tracer* tracer_ = nullptr;
   /// What is told most often, by the bits of Interest that it stands for, and made once: an error
   /// code takes a call to its category.

@@ -68,11 +68,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     error = refusal(std::errc::file_exists);
     return {};
   }
-  // So that note_change() and look_later() never allocate.
-  if (table_.is_full()) {
-    changed_.resize(table_.size() + WatchTable::chunk_size);
-    lookout_.make_room(table_.size() + WatchTable::chunk_size);
-  }
+  if (table_.is_full()) make_room();
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
@@ -83,12 +79,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
 
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
-    // Outside the kernel's set, but refused like any other.
-    error = parked_.add(token.slot, handle, stats_.system_calls);
-    slot.parked = !error;
-    const bool is_watched = other != no_slot && table_.slot(other).installed != RawInterest::none &&
-                            !is_gone(install(other, table_.slot(other).installed));
-    if (!error && is_watched) error = refusal(std::errc::file_exists);
+    error = begin_outside(token.slot, other);
   } else {
     error = install(slot, token, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
@@ -131,7 +122,7 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     return;
   }
   // Who asks in the turn that has reported the number is known to mean it.
-  if (!running_ || slot->vouched != epoch_) slot->vouched = static_cast<std::uint16_t>(epoch_ - 2);
+  if (!running_ || slot->vouched != epoch()) slot->vouched = static_cast<std::uint16_t>(turn_ - 2);
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mute = Mute::none;
@@ -184,7 +175,7 @@ void ReactorCore::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
   take_from_kernel(*slot, token);
-  if (slot->parked || slot->edged) leave_outside(token.slot);
+  if (slot->parked) leave_outside(token.slot);
   cancel_look(token.slot);
   if (calling_.index == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
@@ -270,7 +261,7 @@ constexpr auto plain_interests = [] {
 
 }  // namespace
 
-RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
+inline RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   if (slot.plain && slot.state.is_fresh()) {
     const std::size_t row = !slot.stream ? 0
                             : slot.type.has(Quirk::urgent) && knows_urgent_
@@ -278,6 +269,10 @@ RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
                                 : static_cast<std::size_t>(slot.type.kind) + 1;
     return plain_interests[row][static_cast<std::size_t>(slot.interest)];
   }
+  return wanted_later(slot);
+}
+
+RawInterest ReactorCore::wanted_later(const Slot& slot) const noexcept {
   if (slot.closed) return RawInterest::none;
   if (slot.stream) return raw_interest(traits(slot), slot.interest, slot.state);
   const RawInterest bits = readiness_interest(slot.interest);
@@ -290,7 +285,7 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
 }
 
 inline std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
-  if (slot.parked || slot.edged) return install_again(slot, token, wanted);
+  if (slot.parked) return install_again(slot, token, wanted);
   return tell_backend(slot, token, wanted);
 }
 
@@ -348,6 +343,12 @@ void ReactorCore::note_closed(std::uint32_t index) noexcept {
   slot.installed = RawInterest::none;
 }
 
+/// So that note_change() and look_later() never allocate.
+void ReactorCore::make_room() {
+  changed_.resize(table_.size() + WatchTable::chunk_size);
+  lookout_.make_room(table_.size() + WatchTable::chunk_size);
+}
+
 void ReactorCore::apply_changes() {
   for (std::size_t i = 0; i < changes_; ++i) {
     Slot& slot = table_.slot(changed_[i]);
@@ -367,19 +368,22 @@ void ReactorCore::apply_change(std::uint32_t index) {
     if (slot.edged) leave_edges(slot);
     return;
   }
-  std::error_code error;
   // Who newly asks to write may be asked about by number alone: first of all, whose it is.
   if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) &&
-      slot.installed != RawInterest::none && (slot.stream || knows_fin_) && !is_vouched_for(slot))
-    error = install(index, slot.installed);
-  if (!error) error = install(slot, table_.token(index), now);
-  if (!error) {
-    if (now == RawInterest::none) park(index);
-    return;
+      !is_vouched_for(slot) && slot.installed != RawInterest::none && (slot.stream || knows_fin_)) {
+    if (const std::error_code error = install(index, slot.installed))
+      return change_failed(index, error);
   }
+  if (const std::error_code error = install(slot, table_.token(index), now))
+    return change_failed(index, error);
+  if (now == RawInterest::none) park(index);
+}
+
+void ReactorCore::change_failed(std::uint32_t index, std::error_code error) {
+  const Slot& slot = table_.slot(index);
   if (error == std::errc::operation_not_supported && slot.state.mute == Mute::all) {
     can_edge_ = false;
-    return mask_outside(index, now);
+    return mask_outside(index, wanted(slot));
   }
   if (is_gone(error)) {
     note_closed(index);

@@ -23,13 +23,13 @@ struct alignas(64) Slot {
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;  ///< in the list of free slots
   int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
-  bool used = false;
   bool stream = false;
-  bool own : 1 = false;      ///< the core's: its handler only takes note, and is told nothing
+  bool own = false;  ///< the core's: its handler only takes note, and is told nothing
+  bool used : 1 = false;
   bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
   bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
   bool parked : 1 = false;   ///< outside the kernel's set, and put down in ReactorCore::parked_
-  bool edged : 1 = false;    ///< masked, in ReactorCore::edges_ and in no backend's set
+  bool edged : 1 = false;    ///< parked, and heard through ReactorCore::edges_
   /// A stream that can_be_plain(), or a readiness watch that is told whenever it is ready:
   /// what most reports are, told by the shortest way.
   bool plain = false;

@@ -2,6 +2,7 @@
 // What is registered, by slot and by handle, and the two lists of what is to be done about it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -35,13 +36,23 @@ inline constexpr RawReady all_bits =
     RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
 static_assert(RawReady{POLLIN | POLLPRI | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} == all_bits);
 
+/// poll()'s bits, by interest. POLLHUP and POLLERR are always reported.
+inline constexpr auto native_bits = [] {
+  std::array<short, 256> bits{};
+  for (unsigned i = 0; i < bits.size(); ++i) {
+    const auto interest = static_cast<RawInterest>(i);
+    int events = 0;
+    if (any(interest, RawInterest::in)) events |= POLLIN;
+    if (any(interest, RawInterest::out)) events |= POLLOUT;
+    if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
+    if (any(interest, RawInterest::pri)) events |= POLLPRI;
+    bits[i] = static_cast<short>(events);
+  }
+  return bits;
+}();
+
 inline short to_native(RawInterest interest) {
-  int events = 0;  // POLLHUP and POLLERR are always reported
-  if (any(interest, RawInterest::in)) events |= POLLIN;
-  if (any(interest, RawInterest::out)) events |= POLLOUT;
-  if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
-  if (any(interest, RawInterest::pri)) events |= POLLPRI;
-  return static_cast<short>(events);
+  return native_bits[static_cast<std::uint8_t>(interest)];
 }
 
 /// What `told` is to hear of `events`.
@@ -152,7 +163,7 @@ class Registrations {
   void ask_for_listed(Ask ask) {
     std::size_t done = 0;
     while (done < listed_.size() && ask(listed_[done])) by_slot_[listed_[done++]].listed = false;
-    listed_.erase(listed_.begin(), listed_.begin() + static_cast<std::ptrdiff_t>(done));
+    drop(listed_, done);
   }
 
   /// Who is to be looked at, each once, oldest first.
@@ -164,10 +175,16 @@ class Registrations {
   const std::vector<std::uint32_t>& hints() const noexcept { return hints_; }
   void drop_hints(std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) by_slot_[hints_[i]].hinted = false;
-    hints_.erase(hints_.begin(), hints_.begin() + static_cast<std::ptrdiff_t>(count));
+    drop(hints_, count);
   }
 
  private:
+  /// The first ones: mostly all.
+  static void drop(std::vector<std::uint32_t>& slots, std::size_t count) noexcept {
+    if (count == slots.size()) return slots.clear();
+    slots.erase(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+
   std::uint64_t& calls_;
   HandleRegistry files_;
   std::vector<Registration> by_slot_;

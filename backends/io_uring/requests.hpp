@@ -231,8 +231,8 @@ class Requests {
   /// Who asks for more than `in` is nobody's address. A request that asks for `pri` alone is not
   /// woken by it (Linux 6.18), and a look may come too late: some conditions are told only once.
   bool is_for_set(Registration& asked) {
-    asked.for_set |=
-        any(asked.interest, RawInterest::pri) && !any(asked.interest, RawInterest::rdhup);
+    if (any(asked.interest, RawInterest::pri) && !any(asked.interest, RawInterest::rdhup))
+      asked.for_set = true;
     if (!asked.placed && to_native(asked.interest) == POLLIN) {
       ++calls_;
       asked.placed = true;

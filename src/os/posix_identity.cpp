@@ -16,9 +16,9 @@ namespace os = detail::os;
 
 namespace {
 
-/// What fstat() says, and `device` with it. The error is cleared if it says anything.
-HandleIdentity look_up(NativeHandle handle, os::Device& device, unsigned& mode,
-                       std::error_code& error, std::uint64_t& calls) noexcept {
+/// What fstat() says, `mode` with it. The error is cleared if it says anything.
+HandleIdentity look_up(NativeHandle handle, unsigned& mode, std::error_code& error,
+                       std::uint64_t& calls) noexcept {
   ++calls;
   struct stat status {};
   if (::fstat(handle, &status) != 0) {
@@ -29,7 +29,6 @@ HandleIdentity look_up(NativeHandle handle, os::Device& device, unsigned& mode,
   HandleIdentity identity{static_cast<std::uint64_t>(status.st_dev),
                           static_cast<std::uint64_t>(status.st_ino)};
   mode = static_cast<unsigned>(status.st_mode);
-  device = os::device_of(handle, identity.device, mode, calls);
   // Both ends of a pipe are one inode.
   if (S_ISFIFO(status.st_mode)) {
     ++calls;
@@ -38,14 +37,19 @@ HandleIdentity look_up(NativeHandle handle, os::Device& device, unsigned& mode,
   return identity;
 }
 
+/// Of a socket and a pipe no other has the same, and both may be watched.
+bool is_told_by_identity(NativeHandle handle, const HandleIdentity& identity, unsigned mode,
+                         std::uint64_t& calls) noexcept {
+  return os::device_of(handle, identity.device, mode, calls) != os::Device::other;
+}
+
 }  // namespace
 
 HandleIdentity identify(NativeHandle handle, std::error_code& error,
                         std::uint64_t& calls) noexcept {
-  os::Device device{};
   unsigned mode = 0;
-  const HandleIdentity identity = look_up(handle, device, mode, error, calls);
-  if (error || device != os::Device::other) return identity;
+  const HandleIdentity identity = look_up(handle, mode, error, calls);
+  if (error || is_told_by_identity(handle, identity, mode, calls)) return identity;
   const int refused = os::refusal_to_watch(handle, mode, calls);
   if (refused != 0) error = os::error_code(refused);
   return identity;
@@ -69,10 +73,9 @@ std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
 std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
                                         std::uint64_t& calls) noexcept {
   std::error_code error;
-  os::Device device{};
   unsigned mode = 0;
-  known.identity = look_up(handle, device, mode, error, calls);
-  if (error || device != os::Device::other) return error;
+  known.identity = look_up(handle, mode, error, calls);
+  if (error || is_told_by_identity(handle, known.identity, mode, calls)) return error;
   if (set_ == no_handle) set_ = os::open_file_set(calls);
   known.in_set = set_ != no_handle;
   int refused = 0;
@@ -89,9 +92,8 @@ bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle,
   if (key >= known_.size() || !known_[key].put_down) return false;
   if (known_[key].in_set) return os::is_in_file_set(set_, handle, calls);
   std::error_code error;
-  os::Device device{};
   unsigned mode = 0;
-  return look_up(handle, device, mode, error, calls) == known_[key].identity && !error;
+  return look_up(handle, mode, error, calls) == known_[key].identity && !error;
 }
 
 void HandleRegistry::remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
