@@ -225,7 +225,8 @@ def setup_text(results):
     rounds = "one short round" if setup["quick"] else f"{setup['rounds']} rounds"
     return (f"{setup['date']}, {rounds}, {setup['minutes']} minutes: {setup['kernel']} "
             f"({setup['machine']}), {setup['cpu']}, {setup['cores']} cores, {setup['compiler']}, "
-            f"Release. The load average at the start was {setup['load']}.\n")
+            f"Release. The load average at the start was {setup['load']}."
+            + (f" System calls and instructions: {setup['counted']}." if "counted" in setup else "") + "\n")
 
 
 def left_out_text(results):
@@ -266,8 +267,12 @@ def show(data):
             print(f"{title}:", *lines, "", sep="\n")
 
 
+def read(docs):
+    return json.loads((docs / RAW).read_text(encoding="utf-8"))
+
+
 def redraw(docs):
-    draw(docs, json.loads((docs / RAW).read_text(encoding="utf-8")))
+    draw(docs, read(docs))
 
 
 def write(docs, data):
