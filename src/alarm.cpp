@@ -3,8 +3,8 @@
 // by other things need not read the clock in every turn, nor give every wait an end.
 #include <utility>
 
-#include "os/alarm.hpp"
-#include "os/os.hpp"
+#include "platform/kernel_timer.hpp"
+#include "platform/platform.hpp"
 #include "reactor_core.hpp"
 
 namespace pollux::detail {
@@ -15,20 +15,20 @@ void ReactorCore::set_alarm() noexcept {
   const time_point next = timers_.next();
   if (next >= alarm_at_) return;
   if (!alarm_watch_ && !make_alarm()) return;
-  if (os::set_alarm(alarm_, next, stats_.system_calls)) alarm_at_ = next;
+  if (platform::set_alarm(alarm_, next, stats_.system_calls)) alarm_at_ = next;
 }
 
 bool ReactorCore::make_alarm() noexcept {
   // Only the true clock can be the kernel's; and one refusal is enough.
   if (options_.clock != &std::chrono::steady_clock::now || std::exchange(alarm_tried_, true))
     return false;
-  alarm_ = os::open_alarm(stats_.system_calls);
+  alarm_ = platform::open_alarm(stats_.system_calls);
   if (alarm_ == no_handle) return false;
   const auto watch_alarm = [this](Interest how, std::error_code& error) {
     alarm_watch_ = watch(alarm_, Interest::readable | how, Handler<void>{[this] {
                            alarm_at_ = time_point::max();
                            interrupted_ = false;  // unless the next wait with an end is, too
-                           if (!alarm_is_edge_) os::quiet_alarm(alarm_, stats_.system_calls);
+                           if (!alarm_is_edge_) platform::quiet_alarm(alarm_, stats_.system_calls);
                          }},
                          Watched::own, error);
   };
@@ -43,7 +43,7 @@ bool ReactorCore::make_alarm() noexcept {
 /// Another is made when it is needed.
 void ReactorCore::drop_alarm() noexcept {
   alarm_watch_.reset();
-  if (alarm_ != no_handle) os::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
+  if (alarm_ != no_handle) platform::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
   alarm_at_ = time_point::max();
   calm_ = false;  // the next wait must have an end again
 }

@@ -3,7 +3,7 @@
 // decides), and what is told.
 #include <utility>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 #include "reactor_core.hpp"
 
 namespace pollux::detail {
@@ -26,7 +26,7 @@ void ReactorCore::look_ahead() {
         knows_fin_ ? is_reading(traits(slot), slot.interest, slot.state)
                    : Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe ==
                          Probe::inbound;
-    if (asks && probe(index, Probe::inbound, found) == os::Outcome::answered) {
+    if (asks && probe(index, Probe::inbound, found) == platform::Outcome::answered) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -45,7 +45,7 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   }
   if (!slot.stream || !slot.plain || !any(ready, RawReady::in)) return false;
   Findings found{.ready = ready};
-  if (probe(index, Probe::inbound, found) != os::Outcome::answered) return false;
+  if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
   if (found.error != 0) slot.pending_error = found.error;
   if (found.inbound != Inbound::empty) return false;
   slot.state.mute = Mute::all;
@@ -119,12 +119,12 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
   Verdict verdict;
   switch (decide(index, found, verdict)) {
-    case os::Outcome::answered:
+    case platform::Outcome::answered:
       break;
-    case os::Outcome::gone:
+    case platform::Outcome::gone:
       note_closed(index);
       return false;
-    case os::Outcome::refused:
+    case platform::Outcome::refused:
       // Nothing is known, and so nothing is told. What is up must not turn the loop meanwhile.
       if (found.error != 0) slot.pending_error = found.error;
       slot.state.mute = Mute::all;
@@ -158,7 +158,7 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (verdict.events == Event::none)
     return verdict.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
-  const StreamEvent event{verdict.events, failed ? os::error_code(found.error) : std::error_code{}};
+  const StreamEvent event{verdict.events, failed ? platform::error_code(found.error) : std::error_code{}};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
   call_as_asked(index, slot, &event);
   return true;
@@ -166,13 +166,13 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
-os::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
+platform::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
   const Slot& slot = table_.slot(index);
   while (true) {
     verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
-    if (verdict.probe == Probe::none) return os::Outcome::answered;
-    const os::Outcome outcome = probe(index, verdict.probe, found);
-    if (outcome != os::Outcome::answered) return outcome;
+    if (verdict.probe == Probe::none) return platform::Outcome::answered;
+    const platform::Outcome outcome = probe(index, verdict.probe, found);
+    if (outcome != platform::Outcome::answered) return outcome;
   }
 }
 
@@ -180,11 +180,11 @@ os::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& v
 /// that it is over, and a backend mostly so. Without, the error may not be the connection's.
 bool ReactorCore::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept {
   return slot.type.kind == StreamKind::socket && !any(ready, RawReady::hup) &&
-         os::probe_standing(slot.handle, slot.type, RawReady::none, looker_, stats_.system_calls)
+         platform::probe_standing(slot.handle, slot.type, RawReady::none, looker_, stats_.system_calls)
                  .found == Standing::good;
 }
 
-os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
+platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
   Slot& slot = table_.slot(index);
   ++stats_.probes;
   std::uint64_t& calls = stats_.system_calls;
@@ -192,10 +192,10 @@ os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& foun
   if (wanted == Probe::inbound) {
     // Before a byte of another file is taken for this stream's.
     if (!knows_fin_ && slot.vouched != epoch() && is_gone_from_kernel(index))
-      return os::Outcome::gone;
-    auto answer = os::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+      return platform::Outcome::gone;
+    auto answer = platform::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
     if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready))
-      answer = os::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+      answer = platform::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
     if (answer.found == Inbound::unknown) return answer.outcome;
     found.inbound = answer.found;
     found.error = answer.error;
@@ -204,28 +204,28 @@ os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& foun
       found.inbound = Inbound::failed;
       found.error = std::exchange(slot.pending_error, 0);
     }
-    return os::Outcome::answered;
+    return platform::Outcome::answered;
   }
   switch (wanted) {
     case Probe::outbound: {
-      auto answer = os::probe_outbound(slot.handle, looker_, calls);
+      auto answer = platform::probe_outbound(slot.handle, looker_, calls);
       if (answer.found == Outbound::failed && is_none_of_its_own(slot, found.ready))
-        answer = os::probe_outbound(slot.handle, looker_, calls);
-      if (answer.outcome != os::Outcome::answered) return answer.outcome;
+        answer = platform::probe_outbound(slot.handle, looker_, calls);
+      if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.outbound = answer.found;
       if (answer.error != 0) found.error = answer.error;
       break;
     }
     case Probe::peer_fin: {
-      const auto answer = os::probe_peer_fin(slot.handle, slot.type, known(), looker_, calls);
-      if (answer.outcome != os::Outcome::answered) return answer.outcome;
+      const auto answer = platform::probe_peer_fin(slot.handle, slot.type, known(), looker_, calls);
+      if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.peer_fin = answer.found;
       if (answer.error != 0) found.error = answer.error;
       break;
     }
     case Probe::standing: {
-      const auto answer = os::probe_standing(slot.handle, slot.type, known(), looker_, calls);
-      if (answer.outcome != os::Outcome::answered) return answer.outcome;
+      const auto answer = platform::probe_standing(slot.handle, slot.type, known(), looker_, calls);
+      if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.standing = answer.found;
       break;
     }
@@ -233,8 +233,8 @@ os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& foun
       found.error_known = true;
       found.error = std::exchange(slot.pending_error, 0);
       if (found.error == 0) {
-        const auto answer = os::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
-        if (answer.outcome != os::Outcome::answered) return answer.outcome;
+        const auto answer = platform::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
+        if (answer.outcome != platform::Outcome::answered) return answer.outcome;
         if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
       }
       break;
@@ -242,20 +242,20 @@ os::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& foun
     case Probe::none:
       break;
   }
-  return os::Outcome::answered;
+  return platform::Outcome::answered;
 }
 
 StreamType ReactorCore::examine(NativeHandle handle, std::error_code& error) noexcept {
-  StreamType type = os::stream_type(handle, error, stats_.system_calls);
+  StreamType type = platform::stream_type(handle, error, stats_.system_calls);
   if (!error && type.has(Quirk::multipath))
-    os::learn_fin_number(handle, type, looker_, stats_.system_calls);
+    platform::learn_fin_number(handle, type, looker_, stats_.system_calls);
   return type;
 }
 
 /// A connection made of several numbers its bytes; what the numbers tell of an end must be known
 /// before there is one.
 void ReactorCore::learn_fin_number(Slot& slot) noexcept {
-  os::learn_fin_number(slot.handle, slot.type, looker_, stats_.system_calls);
+  platform::learn_fin_number(slot.handle, slot.type, looker_, stats_.system_calls);
   slot.plain = can_be_plain(traits(slot)) && !slot.type.has(Quirk::unasked);
 }
 

@@ -7,8 +7,8 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "os/children.hpp"
-#include "os/os.hpp"
+#include "platform/children.hpp"
+#include "platform/platform.hpp"
 #include "reactor_core.hpp"
 
 namespace pollux::detail {
@@ -33,7 +33,7 @@ NoticeBase ReactorCore::watch_signal(int signo, AnyHandler&& handler, std::error
 
 NoticeBase ReactorCore::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = refusal_to_register();
-  if (!error) error = os::check_child(pid, stats_.system_calls);
+  if (!error) error = platform::check_child(pid, stats_.system_calls);
   if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
   if (error) return {};
   const Token token = notices_.acquire();
@@ -60,7 +60,7 @@ bool ReactorCore::is_child_watched(int pid) const noexcept {
 /// Has the kernel report the child's end like any readiness, where it can.
 bool ReactorCore::watch_child_handle(std::uint32_t index) {
   Notice& child = notices_.slot(index);
-  child.handle = os::open_child(child.number, stats_.system_calls);
+  child.handle = platform::open_child(child.number, stats_.system_calls);
   if (child.handle == no_handle) return false;
   child.kind = Notice::Kind::child;
   std::error_code error;
@@ -73,7 +73,7 @@ bool ReactorCore::watch_child_handle(std::uint32_t index) {
 
 /// Looks at the child in the next turn, and from then on whenever any child has ended.
 std::error_code ReactorCore::watch_child_signal(std::uint32_t index) noexcept {
-  const std::error_code error = signals_.subscribe(os::child_signal, stats_.system_calls);
+  const std::error_code error = signals_.subscribe(platform::child_signal, stats_.system_calls);
   if (error) return error;
   notices_.slot(index).kind = Notice::Kind::child;
   look_at_children_ = true;
@@ -90,10 +90,10 @@ void ReactorCore::silence(std::uint32_t index) noexcept {
   if (kind == Notice::Kind::signal) signals_.unsubscribe(notice.number, stats_.system_calls);
   if (kind != Notice::Kind::child) return;
   if (notice.handle == no_handle) {
-    signals_.unsubscribe(os::child_signal, stats_.system_calls);
+    signals_.unsubscribe(platform::child_signal, stats_.system_calls);
   } else {
     notice.watch.reset();
-    os::close_handle(std::exchange(notice.handle, no_handle), stats_.system_calls);
+    platform::close_handle(std::exchange(notice.handle, no_handle), stats_.system_calls);
   }
 }
 
@@ -121,9 +121,9 @@ void ReactorCore::leave_notices_to_parent() noexcept {
 void ReactorCore::collect_notices() noexcept {
   if (!bell_.take(Doorbell::signal) && !look_at_children_) return;
   calm_ = false;  // what is due now may have to wait for the next turn
-  const os::SignalSet raised = signals_.take();
+  const platform::SignalSet raised = signals_.take();
   const auto was_raised = [&raised](int signo) { return raised[static_cast<std::size_t>(signo)]; };
-  const bool look = std::exchange(look_at_children_, false) || was_raised(os::child_signal);
+  const bool look = std::exchange(look_at_children_, false) || was_raised(platform::child_signal);
   for (std::uint32_t i = 0; i < notices_.size(); ++i) {
     const Notice& notice = notices_.slot(i);
     const bool signal = notice.kind == Notice::Kind::signal && was_raised(notice.number);
@@ -152,7 +152,7 @@ bool ReactorCore::tell_notice(std::uint32_t index) {
   }
   // Waited for only now: a handler that was called before this one may have ended the watch, and
   // then the child is left to its owner.
-  std::optional<ChildExit> exit = os::reap(notice.number, notice.handle, stats_.system_calls);
+  std::optional<ChildExit> exit = platform::reap(notice.number, notice.handle, stats_.system_calls);
   if (!exit && notice.handle == no_handle) return false;
   silence(index);
   if (!exit) {

@@ -10,7 +10,7 @@
 
 #include <pollux/error.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux::detail {
 
@@ -123,7 +123,7 @@ inline std::uint32_t ReactorCore::wait(Timeout timeout, std::error_code& error) 
   ++stats_.waits;
   const WaitResult result = backend_->wait({batch_.get(), batch_room_}, timeout);
   bell_.awake();
-  if (result.error != 0) error = os::error_code(result.error);
+  if (result.error != 0) error = platform::error_code(result.error);
   stats_.reports += result.count;
   return result.count;
 }

@@ -18,9 +18,9 @@
 #include "doorbell.hpp"
 #include "lookout.hpp"
 #include "notice_table.hpp"
-#include "os/edges.hpp"
-#include "os/os.hpp"
-#include "os/signals.hpp"
+#include "platform/edge_set.hpp"
+#include "platform/platform.hpp"
+#include "platform/signals.hpp"
 #include "post_queue.hpp"
 #include "timer_queue.hpp"
 #include "watch_table.hpp"
@@ -250,8 +250,8 @@ class ReactorCore : public CoreBase {
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  os::Outcome decide(std::uint32_t index, Findings& found, Verdict& verdict);
-  os::Outcome probe(std::uint32_t index, Probe wanted, Findings& found);
+  platform::Outcome decide(std::uint32_t index, Findings& found, Verdict& verdict);
+  platform::Outcome probe(std::uint32_t index, Probe wanted, Findings& found);
   bool is_none_of_its_own(const Slot& slot, RawReady ready) noexcept;
   void learn_fin_number(Slot& slot) noexcept;
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
@@ -271,15 +271,15 @@ class ReactorCore : public CoreBase {
   std::size_t changes_ = 0;
   Lookout lookout_;        ///< slots to look at again, later
   HandleRegistry parked_;  ///< who those are that are outside the backend's set, by slot
-  os::EdgeSet edges_;      ///< what is masked, where the backend has no edges
+  platform::EdgeSet edges_;      ///< what is masked, where the backend has no edges
   WatchBase edges_watch_;
   bool edges_tried_ = false;
   bool edges_ready_ = false;  ///< edges_ has something to tell
-  os::Looker looker_;
+  platform::Looker looker_;
 
   Doorbell bell_;
   NoticeTable notices_;
-  os::SignalInbox signals_;
+  platform::SignalInbox signals_;
   bool look_at_children_ = false;  ///< at those without a handle, although nothing was raised
 
   TimerQueue timers_;
@@ -306,7 +306,7 @@ class ReactorCore : public CoreBase {
       Readiness{Interest::none},     Readiness{Interest::none},
       Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
   unsigned fork_count_ = fork_count();
-  const std::atomic<unsigned>& forks_ = os::forks();
+  const std::atomic<unsigned>& forks_ = platform::forks();
 
   AnyHandler notify_;                   ///< the other loop's, if there is one
   std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since

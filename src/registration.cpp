@@ -9,7 +9,7 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 #include "reactor_core.hpp"
 
 namespace pollux::detail {
@@ -166,7 +166,7 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
   // Of a multipath stream only what lies behind its last byte may be untellable.
   if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
   const auto fin =
-      os::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_, stats_.system_calls);
+      platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_, stats_.system_calls);
   return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
                                           : PeerClosedLatency::probed;
 }
@@ -200,7 +200,7 @@ bool ReactorCore::close_watch(Token token) noexcept {
     is_ours = is_still_ours(token.slot);
   }
   unwatch(token);
-  if (is_ours) os::close_handle(handle, stats_.system_calls);
+  if (is_ours) platform::close_handle(handle, stats_.system_calls);
   return is_ours;
 }
 
@@ -442,7 +442,7 @@ void ReactorCore::after_fork(std::error_code& error) {
   if (!backend_) error = Errc::reactor_closed;
   if (running_) error = Errc::already_running;
   if (error) return;
-  os::look_for_fork();
+  platform::look_for_fork();
   if (!forked()) return;
   posts_->after_fork();
   leave_notices_to_parent();

@@ -86,20 +86,20 @@ def sizes(tree):
 
 def native_words(tree):
     for path, text in tree.sources(("include/", "src/")).items():
-        if not path.startswith("src/os/"):
+        if not path.startswith("src/platform/"):
             for number, word in lines_matching(NATIVE_WORD, code_of(text)):
-                yield path, number, f"{word} belongs in a backend or in src/os"
+                yield path, number, f"{word} belongs in a backend or in src/platform"
 
 
 def system_conditions(tree):
     for path, text in tree.sources().items():
-        if path.startswith(("backends/", "src/os/")):
+        if path.startswith(("backends/", "src/platform/")):
             continue
         found = list(lines_matching(SYSTEM_CONDITION, code_of(text)))
         if path == "include/pollux/backend.hpp":
             found = found[1:]  # the handle's type
         for number, condition in found:
-            yield path, number, f"`{condition}` belongs in a backend or in src/os"
+            yield path, number, f"`{condition}` belongs in a backend or in src/platform"
 
 
 def output(tree):

@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "os/tcp_states.hpp"
+#include "platform/tcp_states.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 namespace {
 
 constexpr PeerFin no = PeerFin::not_received;
@@ -50,4 +50,4 @@ TEST(TcpStates, OfTheBsdsSayWhetherTheFinHasComeAndTheConnectionStands) {
 }
 
 }  // namespace
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -9,7 +9,7 @@
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux {
 
@@ -19,7 +19,7 @@ using namespace detail;
 
 StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
-  const StreamType type = os::stream_type(handle, error, uncounted);
+  const StreamType type = platform::stream_type(handle, error, uncounted);
   if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
   return type;
 }
@@ -31,27 +31,27 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   if (error) return {};
   std::uint64_t uncounted = 0;
   StreamState state;
-  const os::Looker looker;
-  const os::Sight sight = looker.look(stream, POLLIN, uncounted);
+  const platform::Looker looker;
+  const platform::Sight sight = looker.look(stream, POLLIN, uncounted);
   if (sight.error != 0) {
-    error = os::error_code(sight.error);
+    error = platform::error_code(sight.error);
     return {};
   }
   if ((sight.seen & POLLERR) != 0) {
     // A failure where HUP is up too, and else a notice in the error queue.
     int unread = 0;
-    os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &unread); });
+    platform::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &unread); });
     state.unread = unread > 0;
     state.failed = state.hangup = (sight.seen & POLLHUP) != 0;
     return state;
   }
-  const auto inbound = os::probe_inbound(stream, type, RawReady::none, looker, uncounted);
-  if (inbound.outcome == os::Outcome::gone) error = os::error_code(EBADF);
-  if (inbound.outcome == os::Outcome::refused || inbound.error == ENOTCONN)
-    error = os::error_code(inbound.error);
+  const auto inbound = platform::probe_inbound(stream, type, RawReady::none, looker, uncounted);
+  if (inbound.outcome == platform::Outcome::gone) error = platform::error_code(EBADF);
+  if (inbound.outcome == platform::Outcome::refused || inbound.error == ENOTCONN)
+    error = platform::error_code(inbound.error);
   if (error) return {};
   const auto peer_fin = [&] {
-    return os::probe_peer_fin(stream, type, RawReady::none, looker, uncounted).found;
+    return platform::probe_peer_fin(stream, type, RawReady::none, looker, uncounted).found;
   };
   switch (inbound.found) {
     case Inbound::unknown:
@@ -64,7 +64,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     case Inbound::end: {
       state.end_of_stream = true;
       state.peer_closed = peer_fin() != PeerFin::not_received;
-      const Outbound outbound = os::probe_outbound(stream, looker, uncounted).found;
+      const Outbound outbound = platform::probe_outbound(stream, looker, uncounted).found;
       state.hangup = outbound != Outbound::open && outbound != Outbound::full;
       break;
     }
@@ -77,7 +77,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
 
 EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   type_of_stream_socket(stream, error);
-  if (!error) error = detail::os::error_code(ENOSYS);
+  if (!error) error = detail::platform::error_code(ENOSYS);
 }
 
 EndHandle::~EndHandle() = default;
@@ -85,7 +85,7 @@ EndHandle::~EndHandle() = default;
 void EndHandle::drain() const noexcept {}
 
 StreamState EndHandle::probe(std::error_code& error) const noexcept {
-  error = detail::os::error_code(EBADF);  // there is none
+  error = detail::platform::error_code(EBADF);  // there is none
   return {};
 }
 

@@ -9,10 +9,10 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/alarm.hpp"
-#include "os/os.hpp"
+#include "platform/kernel_timer.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 NativeHandle open_alarm(std::uint64_t& calls) noexcept {
   ++calls;
@@ -33,4 +33,4 @@ void quiet_alarm(NativeHandle alarm, std::uint64_t& calls) noexcept {
   uninterrupted([&] { return ::read(alarm, &rings, sizeof rings); }, calls);
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

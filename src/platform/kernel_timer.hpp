@@ -7,7 +7,7 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// For close_handle(). no_handle where there is no such thing, or the process is short of
 /// descriptors.
@@ -21,4 +21,4 @@ bool set_alarm(NativeHandle alarm, std::chrono::steady_clock::time_point time,
 /// The handle is not readable any more.
 void quiet_alarm(NativeHandle alarm, std::uint64_t& calls) noexcept;
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -14,7 +14,7 @@
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux {
 
@@ -24,22 +24,22 @@ using namespace detail;
 
 StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
-  const StreamType type = os::stream_type(handle, error, uncounted);
+  const StreamType type = platform::stream_type(handle, error, uncounted);
   if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
   return type;
 }
 
 bool is_at_urgent_mark(NativeHandle stream) noexcept {
   int mark = 0;
-  return os::uninterrupted([&] { return ::ioctl(stream, SIOCATMARK, &mark); }) == 0 && mark != 0;
+  return platform::uninterrupted([&] { return ::ioctl(stream, SIOCATMARK, &mark); }) == 0 && mark != 0;
 }
 
 /// Whether bytes are unread. A peek would take a pending error: then a count must do.
-os::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool error_pends) noexcept {
+platform::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool error_pends) noexcept {
   int counted = 0;
   const bool can_count =
-      os::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &counted); }) == 0;
-  if (!can_count && os::is_probes_own(errno)) return os::no_answer<Inbound>(errno);
+      platform::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &counted); }) == 0;
+  if (!can_count && platform::is_probes_own(errno)) return platform::no_answer<Inbound>(errno);
   // None is none, but for bytes behind an urgent mark, and where nobody counts (AF_VSOCK before
   // Linux 6.17).
   if (can_count && counted == 0 && !is_at_urgent_mark(stream)) return {Inbound::empty};
@@ -48,36 +48,36 @@ os::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool erro
     return {counted == 1 && type.has(Quirk::multipath) ? Inbound::empty : Inbound::bytes};
   // AF_UNIX goes on counting urgent bytes that nobody can read any more.
   std::uint64_t uncounted = 0;
-  return os::probe_inbound(stream, type, RawReady::none, os::Looker{}, uncounted);
+  return platform::probe_inbound(stream, type, RawReady::none, platform::Looker{}, uncounted);
 }
 
-StreamState probe(NativeHandle stream, StreamType type, os::Sight sight,
+StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
                   std::error_code& error) noexcept {
   const bool inbound_over = (sight.seen & POLLRDHUP) != 0;
   const bool both_over = (sight.seen & POLLHUP) != 0;
   const bool error_pends = (sight.seen & POLLERR) != 0;
-  if (sight.error != 0) error = os::error_code(sight.error);
-  if ((sight.seen & POLLNVAL) != 0) error = os::error_code(EBADF);
+  if (sight.error != 0) error = platform::error_code(sight.error);
+  if ((sight.seen & POLLNVAL) != 0) error = platform::error_code(EBADF);
   // Hung up without an end: it was never connected.
-  if (both_over && !inbound_over && !error_pends) error = os::error_code(ENOTCONN);
+  if (both_over && !inbound_over && !error_pends) error = platform::error_code(ENOTCONN);
   if (error) return {};
   // After the look: nothing follows a FIN, so that none left means none to come.
-  const os::Answer<Inbound> inbound = probe_unread(stream, type, error_pends);
+  const platform::Answer<Inbound> inbound = probe_unread(stream, type, error_pends);
 
   StreamState state;
   state.unread = inbound.found == Inbound::bytes;
   // ERR alone may be a notice in the error queue, which is no failure.
   state.failed = (both_over && error_pends) || inbound.found == Inbound::failed;
   const bool ended = inbound_over && !state.failed;
-  os::Answer<PeerFin> fin;
+  platform::Answer<PeerFin> fin;
   if (ended) {
     std::uint64_t uncounted = 0;
-    fin = os::probe_peer_fin(stream, type, RawReady::none, os::Looker{}, uncounted);
+    fin = platform::probe_peer_fin(stream, type, RawReady::none, platform::Looker{}, uncounted);
   }
   for (const auto& [outcome, why] :
        {std::pair{inbound.outcome, inbound.error}, std::pair{fin.outcome, fin.error}}) {
-    if (outcome == os::Outcome::refused) error = os::error_code(why);
-    if (outcome == os::Outcome::gone) error = os::error_code(EBADF);
+    if (outcome == platform::Outcome::refused) error = platform::error_code(why);
+    if (outcome == platform::Outcome::gone) error = platform::error_code(EBADF);
   }
   if (error) return {};
   state.peer_closed = ended && fin.found != PeerFin::not_received;
@@ -92,7 +92,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   const StreamType type = type_of_stream_socket(stream, error);
   if (error) return {};
   std::uint64_t uncounted = 0;
-  return probe(stream, type, os::Looker{}.look(stream, POLLRDHUP, uncounted), error);
+  return probe(stream, type, platform::Looker{}.look(stream, POLLRDHUP, uncounted), error);
 }
 
 EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
@@ -103,21 +103,21 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   epoll_event event{};
   event.events = EPOLLRDHUP | EPOLLET;
   if (set < 0 || ::epoll_ctl(set, EPOLL_CTL_ADD, stream, &event) != 0) {
-    error = os::error_code(errno);
+    error = platform::error_code(errno);
     if (set >= 0) ::close(set);
     return;
   }
   handle_ = set;
   stream_ = stream;
   std::uint64_t uncounted = 0;
-  if (type.has(Quirk::multipath)) os::learn_fin_number(stream, type, os::Looker{}, uncounted);
+  if (type.has(Quirk::multipath)) platform::learn_fin_number(stream, type, platform::Looker{}, uncounted);
   if (type.has(Quirk::numbered))
     fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }
 
 StreamState EndHandle::probe(std::error_code& error) const noexcept {
   if (handle_ == none) {
-    error = os::error_code(EBADF);
+    error = platform::error_code(EBADF);
     return {};
   }
   StreamType type = type_of_stream_socket(stream_, error);
@@ -125,7 +125,7 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   type.set(Quirk::numbered, fin_number_ != FinNumber::unknown);
   type.set(Quirk::odd, fin_number_ == FinNumber::odd);
   std::uint64_t uncounted = 0;
-  os::Sight sight = os::Looker{}.look(stream_, POLLRDHUP, uncounted);
+  platform::Sight sight = platform::Looker{}.look(stream_, POLLRDHUP, uncounted);
   if (sight.error != 0) {
     // It cannot be looked at by the usual way, nor a set be made: but here is one. To ask for the
     // same anew makes what is up now an event.
@@ -133,7 +133,7 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
     event.events = EPOLLRDHUP | EPOLLET;
     const bool asked = ::epoll_ctl(handle_, EPOLL_CTL_MOD, stream_, &event) == 0;
     const int count =
-        asked ? os::uninterrupted([&] { return ::epoll_wait(handle_, &event, 1, 0); }) : -1;
+        asked ? platform::uninterrupted([&] { return ::epoll_wait(handle_, &event, 1, 0); }) : -1;
     sight = {count > 0 ? static_cast<short>(event.events) : short{0}, count < 0 ? errno : 0};
   }
   return pollux::probe(stream_, type, sight, error);

@@ -7,7 +7,7 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// For what is masked on a backend that has no edges: what comes next is heard at once, and what
 /// stays up does not turn the loop. Linux has one, an epoll set; elsewhere open() answers false.
@@ -38,4 +38,4 @@ class EdgeSet {
   NativeHandle set_ = no_handle;
 };
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // No alarm: the timeout of each wait sees to it that timers are in time.
-#include "os/alarm.hpp"
+#include "platform/kernel_timer.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 NativeHandle open_alarm(std::uint64_t&) noexcept {
   return no_handle;
@@ -14,4 +14,4 @@ bool set_alarm(NativeHandle, std::chrono::steady_clock::time_point, std::uint64_
 
 void quiet_alarm(NativeHandle, std::uint64_t&) noexcept {}
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -6,9 +6,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "os/edges.hpp"
+#include "platform/edge_set.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 bool EdgeSet::open(std::uint64_t& calls) noexcept {
   if (set_ == no_handle) {
@@ -58,4 +58,4 @@ std::optional<RawEvent> EdgeSet::next(std::uint64_t& calls) noexcept {
   return RawEvent{std::bit_cast<Token>(data), ready};
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 #if defined(__APPLE__)
 
@@ -66,4 +66,4 @@ long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept {
 
 #endif
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

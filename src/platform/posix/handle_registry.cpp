@@ -8,11 +8,11 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux {
 
-namespace os = detail::os;
+namespace platform = detail::platform;
 
 namespace {
 
@@ -22,7 +22,7 @@ HandleIdentity look_up(NativeHandle handle, unsigned& mode, std::error_code& err
   ++calls;
   struct stat status {};
   if (::fstat(handle, &status) != 0) {
-    error = os::error_code(errno);
+    error = platform::error_code(errno);
     return {};
   }
   error.clear();
@@ -40,7 +40,7 @@ HandleIdentity look_up(NativeHandle handle, unsigned& mode, std::error_code& err
 /// Of a socket and a pipe no other has the same, and both may be watched.
 bool is_told_by_identity(NativeHandle handle, const HandleIdentity& identity, unsigned mode,
                          std::uint64_t& calls) noexcept {
-  return os::device_of(handle, identity.device, mode, calls) != os::Device::other;
+  return platform::device_of(handle, identity.device, mode, calls) != platform::Device::other;
 }
 
 }  // namespace
@@ -50,8 +50,8 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error,
   unsigned mode = 0;
   const HandleIdentity identity = look_up(handle, mode, error, calls);
   if (error || is_told_by_identity(handle, identity, mode, calls)) return identity;
-  const int refused = os::refusal_to_watch(handle, mode, calls);
-  if (refused != 0) error = os::error_code(refused);
+  const int refused = platform::refusal_to_watch(handle, mode, calls);
+  if (refused != 0) error = platform::error_code(refused);
   return identity;
 }
 
@@ -62,7 +62,7 @@ std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
   try {
     if (key >= known_.size()) known_.resize(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
-    if (known.in_set) os::remove_from_file_set(set_, handle, calls);
+    if (known.in_set) platform::remove_from_file_set(set_, handle, calls);
     return refusal(std::errc::not_enough_memory);
   }
   known.put_down = true;
@@ -76,21 +76,21 @@ std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
   unsigned mode = 0;
   known.identity = look_up(handle, mode, error, calls);
   if (error || is_told_by_identity(handle, known.identity, mode, calls)) return error;
-  if (set_ == no_handle) set_ = os::open_file_set(calls);
+  if (set_ == no_handle) set_ = platform::open_file_set(calls);
   known.in_set = set_ != no_handle;
   int refused = 0;
   if (known.in_set) {
-    refused = os::add_to_file_set(set_, handle, calls);
+    refused = platform::add_to_file_set(set_, handle, calls);
   } else {
-    refused = errno == ENOSYS ? os::refusal_to_watch(handle, mode, calls) : errno;
+    refused = errno == ENOSYS ? platform::refusal_to_watch(handle, mode, calls) : errno;
   }
-  return refused != 0 ? os::error_code(refused) : std::error_code{};
+  return refused != 0 ? platform::error_code(refused) : std::error_code{};
 }
 
 bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle,
                              std::uint64_t& calls) noexcept {
   if (key >= known_.size() || !known_[key].put_down) return false;
-  if (known_[key].in_set) return os::is_in_file_set(set_, handle, calls);
+  if (known_[key].in_set) return platform::is_in_file_set(set_, handle, calls);
   std::error_code error;
   unsigned mode = 0;
   return look_up(handle, mode, error, calls) == known_[key].identity && !error;
@@ -99,13 +99,13 @@ bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle,
 void HandleRegistry::remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
   if (key >= known_.size() || !known_[key].put_down) return;
   // Fails where the number is another's by now: the set has forgotten the file that was closed.
-  if (known_[key].in_set) os::remove_from_file_set(set_, handle, calls);
+  if (known_[key].in_set) platform::remove_from_file_set(set_, handle, calls);
   known_[key] = {};
 }
 
 void HandleRegistry::reset() noexcept {
   std::uint64_t uncounted = 0;
-  if (set_ != no_handle) os::close_handle(set_, uncounted);
+  if (set_ != no_handle) platform::close_handle(set_, uncounted);
   set_ = no_handle;
   known_.clear();
 }

@@ -7,7 +7,7 @@
 
 #include "lifecycle.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// A system's numbers for the states that there is something to say about.
 struct TcpStates {
@@ -41,4 +41,4 @@ constexpr Standing standing(const TcpStates& numbers, std::uint8_t state) {
   return doubtful ? Standing::doubtful : Standing::good;
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -11,7 +11,7 @@
 
 #include "doorbell.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// No system has a signal beyond 127 (FreeBSD and Linux on MIPS come close).
 inline constexpr std::size_t signal_numbers = 128;
@@ -61,4 +61,4 @@ class SignalInbox {
   SignalTarget* target_ = nullptr;
 };
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -7,9 +7,9 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 Device device_of(NativeHandle, std::uint64_t, unsigned mode, std::uint64_t&) noexcept {
   if (S_ISSOCK(mode)) return Device::sockets;
@@ -42,4 +42,4 @@ bool is_in_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {
 
 void remove_from_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {}
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Signals as POSIX has them: one signal handler for the whole process, which leaves word for every
 // reactor that wants to hear. docs/design.md says why, and why nobody is called who is gone.
-#include "os/signals.hpp"
+#include "platform/signals.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -15,9 +15,9 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 const int child_signal = SIGCHLD;
 
@@ -274,4 +274,4 @@ void SignalInbox::close(std::uint64_t& calls) noexcept {
   target_ = nullptr;
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

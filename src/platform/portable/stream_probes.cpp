@@ -13,14 +13,14 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
-#include "os/tcp_states.hpp"
+#include "platform/platform.hpp"
+#include "platform/tcp_states.hpp"
 
 namespace pollux {
 
 std::error_code WakeHandle::open() noexcept {
   int ends[2];
-  if (::pipe(ends) != 0) return detail::os::error_code(errno);
+  if (::pipe(ends) != 0) return detail::platform::error_code(errno);
   for (const int end : ends) {
     ::fcntl(end, F_SETFD, FD_CLOEXEC);
     ::fcntl(end, F_SETFL, O_NONBLOCK);
@@ -30,7 +30,7 @@ std::error_code WakeHandle::open() noexcept {
   return {};
 }
 
-namespace detail::os {
+namespace detail::platform {
 
 namespace {
 
@@ -129,6 +129,6 @@ Sight look_by_set(NativeHandle, NativeHandle, short, std::uint64_t&) noexcept {
   return {0, ENOSYS};
 }
 
-}  // namespace detail::os
+}  // namespace detail::platform
 
 }  // namespace pollux

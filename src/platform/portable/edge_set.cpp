@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // No such set: what is masked is looked at from time to time.
-#include "os/edges.hpp"
+#include "platform/edge_set.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 bool EdgeSet::open(std::uint64_t&) noexcept {
   return false;
@@ -22,4 +22,4 @@ std::optional<RawEvent> EdgeSet::next(std::uint64_t&) noexcept {
   return std::nullopt;
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

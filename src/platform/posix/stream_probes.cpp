@@ -18,7 +18,7 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux {
 
@@ -26,14 +26,14 @@ void WakeHandle::signal() const noexcept {
   const int saved_errno = errno;  // a signal handler's caller may be about to look at it
   // An eventfd takes eight bytes, a pipe any number. Full means: readable already.
   const std::uint64_t one = 1;
-  detail::os::uninterrupted([&] { return ::write(write_, &one, sizeof one); });
+  detail::platform::uninterrupted([&] { return ::write(write_, &one, sizeof one); });
   errno = saved_errno;
 }
 
 void WakeHandle::drain() const noexcept {
   char buffer[512];
   const auto read = [&] { return ::read(read_, buffer, sizeof buffer); };
-  while (detail::os::uninterrupted(read) == static_cast<ssize_t>(sizeof buffer)) {
+  while (detail::platform::uninterrupted(read) == static_cast<ssize_t>(sizeof buffer)) {
   }
 }
 
@@ -47,7 +47,7 @@ RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& cal
   if (any(interest, RawInterest::in)) events |= POLLIN;
   if (any(interest, RawInterest::out)) events |= POLLOUT;
   if (any(interest, RawInterest::pri)) events |= POLLPRI;
-  const short seen = detail::os::look(handle, events, calls);
+  const short seen = detail::platform::look(handle, events, calls);
   RawReady ready = RawReady::none;
   if ((seen & POLLIN) != 0) ready |= RawReady::in;
   if ((seen & POLLOUT) != 0) ready |= RawReady::out;
@@ -78,11 +78,11 @@ std::error_code WakeHandle::renew_after_fork() noexcept {
 }
 
 unsigned fork_count() noexcept {
-  const unsigned count = detail::os::forks().load(std::memory_order_relaxed);
-  return count != 0 ? count : detail::os::count_fork();
+  const unsigned count = detail::platform::forks().load(std::memory_order_relaxed);
+  return count != 0 ? count : detail::platform::count_fork();
 }
 
-namespace detail::os {
+namespace detail::platform {
 
 namespace {
 
@@ -422,6 +422,6 @@ Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, con
   return is_probes_own(errno) ? no_answer<int>(errno) : Answer<int>{};
 }
 
-}  // namespace detail::os
+}  // namespace detail::platform
 
 }  // namespace pollux

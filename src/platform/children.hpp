@@ -10,7 +10,7 @@
 #include <pollux/backend.hpp>
 #include <pollux/process.hpp>
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// `no_child_process` if `pid` is not a child of this process, or has been waited for.
 std::error_code check_child(int pid, std::uint64_t& calls) noexcept;
@@ -23,4 +23,4 @@ NativeHandle open_child(int pid, std::uint64_t& calls) noexcept;
 /// one, says which child is meant also where another has the number by now.
 std::optional<ChildExit> reap(int pid, NativeHandle handle, std::uint64_t& calls) noexcept;
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -15,18 +15,18 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
 namespace pollux {
 
 std::error_code WakeHandle::open() noexcept {
   const int made = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (made < 0) return detail::os::error_code(errno);
+  if (made < 0) return detail::platform::error_code(errno);
   read_ = write_ = made;
   return {};
 }
 
-namespace detail::os {
+namespace detail::platform {
 
 NativeHandle open_look_set(std::uint64_t& calls) noexcept {
   ++calls;
@@ -234,6 +234,6 @@ Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady k
   return {size > 0 ? Standing::doubtful : Standing::good};
 }
 
-}  // namespace detail::os
+}  // namespace detail::platform
 
 }  // namespace pollux

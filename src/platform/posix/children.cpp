@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Child processes as POSIX has them, and the descriptor that Linux has of one.
-#include "os/children.hpp"
+#include "platform/children.hpp"
 
 #include <cerrno>
 
@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 static_assert(sizeof(pid_t) == sizeof(int));
 
@@ -69,4 +69,4 @@ std::optional<ChildExit> reap(int pid, NativeHandle handle, std::uint64_t& calls
   return ChildExit{pid, how(info), info.si_status};
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

@@ -13,7 +13,7 @@
 
 #include "lifecycle.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 /// Makes a system call, again for as long as a signal cuts it short.
 template <class Call>
@@ -172,4 +172,4 @@ inline std::error_code error_code(int error) noexcept {
   return {error, std::system_category()};
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform

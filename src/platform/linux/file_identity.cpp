@@ -9,9 +9,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 
-namespace pollux::detail::os {
+namespace pollux::detail::platform {
 
 namespace {
 
@@ -72,4 +72,4 @@ void remove_from_file_set(NativeHandle set, NativeHandle handle, std::uint64_t& 
   static_cast<void>(control(set, EPOLL_CTL_DEL, handle, calls));
 }
 
-}  // namespace pollux::detail::os
+}  // namespace pollux::detail::platform
