@@ -63,7 +63,7 @@ function(pollux_generate_backend_table)
            "std::unique_ptr<Backend> make_${name}_backend(std::error_code& error);\n")
     string(APPEND rows "    {\"${name}\", &make_${name}_backend},\n")
   endforeach()
-  configure_file(${PROJECT_SOURCE_DIR}/src/backend_table.cpp.in
+  configure_file(${PROJECT_SOURCE_DIR}/src/api/backend_table.cpp.in
                  ${PROJECT_BINARY_DIR}/src/backend_table.cpp @ONLY)
   target_sources(pollux PRIVATE ${PROJECT_BINARY_DIR}/src/backend_table.cpp)
   set(POLLUX_BUILT_BACKENDS ${built} PARENT_SCOPE)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the core asks of the operating system: the probes behind src/lifecycle.hpp, and who may be
-// watched. The only system calls outside backends/; one file a platform. Each adds what it takes to
-// `calls`.
+// What the core asks of the operating system: the probes behind src/io/stream_lifecycle.hpp, and
+// who may be watched. The only system calls outside backends/; one file a platform. Each adds what
+// it takes to `calls`.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 #include <pollux/backend.hpp>
 
-#include "lifecycle.hpp"
+#include "platform/stream_state.hpp"
 
 namespace pollux::detail::platform {
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include "doorbell.hpp"
+#include "base/wakeup.hpp"
 
 namespace pollux::detail::platform {
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "lifecycle.hpp"
+#include "platform/stream_state.hpp"
 
 namespace pollux::detail::platform {
 

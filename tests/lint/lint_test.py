@@ -30,7 +30,7 @@ int count = snprintf(nullptr, 0, "");
 """,
     "src/platform/platform.hpp": SPDX + "#ifdef __linux__\nint flags = EPOLLIN;\n#endif\n",
     "src/platform/linux/stream_probes.cpp": SPDX + '#include "platform/platform.hpp"\n',
-    "src/platform/CMakeLists.txt": "target_sources(pollux PRIVATE linux.cpp)\n",
+    "src/platform/CMakeLists.txt": "target_sources(pollux PRIVATE linux/stream_probes.cpp)\n",
     "backends/epoll/CMakeLists.txt": "pollux_backend(epoll SOURCES epoll_backend.cpp)\n",
     "backends/epoll/README.md": "Native words stand here.\n",
     "backends/epoll/epoll_backend.cpp": SPDX + "int flags = EPOLLIN;\n",

@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-#include "lifecycle.hpp"
+#include "io/stream_lifecycle.hpp"
 
 namespace pollux::detail {
 

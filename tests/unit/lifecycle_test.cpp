@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The state machine alone: every question it can be asked, with every answer that its probes can
 // give, against the rules of docs/contract.md.
-#include "lifecycle.hpp"
+#include "io/stream_lifecycle.hpp"
 
 #include <array>
 #include <cstdint>

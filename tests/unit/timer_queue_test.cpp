@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The wheel against a sorted list, over years of its time.
-#include "timer_queue.hpp"
+#include "timers/timer_queue.hpp"
 
 #include <map>
 #include <random>

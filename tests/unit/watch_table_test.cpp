@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Slots and generations.
-#include "watch_table.hpp"
+#include "io/watch_table.hpp"
 
 #include <memory>
 #include <vector>

@@ -31,11 +31,13 @@ StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) no
 
 bool is_at_urgent_mark(NativeHandle stream) noexcept {
   int mark = 0;
-  return platform::uninterrupted([&] { return ::ioctl(stream, SIOCATMARK, &mark); }) == 0 && mark != 0;
+  return platform::uninterrupted([&] { return ::ioctl(stream, SIOCATMARK, &mark); }) == 0 &&
+         mark != 0;
 }
 
 /// Whether bytes are unread. A peek would take a pending error: then a count must do.
-platform::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type, bool error_pends) noexcept {
+platform::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type,
+                                       bool error_pends) noexcept {
   int counted = 0;
   const bool can_count =
       platform::uninterrupted([&] { return ::ioctl(stream, FIONREAD, &counted); }) == 0;
@@ -110,7 +112,8 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   handle_ = set;
   stream_ = stream;
   std::uint64_t uncounted = 0;
-  if (type.has(Quirk::multipath)) platform::learn_fin_number(stream, type, platform::Looker{}, uncounted);
+  if (type.has(Quirk::multipath))
+    platform::learn_fin_number(stream, type, platform::Looker{}, uncounted);
   if (type.has(Quirk::numbered))
     fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }

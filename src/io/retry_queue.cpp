@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Out of line: most watches are never looked at again, and what they pass through is kept short.
-#include "lookout.hpp"
+#include "io/retry_queue.hpp"
 
 #include <utility>
 

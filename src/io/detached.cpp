@@ -5,7 +5,7 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "reactor_core.hpp"
+#include "loop/reactor_core.hpp"
 
 namespace pollux::detail {
 

@@ -10,8 +10,8 @@
 #include <pollux/backend.hpp>
 #include <pollux/handler.hpp>
 
-#include "lifecycle.hpp"
-#include "slot_table.hpp"
+#include "base/slot_table.hpp"
+#include "io/stream_lifecycle.hpp"
 
 namespace pollux::detail {
 

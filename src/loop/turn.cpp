@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch: watches,
 // signals and children, timers, what was posted. What an event passes through on its way is in this
-// file, so that the compiler sees all of it; what is seldom needed is elsewhere (dispatch.cpp,
-// registration.cpp).
-#include "reactor_core.hpp"
+// file, so that the compiler sees all of it; what is seldom needed is elsewhere (io/delivery.cpp,
+// io/registration.cpp).
+#include "loop/reactor_core.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -8,7 +8,7 @@
 #include <pollux/backends.hpp>
 #include <pollux/error.hpp>
 
-#include "reactor_core.hpp"
+#include "loop/reactor_core.hpp"
 
 namespace pollux {
 

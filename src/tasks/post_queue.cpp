@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "post_queue.hpp"
+#include "tasks/post_queue.hpp"
 
 #include <chrono>
 #include <new>

@@ -10,8 +10,8 @@
 #include <system_error>
 #include <utility>
 
-#include "doorbell.hpp"
-#include "packed_handler.hpp"
+#include "base/packed_handler.hpp"
+#include "base/wakeup.hpp"
 
 namespace pollux::detail {
 

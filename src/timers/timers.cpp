@@ -6,7 +6,7 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "reactor_core.hpp"
+#include "loop/reactor_core.hpp"
 
 namespace pollux {
 

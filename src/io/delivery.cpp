@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A report that is more than bytes in the middle of a stream: what it means (src/lifecycle.hpp
-// decides), and what is told.
+// A report that is more than bytes in the middle of a stream: what it means
+// (src/io/stream_lifecycle.hpp decides), and what is told.
 #include <utility>
 
+#include "loop/reactor_core.hpp"
 #include "platform/platform.hpp"
-#include "reactor_core.hpp"
 
 namespace pollux::detail {
 
@@ -158,7 +158,8 @@ bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   if (verdict.events == Event::none)
     return verdict.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
-  const StreamEvent event{verdict.events, failed ? platform::error_code(found.error) : std::error_code{}};
+  const StreamEvent event{verdict.events,
+                          failed ? platform::error_code(found.error) : std::error_code{}};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
   call_as_asked(index, slot, &event);
   return true;
@@ -180,7 +181,8 @@ platform::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verd
 /// that it is over, and a backend mostly so. Without, the error may not be the connection's.
 bool ReactorCore::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept {
   return slot.type.kind == StreamKind::socket && !any(ready, RawReady::hup) &&
-         platform::probe_standing(slot.handle, slot.type, RawReady::none, looker_, stats_.system_calls)
+         platform::probe_standing(slot.handle, slot.type, RawReady::none, looker_,
+                                  stats_.system_calls)
                  .found == Standing::good;
 }
 
@@ -233,7 +235,8 @@ platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings
       found.error_known = true;
       found.error = std::exchange(slot.pending_error, 0);
       if (found.error == 0) {
-        const auto answer = platform::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
+        const auto answer =
+            platform::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
         if (answer.outcome != platform::Outcome::answered) return answer.outcome;
         if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
       }

@@ -10,7 +10,7 @@
 
 #include <pollux/handler.hpp>
 
-#include "slot_table.hpp"
+#include "base/slot_table.hpp"
 
 namespace pollux::detail {
 

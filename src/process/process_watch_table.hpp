@@ -9,7 +9,7 @@
 #include <pollux/handler.hpp>
 #include <pollux/watch.hpp>
 
-#include "slot_table.hpp"
+#include "base/slot_table.hpp"
 
 namespace pollux::detail {
 

@@ -7,9 +7,9 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
+#include "loop/reactor_core.hpp"
 #include "platform/children.hpp"
 #include "platform/platform.hpp"
-#include "reactor_core.hpp"
 
 namespace pollux::detail {
 

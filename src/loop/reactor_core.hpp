@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What Reactor and the watches share: registrations (registration.cpp) and the turn (reactor.cpp).
+// What Reactor and the watches share: registrations (io/registration.cpp) and the turn
+// (loop/turn.cpp).
 #pragma once
 
 #include <algorithm>
@@ -15,15 +16,15 @@
 #include <pollux/reactor.hpp>
 #include <pollux/saturating_time.hpp>
 
-#include "doorbell.hpp"
-#include "lookout.hpp"
-#include "notice_table.hpp"
+#include "base/wakeup.hpp"
+#include "io/retry_queue.hpp"
+#include "io/watch_table.hpp"
 #include "platform/edge_set.hpp"
 #include "platform/platform.hpp"
 #include "platform/signals.hpp"
-#include "post_queue.hpp"
-#include "timer_queue.hpp"
-#include "watch_table.hpp"
+#include "process/process_watch_table.hpp"
+#include "tasks/post_queue.hpp"
+#include "timers/timer_queue.hpp"
 
 namespace pollux::detail {
 
@@ -74,8 +75,8 @@ class ReactorCore : public CoreBase {
   void unwatch(Token token) noexcept;
   bool close_watch(Token token) noexcept;
 
-  // Timers (timers.cpp). Each has one handle: a token is good until end_timer() or close(). What
-  // restarts is false after close().
+  // Timers (timers/timers.cpp). Each has one handle: a token is good until end_timer() or close().
+  // What restarts is false after close().
   Timer add_timer(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
                   AnyHandler&& handler, std::error_code& error);
   bool restart_timer(Token token) noexcept;
@@ -86,7 +87,7 @@ class ReactorCore : public CoreBase {
   time_point timer_deadline(Token token) const noexcept;
   void end_timer(Token token) noexcept;
 
-  // Signals and children (notices.cpp).
+  // Signals and children (process/process_watches.cpp).
   NoticeBase watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
   NoticeBase watch_child(int pid, AnyHandler&& handler, std::error_code& error);
   void end_notice(Token token) noexcept;
@@ -105,7 +106,7 @@ class ReactorCore : public CoreBase {
   void stop() noexcept { bell_.ring(Doorbell::stop); }
   void wake() noexcept { bell_.ring(Doorbell::wake); }
 
-  // A turn in pieces, for other loops (embedding.cpp).
+  // A turn in pieces, for other loops (loop/embedding.cpp).
   NativeHandle native_handle(std::error_code& error) const noexcept;
   std::optional<std::chrono::nanoseconds> next_timeout() noexcept;
   std::optional<std::chrono::nanoseconds> prepare();
@@ -135,7 +136,7 @@ class ReactorCore : public CoreBase {
   class Running;
   class Dispatching;
 
-  // registration.cpp: what the kernel is told.
+  // io/registration.cpp: what the kernel is told.
   RawInterest wanted(const Slot& slot) const noexcept;
   RawInterest wanted_later(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
@@ -170,7 +171,7 @@ class ReactorCore : public CoreBase {
     return static_cast<std::uint16_t>(epoch() - slot.vouched) <= 1;
   }
 
-  // outside.cpp: what is watched, and is in no backend's set just now.
+  // io/detached.cpp: what is watched, and is in no backend's set just now.
   std::error_code begin_outside(std::uint32_t index, std::uint32_t other);
   void park(std::uint32_t index) noexcept;
   void mask_outside(std::uint32_t index, RawInterest wanted);
@@ -181,14 +182,14 @@ class ReactorCore : public CoreBase {
   void leave_edges(Slot& slot) noexcept;
   std::size_t tell_edges();
 
-  // alarm.cpp
+  // timers/kernel_timer.cpp
   void set_alarm() noexcept;
   bool make_alarm() noexcept;
   void drop_alarm() noexcept;
   /// Whether the clock has to be looked at: nobody will ring when the next timer is due.
   bool timers_need_clock() noexcept { return !timers_.empty() && timers_.next() < alarm_at_; }
 
-  // notices.cpp: what is heard of without a descriptor of the user's.
+  // process/process_watches.cpp: what is heard of without a descriptor of the user's.
   bool is_child_watched(int pid) const noexcept;
   bool watch_child_handle(std::uint32_t index);
   std::error_code watch_child_signal(std::uint32_t index) noexcept;
@@ -200,7 +201,7 @@ class ReactorCore : public CoreBase {
   bool tell_notice(std::uint32_t index);
   void call_notice(std::uint32_t index, const void* argument);
 
-  // reactor.cpp: one turn.
+  // loop/turn.cpp: one turn.
   std::size_t turn(time_point deadline, std::error_code& error);
   std::size_t busy_turn(time_point deadline, std::error_code& error);
   bool settle();
@@ -244,7 +245,7 @@ class ReactorCore : public CoreBase {
     slot.handler.call(event);
   }
 
-  // dispatch.cpp: reports that take a closer look.
+  // io/delivery.cpp: reports that take a closer look.
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
   bool is_gone_from_kernel(std::uint32_t index);
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
@@ -269,9 +270,9 @@ class ReactorCore : public CoreBase {
   /// Slots that the kernel may have to be told about, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
-  Lookout lookout_;        ///< slots to look at again, later
-  HandleRegistry parked_;  ///< who those are that are outside the backend's set, by slot
-  platform::EdgeSet edges_;      ///< what is masked, where the backend has no edges
+  Lookout lookout_;          ///< slots to look at again, later
+  HandleRegistry parked_;    ///< who those are that are outside the backend's set, by slot
+  platform::EdgeSet edges_;  ///< what is masked, where the backend has no edges
   WatchBase edges_watch_;
   bool edges_tried_ = false;
   bool edges_ready_ = false;  ///< edges_ has something to tell

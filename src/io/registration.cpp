@@ -9,8 +9,8 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
+#include "loop/reactor_core.hpp"
 #include "platform/platform.hpp"
-#include "reactor_core.hpp"
 
 namespace pollux::detail {
 
@@ -165,8 +165,8 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
     return PeerClosedLatency::immediate;
   // Of a multipath stream only what lies behind its last byte may be untellable.
   if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
-  const auto fin =
-      platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_, stats_.system_calls);
+  const auto fin = platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_,
+                                            stats_.system_calls);
   return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
                                           : PeerClosedLatency::probed;
 }

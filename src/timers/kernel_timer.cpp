@@ -3,9 +3,9 @@
 // by other things need not read the clock in every turn, nor give every wait an end.
 #include <utility>
 
+#include "loop/reactor_core.hpp"
 #include "platform/kernel_timer.hpp"
 #include "platform/platform.hpp"
-#include "reactor_core.hpp"
 
 namespace pollux::detail {
 
@@ -43,7 +43,8 @@ bool ReactorCore::make_alarm() noexcept {
 /// Another is made when it is needed.
 void ReactorCore::drop_alarm() noexcept {
   alarm_watch_.reset();
-  if (alarm_ != no_handle) platform::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
+  if (alarm_ != no_handle)
+    platform::close_handle(std::exchange(alarm_, no_handle), stats_.system_calls);
   alarm_at_ = time_point::max();
   calm_ = false;  // the next wait must have an end again
 }

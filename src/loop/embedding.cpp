@@ -4,7 +4,7 @@
 
 #include <pollux/error.hpp>
 
-#include "reactor_core.hpp"
+#include "loop/reactor_core.hpp"
 
 namespace pollux::detail {
 
