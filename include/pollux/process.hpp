@@ -52,13 +52,13 @@ class ChildExit {
 /// there is none, or none can be had, pollux watches SIGCHLD as long as it has to, with what
 /// SignalWatch says about that, and looks after each of its own children: another's is never waited
 /// for.
-class ChildWatch : public detail::NoticeBase {
+class ChildWatch : public detail::ProcessWatchBase {
  public:
   ChildWatch() noexcept = default;
 
  private:
   friend class Reactor;
-  explicit ChildWatch(detail::NoticeBase&& base) noexcept : Registration{std::move(base)} {}
+  explicit ChildWatch(detail::ProcessWatchBase&& base) noexcept : Registration{std::move(base)} {}
 };
 
 }  // namespace pollux

@@ -53,7 +53,7 @@ class CorePointer {
 };
 
 /// What is registered.
-enum class Registered : std::uint8_t { watch, timer, notice };
+enum class Registered : std::uint8_t { watch, timer, process };
 
 template <Registered what>
 void end_registration(CoreBase& core, Token token) noexcept;
@@ -62,7 +62,7 @@ void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept;
 template <>
 void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept;
 template <>
-void end_registration<Registered::notice>(CoreBase& core, Token token) noexcept;
+void end_registration<Registered::process>(CoreBase& core, Token token) noexcept;
 
 /// A registration that ends with the object. All members: loop thread, and harmless when the
 /// reactor is gone.

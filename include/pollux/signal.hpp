@@ -11,7 +11,7 @@ namespace pollux {
 namespace detail {
 
 /// The watch of a signal or of a child.
-using NoticeBase = Registration<Registered::notice>;
+using ProcessWatchBase = Registration<Registered::process>;
 
 }  // namespace detail
 
@@ -26,13 +26,13 @@ using NoticeBase = Registration<Registered::notice>;
 /// (sigaction(2), with SA_RESTART); what was there before is not called, and comes back with the
 /// end of the last watch, unless somebody has replaced pollux's meanwhile. A signal that every
 /// thread blocks, or that somebody else takes (sigwait(3), signalfd(2)), is not heard.
-class SignalWatch : public detail::NoticeBase {
+class SignalWatch : public detail::ProcessWatchBase {
  public:
   SignalWatch() noexcept = default;
 
  private:
   friend class Reactor;
-  explicit SignalWatch(detail::NoticeBase&& base) noexcept : Registration{std::move(base)} {}
+  explicit SignalWatch(detail::ProcessWatchBase&& base) noexcept : Registration{std::move(base)} {}
 };
 
 }  // namespace pollux

@@ -24,8 +24,8 @@ void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept {
   static_cast<ReactorCore&>(core).end_timer(token);
 }
 template <>
-void end_registration<Registered::notice>(CoreBase& core, Token token) noexcept {
-  static_cast<ReactorCore&>(core).end_notice(token);
+void end_registration<Registered::process>(CoreBase& core, Token token) noexcept {
+  static_cast<ReactorCore&>(core).end_process_watch(token);
 }
 
 void WatchBase::set_interest(Interest interest) {

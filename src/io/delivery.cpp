@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A report that is more than bytes in the middle of a stream: what it means
-// (src/io/stream_lifecycle.hpp decides), and what is told.
+// (src/io/stream_lifecycle.hpp decides), and what is delivered.
 #include <utility>
 
 #include "loop/reactor_core.hpp"
@@ -9,10 +9,10 @@
 namespace pollux::detail {
 
 /// Of several reports: looks at all streams before the first handler runs, so that what a handler
-/// does to another watch's stream has the same effect whether the backend looks or is told by the
-/// kernel. Where a hang-up or error shows, the look takes the code out of the kernel, and is left
-/// to dispatch.
-void ReactorCore::look_ahead() {
+/// does to another watch's stream has the same effect whether the backend probes or has
+/// the kernel report it. Where a hang-up or error shows, the look takes the code out of the kernel,
+/// and is left to dispatch.
+void ReactorCore::prefetch_probes() {
   const RawReady worth_a_look = knows_fin_ ? RawReady::rdhup : RawReady::in;
   for (std::uint32_t i = 0; i < batch_size_; ++i) {
     const std::uint32_t index = batch_[i].token.slot;
@@ -21,7 +21,7 @@ void ReactorCore::look_ahead() {
         any(slot.ready, RawReady::hup | RawReady::err))
       continue;
     // Natively an end shows itself, and only who reads asks what comes before it.
-    Findings found{.ready = slot.ready};
+    Observation found{.ready = slot.ready};
     const bool asks =
         knows_fin_ ? is_reading(traits(slot), slot.interest, slot.state)
                    : Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe ==
@@ -33,9 +33,9 @@ void ReactorCore::look_ahead() {
   }
 }
 
-/// Nobody tells when a descriptor is closed under its watch; with a duplicate alive, or the number
-/// given out again, it could go on being reported for ever. Nor does a kernel say that it calls a
-/// stream readable for what is no byte of it. Once in 256 reports both are asked.
+/// Nothing reports that a descriptor is closed under its watch; with a duplicate alive, or the
+/// number given out again, it could go on being reported for ever. Nor does a kernel say that it
+/// calls a stream readable for what is no byte of it. Once in 256 reports both are asked.
 bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table_.slot(index);
   if (slot.closed) return false;
@@ -43,12 +43,12 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
     note_closed(index);
     return true;
   }
-  if (!slot.stream || !slot.plain || !any(ready, RawReady::in)) return false;
-  Findings found{.ready = ready};
+  if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
+  Observation found{.ready = ready};
   if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
   if (found.error != 0) slot.pending_error = found.error;
   if (found.inbound != Inbound::empty) return false;
-  slot.state.mute = Mute::all;
+  slot.state.mask = Mask::all;
   note_change(index);
   return true;
 }
@@ -59,7 +59,7 @@ bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
   if (slot.installed == RawInterest::none) return !is_still_ours(index);
   if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
   if (is_gone(install(index, slot.installed))) return true;
-  slot.vouched = epoch();
+  slot.verified_in = epoch();
   return false;
 }
 
@@ -68,111 +68,112 @@ bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
 /// loop (rule 2). An exceptional condition that nobody asked for stays up by its nature.
 bool ReactorCore::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept {
   constexpr std::uint8_t chance = 2;
-  if (slot.state.mute == Mute::all || any(slot.interest, Interest::edge)) return false;
+  if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge)) return false;
   if (slot.backoff < chance) ++slot.backoff;
   if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
-  slot.state.mute = Mute::all;
+  slot.state.mask = Mask::all;
   note_change(index);
   return false;
 }
 
 bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
   if (slot.closed) return false;
-  if (slot.own) {
+  if (slot.internal) {
     slot.handler.call(nullptr);
-    calm_ = false;
+    nothing_pending_ = false;
     return false;
   }
-  return slot.stream ? tell_stream(index, slot, ready) : tell_readiness(index, slot, ready);
+  return slot.stream ? deliver_to_stream(index, slot, ready)
+                     : deliver_readiness(index, slot, ready);
 }
 
-bool ReactorCore::tell_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
+bool ReactorCore::deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
   const Readiness readiness = readiness_of(ready, slot.interest);
   if (readiness == Readiness{Interest::none}) return note_vain(index, slot, ready);
-  // A hint, or an exceptional condition, may stay up for long: alone it is told once, and again
-  // when more has happened.
-  const Mute mute = has_what_was_asked(ready, slot.interest) ? Mute::none : Mute::all;
-  if (!any(slot.interest, Interest::edge) && slot.state.mute != mute) {
-    slot.state.mute = mute;
+  // A hint, or an exceptional condition, may stay up for long: alone it is delivered once, and
+  // again when more has happened.
+  const Mask mask = has_what_was_asked(ready, slot.interest) ? Mask::none : Mask::all;
+  if (!any(slot.interest, Interest::edge) && slot.state.mask != mask) {
+    slot.state.mask = mask;
     note_change(index);
   }
   slot.backoff = 0;
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);
-  call_as_asked(index, slot, &readiness);
+  call_handler(index, slot, &readiness);
   return true;
 }
 
-bool ReactorCore::tell_stream(std::uint32_t index, Slot& slot, RawReady ready) {
-  Findings found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
+bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
+  Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
   if (knows_fin_) {
-    slot.vouched = epoch();
-  } else if (!is_vouched_for(slot) && is_gone_from_kernel(index)) {
+    slot.verified_in = epoch();
+  } else if (!is_verified(slot) && is_gone_from_kernel(index)) {
     // Where numbers are looked up anew in each call, what is reported may be another file's by now.
     note_closed(index);
     return false;
   }
   const State before = slot.state;
-  if (before.mute == Mute::all) slot.state.mute = Mute::none;  // something has happened
+  if (before.mask == Mask::all) slot.state.mask = Mask::none;  // something has happened
   if (slot.type.has(Quirk::unasked)) learn_fin_number(slot);
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
-  found.doubted = before.mute == Mute::all || any(ready, RawReady::pri);
-  Verdict verdict;
-  switch (decide(index, found, verdict)) {
+  found.doubted = before.mask == Mask::all || any(ready, RawReady::pri);
+  Decision decision;
+  switch (decide(index, found, decision)) {
     case platform::Outcome::answered:
       break;
     case platform::Outcome::gone:
       note_closed(index);
       return false;
     case platform::Outcome::refused:
-      // Nothing is known, and so nothing is told. What is up must not turn the loop meanwhile.
+      // Nothing is known, and so nothing is delivered. What is up must not turn the loop meanwhile.
       if (found.error != 0) slot.pending_error = found.error;
-      slot.state.mute = Mute::all;
+      slot.state.mask = Mask::all;
       note_change(index);
-      look_later(index);
+      schedule_retry(index);
       return false;
   }
-  // What is masked stays so until there is something to tell. What no kernel call can wait for is
+  // What is masked stays so until it leads to an event. What no kernel call can wait for is
   // looked at all the same.
-  if (before.mute == Mute::all && verdict.events == Event::none && !verdict.state.over &&
-      !verdict.state.held) {
-    if (verdict.state.mute == Mute::hint) look_later(index);
-    verdict.state.mute = Mute::all;
+  if (before.mask == Mask::all && decision.events == Event::none && !decision.state.over &&
+      !decision.state.parked) {
+    if (decision.state.mask == Mask::hint) schedule_retry(index);
+    decision.state.mask = Mask::all;
   }
-  slot.state = verdict.state;
-  if (verdict.state != before) {
-    if (verdict.state.over || verdict.state.held) {
+  slot.state = decision.state;
+  if (decision.state != before) {
+    if (decision.state.over || decision.state.parked) {
       take_from_kernel(index);
-      cancel_look(index);
-      leave_outside(index);
-      park(index);
-      if (verdict.state.over) table_.drop_handle(slot.handle, index);
+      cancel_retry(index);
+      end_detached(index);
+      detach(index);
+      if (decision.state.over) table_.drop_handle(slot.handle, index);
     } else {
       note_change(index);
-      if (before.mute != Mute::hint && verdict.state.mute == Mute::hint) look_later(index);
-      if (before.mute != Mute::none && verdict.state.mute == Mute::none) cancel_look(index);
+      if (before.mask != Mask::hint && decision.state.mask == Mask::hint) schedule_retry(index);
+      if (before.mask != Mask::none && decision.state.mask == Mask::none) cancel_retry(index);
     }
   }
-  const bool failed = any(verdict.events, Event::error);
+  const bool failed = any(decision.events, Event::error);
   if (found.error != 0 && !failed) slot.pending_error = found.error;
-  if (verdict.events == Event::none)
-    return verdict.state == before ? note_vain(index, slot, ready) : false;
+  if (decision.events == Event::none)
+    return decision.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
-  const StreamEvent event{verdict.events,
+  const StreamEvent event{decision.events,
                           failed ? platform::error_code(found.error) : std::error_code{}};
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), event);
-  call_as_asked(index, slot, &event);
+  call_handler(index, slot, &event);
   return true;
 }
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
-platform::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verdict& verdict) {
+platform::Outcome ReactorCore::decide(std::uint32_t index, Observation& found, Decision& decision) {
   const Slot& slot = table_.slot(index);
   while (true) {
-    verdict = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
-    if (verdict.probe == Probe::none) return platform::Outcome::answered;
-    const platform::Outcome outcome = probe(index, verdict.probe, found);
+    decision = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
+    if (decision.probe == Probe::none) return platform::Outcome::answered;
+    const platform::Outcome outcome = probe(index, decision.probe, found);
     if (outcome != platform::Outcome::answered) return outcome;
   }
 }
@@ -181,23 +182,23 @@ platform::Outcome ReactorCore::decide(std::uint32_t index, Findings& found, Verd
 /// that it is over, and a backend mostly so. Without, the error may not be the connection's.
 bool ReactorCore::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept {
   return slot.type.kind == StreamKind::socket && !any(ready, RawReady::hup) &&
-         platform::probe_standing(slot.handle, slot.type, RawReady::none, looker_,
+         platform::probe_standing(slot.handle, slot.type, RawReady::none, poller_,
                                   stats_.system_calls)
                  .found == Standing::good;
 }
 
-platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings& found) {
+platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Observation& found) {
   Slot& slot = table_.slot(index);
   ++stats_.probes;
   std::uint64_t& calls = stats_.system_calls;
   const auto known = [&] { return knows_over_ ? found.ready : RawReady::none; };
   if (wanted == Probe::inbound) {
     // Before a byte of another file is taken for this stream's.
-    if (!knows_fin_ && slot.vouched != epoch() && is_gone_from_kernel(index))
+    if (!knows_fin_ && slot.verified_in != epoch() && is_gone_from_kernel(index))
       return platform::Outcome::gone;
-    auto answer = platform::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+    auto answer = platform::probe_inbound(slot.handle, slot.type, known(), poller_, calls);
     if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready))
-      answer = platform::probe_inbound(slot.handle, slot.type, known(), looker_, calls);
+      answer = platform::probe_inbound(slot.handle, slot.type, known(), poller_, calls);
     if (answer.found == Inbound::unknown) return answer.outcome;
     found.inbound = answer.found;
     found.error = answer.error;
@@ -210,23 +211,23 @@ platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings
   }
   switch (wanted) {
     case Probe::outbound: {
-      auto answer = platform::probe_outbound(slot.handle, looker_, calls);
+      auto answer = platform::probe_outbound(slot.handle, poller_, calls);
       if (answer.found == Outbound::failed && is_none_of_its_own(slot, found.ready))
-        answer = platform::probe_outbound(slot.handle, looker_, calls);
+        answer = platform::probe_outbound(slot.handle, poller_, calls);
       if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.outbound = answer.found;
       if (answer.error != 0) found.error = answer.error;
       break;
     }
     case Probe::peer_fin: {
-      const auto answer = platform::probe_peer_fin(slot.handle, slot.type, known(), looker_, calls);
+      const auto answer = platform::probe_peer_fin(slot.handle, slot.type, known(), poller_, calls);
       if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.peer_fin = answer.found;
       if (answer.error != 0) found.error = answer.error;
       break;
     }
     case Probe::standing: {
-      const auto answer = platform::probe_standing(slot.handle, slot.type, known(), looker_, calls);
+      const auto answer = platform::probe_standing(slot.handle, slot.type, known(), poller_, calls);
       if (answer.outcome != platform::Outcome::answered) return answer.outcome;
       found.standing = answer.found;
       break;
@@ -236,7 +237,7 @@ platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings
       found.error = std::exchange(slot.pending_error, 0);
       if (found.error == 0) {
         const auto answer =
-            platform::take_error(slot.handle, slot.type.kind, known(), looker_, calls);
+            platform::take_error(slot.handle, slot.type.kind, known(), poller_, calls);
         if (answer.outcome != platform::Outcome::answered) return answer.outcome;
         if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
       }
@@ -251,24 +252,24 @@ platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Findings
 StreamType ReactorCore::examine(NativeHandle handle, std::error_code& error) noexcept {
   StreamType type = platform::stream_type(handle, error, stats_.system_calls);
   if (!error && type.has(Quirk::multipath))
-    platform::learn_fin_number(handle, type, looker_, stats_.system_calls);
+    platform::learn_fin_number(handle, type, poller_, stats_.system_calls);
   return type;
 }
 
-/// A connection made of several numbers its bytes; what the numbers tell of an end must be known
+/// A connection made of several numbers its bytes; what the numbers say of an end must be known
 /// before there is one.
 void ReactorCore::learn_fin_number(Slot& slot) noexcept {
-  platform::learn_fin_number(slot.handle, slot.type, looker_, stats_.system_calls);
-  slot.plain = can_be_plain(traits(slot)) && !slot.type.has(Quirk::unasked);
+  platform::learn_fin_number(slot.handle, slot.type, poller_, stats_.system_calls);
+  slot.fast_path = can_take_fast_path(traits(slot)) && !slot.type.has(Quirk::unasked);
 }
 
-void ReactorCore::call_as_asked(std::uint32_t index, Slot& slot, const void* event) {
+void ReactorCore::call_handler(std::uint32_t index, Slot& slot, const void* event) {
   if (any(slot.interest, Interest::one_shot)) {
     // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
     slot.interest = Interest::none;
-    slot.state.mute = Mute::none;
+    slot.state.mask = Mask::none;
     note_change(index);
-    cancel_look(index);
+    cancel_retry(index);
   }
   call(index, slot, event);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Watches that live on outside the backend's set: who they are, and how they are heard again.
+// Watches that live on outside the backend's set: which files they are, and what reports them.
 #include <exception>
 #include <utility>
 
@@ -10,21 +10,21 @@
 namespace pollux::detail {
 
 /// A new watch that asks for nothing, refused like any other. `other` has the same number.
-std::error_code ReactorCore::begin_outside(std::uint32_t index, std::uint32_t other) {
+std::error_code ReactorCore::begin_detached(std::uint32_t index, std::uint32_t other) {
   Slot& slot = table_.slot(index);
-  const std::error_code error = parked_.add(index, slot.handle, stats_.system_calls);
-  slot.parked = !error;
+  const std::error_code error = detached_.add(index, slot.handle, stats_.system_calls);
+  slot.detached = !error;
   const bool is_watched = other != no_slot && table_.slot(other).installed != RawInterest::none &&
                           !is_gone(install(other, table_.slot(other).installed));
   return !error && is_watched ? refusal(std::errc::file_exists) : error;
 }
 
-/// While its number is in no set, no kernel tells whether it still is the file that was watched: it
+/// While its number is in no set, no kernel says whether it still is the file that was watched: it
 /// is put down, and asked about before it is watched again, or closed.
-void ReactorCore::park(std::uint32_t index) noexcept {
+void ReactorCore::detach(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.parked || slot.closed || forked()) return;
-  slot.parked = !parked_.add(index, slot.handle, stats_.system_calls);
+  if (slot.detached || slot.closed || forked()) return;
+  slot.detached = !detached_.add(index, slot.handle, stats_.system_calls);
 }
 
 /// Whether the number of a slot outside the backend's set stands for the same file. What could not
@@ -32,13 +32,13 @@ void ReactorCore::park(std::uint32_t index) noexcept {
 bool ReactorCore::is_still_ours(std::uint32_t index) noexcept {
   const Slot& slot = table_.slot(index);
   if (slot.closed) return false;
-  return !slot.parked || parked_.is_same(index, slot.handle, stats_.system_calls);
+  return !slot.detached || detached_.is_same(index, slot.handle, stats_.system_calls);
 }
 
-void ReactorCore::leave_outside(std::uint32_t index) noexcept {
+void ReactorCore::end_detached(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.parked && !forked()) parked_.remove(index, slot.handle, stats_.system_calls);
-  slot.parked = false;
+  if (slot.detached && !forked()) detached_.remove(index, slot.handle, stats_.system_calls);
+  slot.detached = false;
   leave_edges(slot);
 }
 
@@ -47,17 +47,17 @@ void ReactorCore::leave_edges(Slot& slot) noexcept {
   slot.edged = false;
 }
 
-/// A condition stays up, must not turn the loop, and the backend has no edges: it is heard through
+/// A condition stays up, must not turn the loop, and the backend has no edges: it is reported by
 /// the core's own set, or looked at again from time to time where there is none.
-void ReactorCore::mask_outside(std::uint32_t index, RawInterest wanted) {
+void ReactorCore::mask_without_edges(std::uint32_t index, RawInterest wanted) {
   take_from_kernel(index);
-  park(index);
+  detach(index);
   Slot& slot = table_.slot(index);
-  if (slot.parked && open_edges() &&
+  if (slot.detached && open_edges() &&
       edges_.put(slot.handle, wanted, table_.token(index), stats_.system_calls)) {
     slot.edged = true;
   } else {
-    look_later(index);
+    schedule_retry(index);
   }
 }
 
@@ -67,7 +67,7 @@ bool ReactorCore::open_edges() {
   std::error_code error;
   try {
     edges_watch_ = watch(edges_.handle(), Interest::readable,
-                         Handler<void>{[this] { edges_ready_ = true; }}, Watched::own, error);
+                         Handler<void>{[this] { edges_ready_ = true; }}, Watched::internal, error);
   } catch (const std::exception&) {
     error = std::make_error_code(std::errc::not_enough_memory);
   }
@@ -85,7 +85,7 @@ void ReactorCore::drop_edges() noexcept {
   edges_tried_ = edges_ready_ = false;
 }
 
-std::size_t ReactorCore::tell_edges() {
+std::size_t ReactorCore::deliver_masked() {
   // One at a time: what is left, by stop() or an exception, is still to be had in the next turn.
   constexpr int most = 64;
   edges_ready_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Registrations: what is watched, and what the kernel is told about it.
+// Registrations: what is watched, and what the kernel is asked for.
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -17,16 +17,16 @@ namespace pollux::detail {
 ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : backend_{std::move(backend)},
       options_{options},
-      bell_{backend_.get()},
-      signals_{bell_},
-      posts_{std::make_shared<PostQueue>(backend_ ? &bell_ : nullptr)} {
+      wakeup_{backend_.get()},
+      signals_{wakeup_},
+      posts_{std::make_shared<PostQueue>(backend_ ? &wakeup_ : nullptr)} {
   if (!backend_) return;
   const RawReady reports = without(backend_->reports(), options_.distrusted);
   knows_fin_ = any(reports, RawReady::rdhup);
   knows_over_ = any(reports, RawReady::hup);
-  hears_failures_ = any(reports, RawReady::err);
+  reports_failures_unasked_ = any(reports, RawReady::err);
   knows_urgent_ = any(reports, RawReady::pri);
-  if (is_looking()) looker_.prepare(stats_.system_calls);
+  if (is_looking()) poller_.prepare(stats_.system_calls);
   batch_room_ = std::max<std::uint32_t>(options_.event_batch, 1);
   batch_ = std::make_unique<RawEvent[]>(batch_room_);
 }
@@ -43,9 +43,9 @@ bool is_in_vain(Interest interest, bool stream) {
          (any(interest, Interest::one_shot) && any(interest, Interest::edge));
 }
 
-/// Whether reports are told by the shortest way: see Slot.
-bool is_plain(const Traits& traits, StreamType type, Interest interest, Watched as) {
-  return as == Watched::stream ? can_be_plain(traits) && !type.has(Quirk::unasked)
+/// Whether reports take the fast path: see Slot.
+bool is_fast_path(const Traits& traits, StreamType type, Interest interest, Watched as) {
+  return as == Watched::stream ? can_take_fast_path(traits) && !type.has(Quirk::unasked)
                                : as == Watched::readiness && !any(interest, Interest::one_shot);
 }
 
@@ -61,7 +61,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   if (error) return {};
 
   const std::uint32_t other = table_.by_handle(handle);
-  // The kernel tells whether a number still means what is watched under it, but only of what is in
+  // The kernel says whether a number still means what is watched under it, but only of what is in
   // its set.
   if (other != no_slot && table_.slot(other).installed == RawInterest::none &&
       is_still_ours(other)) {
@@ -72,14 +72,14 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
   const Token token = table_.acquire(handle);
   Slot& slot = table_.slot(token.slot);
   slot.stream = stream;
-  slot.own = as == Watched::own;
+  slot.internal = as == Watched::internal;
   slot.type = type;
-  slot.plain = is_plain(traits(slot), type, interest, as);
+  slot.fast_path = is_fast_path(traits(slot), type, interest, as);
   slot.interest = interest;
 
   const RawInterest first = wanted(slot);
   if (first == RawInterest::none) {
-    error = begin_outside(token.slot, other);
+    error = begin_detached(token.slot, other);
   } else {
     error = install(slot, token, first);
     // The set still has a number that was closed under its watch and has a duplicate alive.
@@ -87,7 +87,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
       error = install(slot, token, first);
   }
   if (error) {
-    leave_outside(token.slot);
+    end_detached(token.slot);
     table_.release(token.slot);
     return {};
   }
@@ -99,7 +99,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     throw;
   }
   slot.handler = std::move(handler);
-  if (tracer_ != nullptr && !slot.own) tracer_->watched(options_.clock(), handle, token);
+  if (tracer_ != nullptr && !slot.internal) tracer_->watched(options_.clock(), handle, token);
   return {*this, token};
 } catch (const std::bad_alloc&) {
   error = refusal(std::errc::not_enough_memory);
@@ -122,14 +122,16 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     return;
   }
   // Who asks in the turn that has reported the number is known to mean it.
-  if (!running_ || slot->vouched != epoch()) slot->vouched = static_cast<std::uint16_t>(turn_ - 2);
+  if (!running_ || slot->verified_in != epoch())
+    slot->verified_in = static_cast<std::uint16_t>(turn_ - 2);
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
-  slot->state.mute = Mute::none;
-  if (any(interest, Interest::readable)) slot->state.held = false;
+  slot->state.mask = Mask::none;
+  if (any(interest, Interest::readable)) slot->state.parked = false;
 
   const RawInterest now = wanted(*slot);
-  // What a caller must hear of: an addition may fail, and not every backend has all there is.
+  // What can fail, and must fail for the caller: an addition may, and not every backend has all
+  // there is.
   const bool at_once =
       slot->installed == RawInterest::none || any(interest, Interest::edge | Interest::priority);
   if (now != slot->installed && at_once) {
@@ -142,16 +144,16 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
       error = Errc::watch_closed;
       return;
     }
-    if (now == RawInterest::none) park(token.slot);
+    if (now == RawInterest::none) detach(token.slot);
   } else if (now != slot->installed) {
     note_change(token.slot);
   } else if (slot->edged) {
     leave_edges(*slot);
   }
   if (!slot->stream)
-    slot->plain = is_plain(traits(*slot), slot->type, interest, Watched::readiness);
+    slot->fast_path = is_fast_path(traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
-  cancel_look(token.slot);
+  cancel_retry(token.slot);
 }
 
 Interest ReactorCore::interest(Token token) noexcept {
@@ -165,7 +167,7 @@ PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
     return PeerClosedLatency::immediate;
   // Of a multipath stream only what lies behind its last byte may be untellable.
   if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
-  const auto fin = platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, looker_,
+  const auto fin = platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, poller_,
                                             stats_.system_calls);
   return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
                                           : PeerClosedLatency::probed;
@@ -175,8 +177,8 @@ void ReactorCore::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
   take_from_kernel(*slot, token);
-  if (slot->parked) leave_outside(token.slot);
-  cancel_look(token.slot);
+  if (slot->detached) end_detached(token.slot);
+  cancel_retry(token.slot);
   if (calling_.index == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
     table_.drop_handle(slot->handle, token.slot);
@@ -209,11 +211,11 @@ void ReactorCore::close() noexcept {
   if (!backend_) return;
   if (forked()) posts_->after_fork();
   posts_->close();
-  looker_.drop();
+  poller_.drop();
   signals_.close(stats_.system_calls);
-  drop_alarm();
+  drop_kernel_timer();
   drop_edges();
-  parked_.reset();
+  detached_.reset();
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   backend_.reset();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -222,15 +224,15 @@ void ReactorCore::close() noexcept {
   for (std::uint32_t i = 0; i < timers_.size(); ++i) {
     if (timers_.slot(i).handler) timers_.release(i);
   }
-  for (std::uint32_t i = 0; i < notices_.size(); ++i) {
-    silence(i);
-    if (notices_.slot(i).handler) notices_.release(i);
+  for (std::uint32_t i = 0; i < process_watches_.size(); ++i) {
+    detach_from_system(i);
+    if (process_watches_.slot(i).handler) process_watches_.release(i);
   }
 }
 
 namespace {
 
-/// A readiness watch that asks for nothing hears nothing, and so must be outside the set: hang-up
+/// A readiness watch that asks for nothing gets no event, and so must be outside the set: hang-up
 /// and error cannot be asked away, and would turn the loop for ever.
 constexpr RawInterest readiness_interest(Interest interest) {
   RawInterest bits = RawInterest::none;
@@ -241,19 +243,19 @@ constexpr RawInterest readiness_interest(Interest interest) {
   return bits;
 }
 
-/// What a plain watch of which nothing has been told yet wants, by kind and interest: a readiness
-/// watch, a socket, a pipe's reader; a socket that shows urgent bytes.
+/// What a watch on the fast path asks for before its first end or failure, by kind and interest: a
+/// readiness watch, a socket, a pipe's reader; a socket that shows urgent bytes.
 constexpr std::size_t urgent_row = 3;
-constexpr auto plain_interests = [] {
+constexpr auto fast_path_interests = [] {
   std::array<std::array<RawInterest, 64>, 4> wanted{};
   for (unsigned bits = 0; bits < 64; ++bits) {
     const auto interest = static_cast<Interest>(bits);
     wanted[0][bits] = readiness_interest(interest);
     for (const StreamKind kind : {StreamKind::socket, StreamKind::pipe_reader}) {
-      const Traits traits{.kind = kind, .knows_fin = true, .hears_failures = true};
+      const Traits traits{.kind = kind, .knows_fin = true, .reports_failures_unasked = true};
       wanted[static_cast<std::size_t>(kind) + 1][bits] = raw_interest(traits, interest, State{});
     }
-    const Traits urgent{.knows_fin = true, .hears_failures = true, .shows_urgent = true};
+    const Traits urgent{.knows_fin = true, .reports_failures_unasked = true, .shows_urgent = true};
     wanted[urgent_row][bits] = raw_interest(urgent, interest, State{});
   }
   return wanted;
@@ -262,12 +264,12 @@ constexpr auto plain_interests = [] {
 }  // namespace
 
 inline RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
-  if (slot.plain && slot.state.is_fresh()) {
+  if (slot.fast_path && slot.state.is_fresh()) {
     const std::size_t row = !slot.stream ? 0
                             : slot.type.has(Quirk::urgent) && knows_urgent_
                                 ? urgent_row
                                 : static_cast<std::size_t>(slot.type.kind) + 1;
-    return plain_interests[row][static_cast<std::size_t>(slot.interest)];
+    return fast_path_interests[row][static_cast<std::size_t>(slot.interest)];
   }
   return wanted_later(slot);
 }
@@ -276,7 +278,7 @@ RawInterest ReactorCore::wanted_later(const Slot& slot) const noexcept {
   if (slot.closed) return RawInterest::none;
   if (slot.stream) return raw_interest(traits(slot), slot.interest, slot.state);
   const RawInterest bits = readiness_interest(slot.interest);
-  const bool masked = slot.state.mute == Mute::all && bits != RawInterest::none;
+  const bool masked = slot.state.mask == Mask::all && bits != RawInterest::none;
   return masked ? bits | RawInterest::edge : bits;
 }
 
@@ -285,11 +287,12 @@ std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
 }
 
 inline std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
-  if (slot.parked) return install_again(slot, token, wanted);
-  return tell_backend(slot, token, wanted);
+  if (slot.detached) return install_again(slot, token, wanted);
+  return set_backend_interest(slot, token, wanted);
 }
 
-inline std::error_code ReactorCore::tell_backend(Slot& slot, Token token, RawInterest wanted) try {
+inline std::error_code ReactorCore::set_backend_interest(Slot& slot, Token token,
+                                                         RawInterest wanted) try {
   ++stats_.changes;
   const std::error_code error = backend_->set_interest(slot.handle, slot.installed, wanted, token);
   if (!error) slot.installed = wanted;
@@ -300,8 +303,8 @@ inline std::error_code ReactorCore::tell_backend(Slot& slot, Token token, RawInt
 
 std::error_code ReactorCore::install_again(Slot& slot, Token token, RawInterest wanted) {
   if (!is_still_ours(token.slot)) return refusal(std::errc::no_such_file_or_directory);
-  const std::error_code error = tell_backend(slot, token, wanted);
-  if (!error) leave_outside(token.slot);
+  const std::error_code error = set_backend_interest(slot, token, wanted);
+  if (!error) end_detached(token.slot);
   return error;
 }
 
@@ -329,24 +332,24 @@ void ReactorCore::note_change(std::uint32_t index) noexcept {
   if (slot.changed) return;
   slot.changed = true;
   changed_[changes_++] = index;
-  calm_ = false;
+  nothing_pending_ = false;
   if (prepared_) reschedule();
 }
 
 void ReactorCore::note_closed(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   table_.drop_handle(slot.handle, index);
-  cancel_look(index);
-  leave_outside(index);
+  cancel_retry(index);
+  end_detached(index);
   slot.closed = true;
-  slot.plain = false;
+  slot.fast_path = false;
   slot.installed = RawInterest::none;
 }
 
-/// So that note_change() and look_later() never allocate.
+/// So that note_change() and schedule_retry() never allocate.
 void ReactorCore::make_room() {
   changed_.resize(table_.size() + WatchTable::chunk_size);
-  lookout_.make_room(table_.size() + WatchTable::chunk_size);
+  retries_.make_room(table_.size() + WatchTable::chunk_size);
 }
 
 void ReactorCore::apply_changes() {
@@ -361,53 +364,53 @@ void ReactorCore::apply_changes() {
 void ReactorCore::apply_change(std::uint32_t index) {
   Slot& slot = table_.slot(index);
   const RawInterest now = wanted(slot);
-  if (slot.state.mute == Mute::all && !can_edge_ && now != RawInterest::none)
-    return mask_outside(index, now);
+  if (slot.state.mask == Mask::all && !can_edge_ && now != RawInterest::none)
+    return mask_without_edges(index, now);
   if (now == slot.installed) {
     ++stats_.coalesced;
     if (slot.edged) leave_edges(slot);
     return;
   }
   // Who newly asks to write may be asked about by number alone: first of all, whose it is.
-  if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) &&
-      !is_vouched_for(slot) && slot.installed != RawInterest::none && (slot.stream || knows_fin_)) {
+  if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) && !is_verified(slot) &&
+      slot.installed != RawInterest::none && (slot.stream || knows_fin_)) {
     if (const std::error_code error = install(index, slot.installed))
       return change_failed(index, error);
   }
   if (const std::error_code error = install(slot, table_.token(index), now))
     return change_failed(index, error);
-  if (now == RawInterest::none) park(index);
+  if (now == RawInterest::none) detach(index);
 }
 
 void ReactorCore::change_failed(std::uint32_t index, std::error_code error) {
   const Slot& slot = table_.slot(index);
-  if (error == std::errc::operation_not_supported && slot.state.mute == Mute::all) {
+  if (error == std::errc::operation_not_supported && slot.state.mask == Mask::all) {
     can_edge_ = false;
-    return mask_outside(index, wanted(slot));
+    return mask_without_edges(index, wanted(slot));
   }
   if (is_gone(error)) {
     note_closed(index);
   } else {
-    look_later(index);  // short of memory, or the like: the old interest holds; try again later
+    schedule_retry(index);  // short of memory, or the like: the old interest holds; try again later
   }
 }
 
-void ReactorCore::look_later(std::uint32_t index) noexcept {
+void ReactorCore::schedule_retry(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   std::chrono::nanoseconds interval = options_.probe_interval_min;
   for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i)
     interval = saturating_sum(interval, interval);
   if (slot.backoff < 60) ++slot.backoff;
-  calm_ = false;
-  lookout_.put(later(options_.clock(), std::min(interval, options_.probe_interval_max)), index);
+  nothing_pending_ = false;
+  retries_.put(later(options_.clock(), std::min(interval, options_.probe_interval_max)), index);
 }
 
-void ReactorCore::look_again_due() {
-  if (lookout_.empty()) return;
+void ReactorCore::run_due_retries() {
+  if (retries_.empty()) return;
   const time_point now = options_.clock();
-  while (const std::optional<std::uint32_t> index = lookout_.due(now)) {
-    cancel_look(*index);
-    table_.slot(*index).state.mute = Mute::none;  // asked again, and muted if it tells nothing new
+  while (const std::optional<std::uint32_t> index = retries_.due(now)) {
+    cancel_retry(*index);
+    table_.slot(*index).state.mask = Mask::none;  // asked for again, and masked if nothing is new
     note_change(*index);
   }
 }
@@ -432,7 +435,7 @@ std::error_code ReactorCore::reinstall_all() {
     const RawInterest before = std::exchange(slot.installed, RawInterest::none);
     if (before == RawInterest::none) continue;
     const std::error_code error = install(i, before);
-    if (error) look_later(i);
+    if (error) schedule_retry(i);
   }
   return {};
 }
@@ -445,12 +448,12 @@ void ReactorCore::after_fork(std::error_code& error) {
   platform::look_for_fork();
   if (!forked()) return;
   posts_->after_fork();
-  leave_notices_to_parent();
-  drop_alarm();  // it is the parent's too
-  if (is_looking()) looker_.prepare(stats_.system_calls);
-  alarm_tried_ = false;
+  leave_process_watches_to_parent();
+  drop_kernel_timer();  // it is the parent's too
+  if (is_looking()) poller_.prepare(stats_.system_calls);
+  kernel_timer_tried_ = false;
   drop_edges();
-  parked_.reset();
+  detached_.reset();
   error = reinstall_all();
   if (error) return;
   fork_count_ = fork_count();
@@ -458,9 +461,9 @@ void ReactorCore::after_fork(std::error_code& error) {
     Slot& slot = table_.slot(i);
     if (slot.edged) note_change(i);
     slot.edged = false;
-    const bool was_parked = slot.parked;
-    slot.parked = false;
-    if (was_parked) park(i);
+    const bool was_parked = slot.detached;
+    slot.detached = false;
+    if (was_parked) detach(i);
   }
   signals_.after_fork();
 }

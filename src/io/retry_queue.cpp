@@ -6,28 +6,28 @@
 
 namespace pollux::detail {
 
-void Lookout::make_room(std::size_t slots) {
+void RetryQueue::make_room(std::size_t slots) {
   if (heap_.capacity() < slots) heap_.reserve(slots + slots / 2);
   if (places_.size() < slots) places_.resize(slots, nowhere);
 }
 
-void Lookout::put(time_point when, std::uint32_t slot) noexcept {
+void RetryQueue::put(time_point when, std::uint32_t slot) noexcept {
   if (places_[slot] == nowhere) {
     places_[slot] = static_cast<std::uint32_t>(heap_.size());
     heap_.push_back({when, slot});
   }
-  settle(places_[slot], {when, slot});
+  prepare_turn(places_[slot], {when, slot});
 }
 
-void Lookout::remove(std::uint32_t slot) noexcept {
+void RetryQueue::remove(std::uint32_t slot) noexcept {
   const std::uint32_t place = std::exchange(places_[slot], nowhere);
   if (place == nowhere) return;
   const Entry last = heap_.back();
   heap_.pop_back();
-  if (place < heap_.size()) settle(place, last);
+  if (place < heap_.size()) prepare_turn(place, last);
 }
 
-void Lookout::settle(std::size_t place, Entry entry) noexcept {
+void RetryQueue::prepare_turn(std::size_t place, Entry entry) noexcept {
   while (place > 0 && entry < heap_[(place - 1) / 2]) place = fill(place, (place - 1) / 2);
   for (std::size_t child; (child = 2 * place + 1) < heap_.size();) {
     if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
@@ -38,7 +38,7 @@ void Lookout::settle(std::size_t place, Entry entry) noexcept {
   places_[entry.slot] = static_cast<std::uint32_t>(place);
 }
 
-std::size_t Lookout::fill(std::size_t place, std::size_t from) noexcept {
+std::size_t RetryQueue::fill(std::size_t place, std::size_t from) noexcept {
   heap_[place] = heap_[from];
   places_[heap_[place].slot] = static_cast<std::uint32_t>(place);
   return from;

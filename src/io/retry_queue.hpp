@@ -13,7 +13,7 @@ namespace pollux::detail {
 
 /// A heap with room for every slot, so that putting one in cannot fail. A slot is in it at most
 /// once.
-class Lookout {
+class RetryQueue {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
@@ -47,7 +47,7 @@ class Lookout {
   static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
 
   /// Puts the entry where it belongs, from a place whose own entry is not needed any more.
-  void settle(std::size_t place, Entry entry) noexcept;
+  void prepare_turn(std::size_t place, Entry entry) noexcept;
   /// Moves the entry at `from`, whose place is empty then.
   std::size_t fill(std::size_t place, std::size_t from) noexcept;
 

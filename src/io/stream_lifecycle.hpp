@@ -17,10 +17,11 @@ namespace pollux::detail {
 /// What does not change while a stream is watched.
 struct Traits {
   StreamKind kind = StreamKind::socket;
-  bool knows_fin = false;       ///< the backend reports rdhup: a plain `in` means bytes
-  bool knows_over = false;      ///< the backend's hup says that both directions are over
-  bool hears_failures = false;  ///< hang-up and error are reported also if nothing is asked for
-  bool shows_urgent = false;    ///< an urgent byte makes it readable, and can be asked for
+  bool knows_fin = false;   ///< the backend reports rdhup: a plain `in` means bytes
+  bool knows_over = false;  ///< the backend's hup says that both directions are over
+  bool reports_failures_unasked =
+      false;                  ///< hang-up and error are reported also if nothing is asked for
+  bool shows_urgent = false;  ///< an urgent byte makes it readable, and can be asked for
 };
 
 /// What can be asked about a stream.
@@ -35,7 +36,7 @@ enum class Probe : std::uint8_t {
 
 /// What is known in this turn. `error` is the system's number for the failure that a probe came
 /// upon, whichever it was; 0 is none.
-struct Findings {
+struct Observation {
   RawReady ready = RawReady::none;
   Inbound inbound = Inbound::unknown;
   Outbound outbound = Outbound::unknown;
@@ -49,7 +50,7 @@ struct Findings {
 
 /// What keeps a condition that stays up, and says nothing new, from waking the loop again and
 /// again.
-enum class Mute : std::uint8_t {
+enum class Mask : std::uint8_t {
   none,
   hint,  ///< the bit asked for only as a hint at the peer's FIN is not asked for
   all,  ///< a hang-up or error bit that nobody can ask away: edge-triggered, or else out of the set
@@ -60,23 +61,23 @@ struct State {
   bool ended : 1 = false;             ///< end_of_stream was reported
   bool peer_closed_told : 1 = false;  ///< peer_closed was reported
   bool over : 1 = false;              ///< hangup was reported: the last event
-  bool held : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
-  Mute mute : 4 = Mute::none;
+  bool parked : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
+  Mask mask : 4 = Mask::none;
 
-  /// Nothing has been told that changes what can come.
+  /// Nothing has been delivered that changes what can come.
   constexpr bool is_fresh() const {
     return std::bit_cast<std::uint8_t>(*this) == std::bit_cast<std::uint8_t>(State{});
   }
   friend constexpr bool operator==(const State&, const State&) = default;
 };
 
-/// Whether bytes are to be told.
+/// Whether bytes are to be delivered.
 constexpr bool is_reading(const Traits& traits, Interest interest, const State& state) {
   return any(interest, Interest::readable) && !state.ended &&
          traits.kind != StreamKind::pipe_writer;
 }
 
-/// Whether the peer's FIN is to be told, and has not been.
+/// Whether the peer's FIN is to be delivered, and has not been.
 constexpr bool awaits_fin(const Traits& traits, Interest interest, const State& state) {
   return any(interest, Interest::peer_closed) && traits.kind == StreamKind::socket &&
          !state.ended && !state.peer_closed_told;
@@ -85,51 +86,51 @@ constexpr bool awaits_fin(const Traits& traits, Interest interest, const State& 
 /// What the kernel is to be asked for, so that exactly the events that can still come wake the
 /// loop.
 constexpr RawInterest raw_interest(const Traits& traits, Interest interest, const State& state) {
-  if (state.over || state.held) return RawInterest::none;
+  if (state.over || state.parked) return RawInterest::none;
   const bool socket = traits.kind == StreamKind::socket;
   RawInterest bits = RawInterest::none;
   if (is_reading(traits, interest, state)) {
     bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
     if (traits.knows_fin && traits.shows_urgent) bits |= RawInterest::pri;
-  } else if (awaits_fin(traits, interest, state) && state.mute != Mute::hint) {
+  } else if (awaits_fin(traits, interest, state) && state.mask != Mask::hint) {
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }
   if (any(interest, Interest::writable)) bits |= RawInterest::out;
-  // A kernel that watches nothing unasked is asked for more, so that failures are heard: most of
+  // A kernel that reports nothing unasked is asked for more, so that it reports failures: most of
   // them make a stream readable.
-  if (!traits.hears_failures && state.mute != Mute::hint)
+  if (!traits.reports_failures_unasked && state.mask != Mask::hint)
     bits |= traits.kind == StreamKind::pipe_writer ? RawInterest::out : RawInterest::in;
   if (bits == RawInterest::none) bits = RawInterest::hup;
-  if (state.mute == Mute::all) bits |= RawInterest::edge;
+  if (state.mask == Mask::all) bits |= RawInterest::edge;
   return bits;
 }
 
-/// The answer: either a probe to make first, or events (with Findings::error) and the state after
-/// them.
-struct Verdict {
+/// The answer: either a probe to make first, or events (with Observation::error) and the state
+/// after them.
+struct Decision {
   Probe probe = Probe::none;
   Event events = Event::none;
   State state;
 };
 
-/// What is told of `in` and `out`, and nothing else: they have the same numbers.
-constexpr Interest plain_bits(RawReady in_and_out) {
+/// The interest that `in` and `out` serve, and nothing else: they have the same numbers.
+constexpr Interest interest_of(RawReady in_and_out) {
   return static_cast<Interest>(in_and_out);
 }
-static_assert(plain_bits(RawReady::in) == Interest::readable);
-static_assert(plain_bits(RawReady::out) == Interest::writable);
+static_assert(interest_of(RawReady::in) == Interest::readable);
+static_assert(interest_of(RawReady::out) == Interest::writable);
 
-/// Whether a stream's reports can be told without a closer look, as long as is_plain() says so.
-constexpr bool can_be_plain(const Traits& traits) {
-  return traits.knows_fin && traits.hears_failures &&
+/// Whether a stream's reports can be delivered without a probe, as long as is_fast_path() says so.
+constexpr bool can_take_fast_path(const Traits& traits) {
+  return traits.knows_fin && traits.reports_failures_unasked &&
          (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader);
 }
 
-/// The common case, of a stream that can be plain, or a readiness watch: bytes or room in the
-/// middle of its life, nothing else asked for, nothing else reported. What is both reported and
-/// asked for is told; Lifecycle says the same, by the longer way.
-constexpr bool is_plain(Interest interest, const State& state, RawReady ready) {
+/// The common case, of a stream that can take the fast path, or a readiness watch: bytes or room in
+/// the middle of its life, nothing else asked for, nothing else reported. What is both reported and
+/// asked for is delivered; Lifecycle says the same, by the longer way.
+constexpr bool is_fast_path(Interest interest, const State& state, RawReady ready) {
   return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
          !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
 }
@@ -137,19 +138,20 @@ constexpr bool is_plain(Interest interest, const State& state, RawReady ready) {
 /// The decision for one turn. Every function below answers for one phase of the life.
 class Lifecycle {
  public:
-  constexpr Lifecycle(const Traits& traits, Interest interest, State state, const Findings& found)
+  constexpr Lifecycle(const Traits& traits, Interest interest, State state,
+                      const Observation& found)
       : traits_{traits}, interest_{interest}, state_{state}, found_{found} {}
 
-  constexpr Verdict step() const {
-    // Nothing follows hangup, and a held stream is outside the kernel's set.
-    if (state_.over || state_.held) return {Probe::none, Event::none, state_};
+  constexpr Decision step() const {
+    // Nothing follows hangup, and a parked stream is outside the kernel's set.
+    if (state_.over || state_.parked) return {Probe::none, Event::none, state_};
     return is_err_alone() ? beside_an_error() : in_its_phase();
   }
 
  private:
   enum class Answer : std::uint8_t { unknown, no, yes };
 
-  constexpr Verdict in_its_phase() const {
+  constexpr Decision in_its_phase() const {
     if (traits_.kind == StreamKind::pipe_writer) return writing_end();
     if (state_.ended) return after_end();
     if (any(interest_, Interest::readable)) return while_reading();
@@ -161,46 +163,49 @@ class Lifecycle {
   constexpr bool is_err_alone() const {
     return is_socket() && saw(RawReady::err) && !saw(RawReady::hup);
   }
-  constexpr Verdict beside_an_error() const {
+  constexpr Decision beside_an_error() const {
     if (found_.standing == Standing::unknown) return ask(Probe::standing);
     if (found_.standing == Standing::doubtful) return in_its_phase();
-    Findings others = found_;
+    Observation others = found_;
     others.ready = without(found_.ready, RawReady::err);
-    Verdict verdict = Lifecycle{traits_, interest_, state_, others}.in_its_phase();
-    const bool by_right = any(verdict.events, Event::readable | Event::writable);
-    if (verdict.probe == Probe::none && !by_right) verdict.state.mute = Mute::all;
-    return verdict;
+    Decision decision = Lifecycle{traits_, interest_, state_, others}.in_its_phase();
+    const bool by_right = any(decision.events, Event::readable | Event::writable);
+    if (decision.probe == Probe::none && !by_right) decision.state.mask = Mask::all;
+    return decision;
   }
 
   constexpr bool saw(RawReady bits) const { return any(found_.ready, bits); }
-  constexpr bool hinted() const { return saw(RawReady::hup | RawReady::err); }
+  constexpr bool saw_hup_or_err() const { return saw(RawReady::hup | RawReady::err); }
   constexpr bool is_good() const { return found_.standing == Standing::good; }
-  /// The bit that a deaf kernel is asked for only so that failures wake the loop.
-  constexpr bool nudged() const { return !traits_.hears_failures && saw(RawReady::in); }
-  constexpr bool may_be_over() const { return hinted() || (nudged() && !is_good()); }
+  /// The bit that is asked for only so that failures wake the loop, where the kernel does not
+  /// report them unasked.
+  constexpr bool saw_probe_bit() const {
+    return !traits_.reports_failures_unasked && saw(RawReady::in);
+  }
+  constexpr bool may_be_over() const { return saw_hup_or_err() || (saw_probe_bit() && !is_good()); }
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
   constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
     return any(interest_, Interest::peer_closed) && !state_.peer_closed_told;
   }
 
-  static constexpr Verdict ask(Probe probe) {
-    Verdict verdict;
-    verdict.probe = probe;
-    return verdict;
+  static constexpr Decision ask(Probe probe) {
+    Decision decision;
+    decision.probe = probe;
+    return decision;
   }
 
   /// The events so far, and `writable` if it is true and asked for.
-  constexpr Verdict report(Event events) const {
+  constexpr Decision report(Event events) const {
     State next = state_;
     if (any(events, Event::end_of_stream)) next.ended = true;
     if (any(events, Event::peer_closed)) next.peer_closed_told = true;
     if (!wants_writable()) return {Probe::none, events, next};
 
     bool writable = saw(RawReady::out);
-    if (hinted()) {
+    if (saw_hup_or_err()) {
       // Beside a hang-up a write makes no progress. But a foreign hup may be a mere half-close, and
-      // hide `out`: then a look tells.
+      // hide `out`: then a probe decides.
       if (!is_socket()) {
         writable = false;
       } else if (traits_.knows_over) {
@@ -214,31 +219,31 @@ class Lifecycle {
     return {Probe::none, events, next};
   }
 
-  /// As report(), where a bit is up that has nothing to tell. If nothing else keeps the loop
+  /// As report(), where a bit is up that leads to no event. If nothing else keeps the loop
   /// turning by right, that bit must not.
-  constexpr Verdict report_and_mute(Event events) const {
-    Verdict verdict = report(events);
-    if (verdict.probe != Probe::none) return verdict;
-    if (hinted()) {
-      const bool by_right = any(verdict.events, Event::readable | Event::writable);
-      if (!by_right) verdict.state.mute = Mute::all;
-    } else if (is_hint_asked_for(verdict.state)) {
-      verdict.state.mute = Mute::hint;
+  constexpr Decision report_and_mask(Event events) const {
+    Decision decision = report(events);
+    if (decision.probe != Probe::none) return decision;
+    if (saw_hup_or_err()) {
+      const bool by_right = any(decision.events, Event::readable | Event::writable);
+      if (!by_right) decision.state.mask = Mask::all;
+    } else if (is_hint_asked_for(decision.state)) {
+      decision.state.mask = Mask::hint;
     }
-    return verdict;
+    return decision;
   }
 
-  /// Whether the kernel would be asked for a bit that stands for nothing to tell.
+  /// Whether the kernel would be asked for a bit that leads to no event.
   constexpr bool is_hint_asked_for(State state) const {
-    if (state.mute == Mute::hint || is_reading(traits_, interest_, state)) return false;
+    if (state.mask == Mask::hint || is_reading(traits_, interest_, state)) return false;
     if (awaits_fin(traits_, interest_, state)) return true;
     // Not if it is asked for anyhow.
     const bool writing = traits_.kind == StreamKind::pipe_writer && wants_writable();
-    return !traits_.hears_failures && !writing;
+    return !traits_.reports_failures_unasked && !writing;
   }
 
-  constexpr Verdict fail(Event before) const { return last(before | Event::error); }
-  constexpr Verdict last(Event before) const {
+  constexpr Decision fail(Event before) const { return last(before | Event::error); }
+  constexpr Decision last(Event before) const {
     State next = state_;
     next.over = true;
     if (any(before, Event::end_of_stream)) next.ended = true;
@@ -246,14 +251,15 @@ class Lifecycle {
   }
 
   /// A pipe's writing end can only be writable or broken; the probe for its error says how.
-  constexpr Verdict writing_end() const {
-    const bool may_be_broken = hinted() || (!traits_.hears_failures && saw(RawReady::out));
+  constexpr Decision writing_end() const {
+    const bool may_be_broken =
+        saw_hup_or_err() || (!traits_.reports_failures_unasked && saw(RawReady::out));
     if (may_be_broken && !found_.error_known) return ask(Probe::error);
-    return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
+    return found_.error != 0 ? fail(Event::none) : report_and_mask(Event::none);
   }
 
   /// The bytes that are queued come first, whatever else is true.
-  constexpr Verdict while_reading() const {
+  constexpr Decision while_reading() const {
     const bool native =
         traits_.knows_fin && traits_.kind != StreamKind::terminal && !found_.doubted;
     if (native && !saw(RawReady::rdhup | RawReady::hup | RawReady::err))
@@ -275,32 +281,32 @@ class Lifecycle {
     }
     // Nothing to read: stale, or ERR with a failure that has its code in the pending error only, or
     // with a notice in the error queue, which is none.
-    if (!hinted()) return report(Event::none);
+    if (!saw_hup_or_err()) return report(Event::none);
     if (is_socket() && !found_.error_known) return ask(Probe::error);
-    return found_.error != 0 ? fail(Event::none) : report_and_mute(Event::none);
+    return found_.error != 0 ? fail(Event::none) : report_and_mask(Event::none);
   }
 
-  constexpr Verdict reading_bytes() const {
+  constexpr Decision reading_bytes() const {
     Event events = Event::readable;
     if (wants_peer_closed()) {
       const Answer fin = fin_behind_bytes();
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
-    if (hinted() && wants_writable() && is_socket() && !traits_.knows_over) {
+    if (saw_hup_or_err() && wants_writable() && is_socket() && !traits_.knows_over) {
       // A zero send would take the error of a reset, which belongs behind the bytes. Where the
       // protocol has a state to ask, that goes first.
       if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
       if (found_.peer_fin == PeerFin::closed) {
-        Verdict verdict{Probe::none, events, state_};
-        verdict.state.peer_closed_told |= any(events, Event::peer_closed);
-        return verdict;
+        Decision decision{Probe::none, events, state_};
+        decision.state.peer_closed_told |= any(events, Event::peer_closed);
+        return decision;
       }
     }
     return report(events);
   }
 
-  constexpr Verdict reading_end() const {
+  constexpr Decision reading_end() const {
     // The pending error first: a zero send takes it as well, and may show it as a mere EPIPE.
     if (must_fetch_error()) return ask(Probe::error);
     const Answer over = both_over();
@@ -313,12 +319,12 @@ class Lifecycle {
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
     if (found_.error != 0) return fail(events);  // FIN, and a reset after it
-    return over == Answer::yes ? last(events) : report_and_mute(events);
+    return over == Answer::yes ? last(events) : report_and_mask(events);
   }
 
   /// Neither readable nor end_of_stream while paused; failures at once, and the end of both
   /// directions if nothing is unread.
-  constexpr Verdict while_paused() const {
+  constexpr Decision while_paused() const {
     const RawReady fin_hint = traits_.knows_fin ? RawReady::rdhup : RawReady::in;
     const bool fin_hinted = is_socket() && wants_peer_closed() && saw(fin_hint);
     const bool may_be_over = this->may_be_over();
@@ -335,7 +341,7 @@ class Lifecycle {
         case Inbound::failed:
           return fail(Event::none);
         case Inbound::empty:  // stale, or a notice in the error queue
-          return hinted() ? report_and_mute(Event::none) : report(Event::none);
+          return saw_hup_or_err() ? report_and_mask(Event::none) : report(Event::none);
         case Inbound::bytes:
         case Inbound::end:
           break;
@@ -352,36 +358,37 @@ class Lifecycle {
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
-    if (over == Answer::no) return report_and_mute(events);  // half-closed, or only bytes
+    if (over == Answer::no) return report_and_mask(events);  // half-closed, or only bytes
     if (found_.inbound == Inbound::end) return last(events | Event::end_of_stream);
     State next = state_;
-    next.held = true;
+    next.parked = true;
     next.peer_closed_told |= any(events, Event::peer_closed);
     return {Probe::none, events, next};
   }
 
   /// What is left to come: room to write, a failure, the end of the outbound side too.
-  constexpr Verdict after_end() const {
+  constexpr Decision after_end() const {
     if (!may_be_over()) return report(Event::none);
     if (must_fetch_error()) return ask(Probe::error);
     const Answer over = both_over();
     if (over == Answer::unknown) return ask(Probe::outbound);
     if (found_.error != 0) return fail(Event::none);
-    return over == Answer::yes ? last(Event::none) : report_and_mute(Event::none);
+    return over == Answer::yes ? last(Event::none) : report_and_mask(Event::none);
   }
 
   /// Before an end is declared: a backend that knows hang-up shows a pending error by a bit of its
-  /// own; one that must guess may not have been told of it.
+  /// own; one that must guess may not have had a report of it.
   constexpr bool must_fetch_error() const {
-    return is_socket() && !found_.error_known && (hinted() || (!traits_.knows_over && !is_good()));
+    return is_socket() && !found_.error_known &&
+           (saw_hup_or_err() || (!traits_.knows_over && !is_good()));
   }
 
   /// Whether both directions are over.
   constexpr Answer both_over() const {
     // A pipe has one direction; of a terminal the other side has gone.
     if (traits_.kind == StreamKind::pipe_reader)
-      return hinted() || found_.inbound == Inbound::end ? Answer::yes : Answer::no;
-    if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
+      return saw_hup_or_err() || found_.inbound == Inbound::end ? Answer::yes : Answer::no;
+    if (!is_socket()) return saw_hup_or_err() ? Answer::yes : Answer::no;
     if (traits_.knows_over) return saw(RawReady::hup) ? Answer::yes : Answer::no;
     switch (found_.outbound) {
       case Outbound::unknown:
@@ -401,7 +408,7 @@ class Lifecycle {
   /// Whether the peer's FIN is known to have come although bytes are unread.
   constexpr Answer fin_behind_bytes() const {
     // The writer of a pipe is gone, or a terminal was hung up.
-    if (!is_socket()) return hinted() ? Answer::yes : Answer::no;
+    if (!is_socket()) return saw_hup_or_err() ? Answer::yes : Answer::no;
     // Natively a FIN shows itself; in a hang-up that means both ends too, if rdhup is not asked
     // for.
     const RawReady shown = traits_.knows_over ? RawReady::rdhup | RawReady::hup : RawReady::rdhup;
@@ -431,7 +438,7 @@ class Lifecycle {
   Traits traits_;
   Interest interest_;
   State state_;
-  Findings found_;
+  Observation found_;
 };
 
 }  // namespace pollux::detail

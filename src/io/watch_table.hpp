@@ -16,7 +16,7 @@
 namespace pollux::detail {
 
 /// One registration, in one line of the cache. What it is asked for and where it is in its life
-/// live here; what the kernel was last told is `installed`.
+/// live here; what the kernel was last asked for is `installed`.
 struct alignas(64) Slot {
   AnyHandler handler;
   NativeHandle handle{};
@@ -24,24 +24,24 @@ struct alignas(64) Slot {
   std::uint32_t next = no_slot;  ///< in the list of free slots
   int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
   bool stream = false;
-  bool own = false;  ///< the core's: its handler only takes note, and is told nothing
+  bool internal = false;  ///< the core's: its handler takes no event
   bool used : 1 = false;
-  bool changed : 1 = false;  ///< in ReactorCore's list of changed slots; outlives the registration
-  bool closed : 1 = false;   ///< its descriptor was closed under it: it hears nothing more
-  bool parked : 1 = false;   ///< outside the kernel's set, and put down in ReactorCore::parked_
-  bool edged : 1 = false;    ///< parked, and heard through ReactorCore::edges_
-  /// A stream that can_be_plain(), or a readiness watch that is told whenever it is ready:
-  /// what most reports are, told by the shortest way.
-  bool plain = false;
+  bool changed : 1 = false;   ///< in ReactorCore's list of changed slots; outlives the registration
+  bool closed : 1 = false;    ///< its descriptor was closed under it: it gets no event any more
+  bool detached : 1 = false;  ///< outside the kernel's set, and put down in ReactorCore::detached_
+  bool edged : 1 = false;     ///< detached, and reported by ReactorCore::edges_
+  /// A stream that can_take_fast_path(), or a readiness watch that is called whenever it is ready:
+  /// most reports, by the shortest way.
+  bool fast_path = false;
   Interest interest = Interest::none;
   State state;
   RawReady ready = RawReady::none;  ///< reported by this turn's wait, not yet dispatched
   RawInterest installed = RawInterest::none;
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamType type;
-  std::uint8_t reports = 0;   ///< dispatched to it, modulo 256
-  std::uint8_t backoff = 0;   ///< how often in a row a report or a look has told nothing new
-  std::uint16_t vouched = 0;  ///< the epoch in which the kernel last said who the number is
+  std::uint8_t reports = 0;       ///< dispatched to it, modulo 256
+  std::uint8_t backoff = 0;       ///< how often in a row a report or a retry has led to no event
+  std::uint16_t verified_in = 0;  ///< the epoch in which the kernel last said who the number is
 };
 static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
 

@@ -20,7 +20,7 @@ NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
 }
 
 std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
-  if (batch_size_ != 0 || changes_ != 0 || bell_.rung() != 0 || notices_wait())
+  if (batch_size_ != 0 || changes_ != 0 || wakeup_.pending() != 0 || process_events_pending())
     return std::chrono::nanoseconds{0};
   const Timeout left = until(next_due());
   if (left.is_infinite()) return std::nullopt;
@@ -30,10 +30,10 @@ std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
 std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
   if (refusal_to_run()) return std::nullopt;  // check() and dispatch() say why
   prepared_.reset();
-  look_again_due();
+  run_due_retries();
   apply_changes();
   // A task that comes from here on makes the native handle readable; one that came before is seen.
-  static_cast<void>(bell_.about_to_sleep());
+  static_cast<void>(wakeup_.about_to_sleep());
   const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
   prepared_ = timeout ? later(options_.clock(), *timeout) : time_point::max();
   return timeout;
@@ -41,12 +41,12 @@ std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
 
 /// Out of line: of those that arm timers, few come before all others.
 void ReactorCore::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
-  calm_ = false;
+  nothing_pending_ = false;
   timers_.arm(index, deadline);
   if (prepared_ && deadline < *prepared_) reschedule();
 }
 
-/// What prepare() has told the other loop holds no longer.
+/// The timeout that prepare() has returned is out of date.
 void ReactorCore::reschedule() noexcept {
   prepared_.reset();
   if (notify_) notify_.call(nullptr);

@@ -42,7 +42,7 @@ inline bool has_what_was_asked(RawReady ready, Interest asked) {
          (any(ready, RawReady::out) && any(asked, Interest::writable));
 }
 
-/// What a readiness watch is told.
+/// What is delivered to a readiness watch.
 inline Readiness readiness_of(RawReady ready, Interest asked) {
   const bool error = any(ready, RawReady::err);
   const bool hangup = any(ready, RawReady::hup);
@@ -55,7 +55,7 @@ inline Readiness readiness_of(RawReady ready, Interest asked) {
 }
 
 /// What a descriptor is watched as. `own`: by the core, whose handler only takes note.
-enum class Watched : std::uint8_t { readiness, stream, own };
+enum class Watched : std::uint8_t { readiness, stream, internal };
 
 class ReactorCore : public CoreBase {
  public:
@@ -64,7 +64,7 @@ class ReactorCore : public CoreBase {
   ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options);
   /// One that is closed from the beginning, as is the queue. Takes no memory.
   explicit ReactorCore(std::shared_ptr<PostQueue> closed) noexcept
-      : bell_{nullptr}, signals_{bell_}, posts_{std::move(closed)} {}
+      : wakeup_{nullptr}, signals_{wakeup_}, posts_{std::move(closed)} {}
 
   // Registrations. A token that names nothing (any more) is answered with Errc::watch_closed.
   WatchBase watch(NativeHandle handle, Interest interest, AnyHandler&& handler, Watched as,
@@ -88,9 +88,9 @@ class ReactorCore : public CoreBase {
   void end_timer(Token token) noexcept;
 
   // Signals and children (process/process_watches.cpp).
-  NoticeBase watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
-  NoticeBase watch_child(int pid, AnyHandler&& handler, std::error_code& error);
-  void end_notice(Token token) noexcept;
+  ProcessWatchBase watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
+  ProcessWatchBase watch_child(int pid, AnyHandler&& handler, std::error_code& error);
+  void end_process_watch(Token token) noexcept;
 
   const std::shared_ptr<PostQueue>& posts() const noexcept { return posts_; }
 
@@ -103,8 +103,8 @@ class ReactorCore : public CoreBase {
   /// with `once`, until a handler has been called or wake() was.
   std::size_t run(time_point deadline, bool once, std::error_code& error);
   time_point from_now(std::chrono::nanoseconds duration) const noexcept;
-  void stop() noexcept { bell_.ring(Doorbell::stop); }
-  void wake() noexcept { bell_.ring(Doorbell::wake); }
+  void stop() noexcept { wakeup_.request(Wakeup::stop); }
+  void wake() noexcept { wakeup_.request(Wakeup::wake); }
 
   // A turn in pieces, for other loops (loop/embedding.cpp).
   NativeHandle native_handle(std::error_code& error) const noexcept;
@@ -127,7 +127,7 @@ class ReactorCore : public CoreBase {
   void set_tracer(Tracer* tracer) noexcept {
     if (!backend_) return;
     tracer_ = tracer;
-    calm_ = false;
+    nothing_pending_ = false;
   }
 
   const Backend* backend() const noexcept { return backend_.get(); }
@@ -136,20 +136,22 @@ class ReactorCore : public CoreBase {
   class Running;
   class Dispatching;
 
-  // io/registration.cpp: what the kernel is told.
+  // io/registration.cpp: what the kernel is asked for.
   RawInterest wanted(const Slot& slot) const noexcept;
   RawInterest wanted_later(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
-    return {slot.type.kind, knows_fin_, knows_over_, hears_failures_,
+    return {slot.type.kind, knows_fin_, knows_over_, reports_failures_unasked_,
             slot.type.has(Quirk::urgent) && knows_urgent_};
   }
   /// What the backend does not report has to be looked for.
-  bool is_looking() const noexcept { return !knows_fin_ || !knows_over_ || !hears_failures_; }
+  bool is_looking() const noexcept {
+    return !knows_fin_ || !knows_over_ || !reports_failures_unasked_;
+  }
   StreamType examine(NativeHandle handle, std::error_code& error) noexcept;
   std::error_code install(std::uint32_t index, RawInterest wanted);
   std::error_code install(Slot& slot, Token token, RawInterest wanted);
   std::error_code install_again(Slot& slot, Token token, RawInterest wanted);
-  std::error_code tell_backend(Slot& slot, Token token, RawInterest wanted);
+  std::error_code set_backend_interest(Slot& slot, Token token, RawInterest wanted);
   void take_from_kernel(std::uint32_t index) noexcept;
   void take_from_kernel(Slot& slot, Token token) noexcept;
   void note_change(std::uint32_t index) noexcept;
@@ -158,56 +160,60 @@ class ReactorCore : public CoreBase {
   void apply_changes();
   void apply_change(std::uint32_t index);
   void change_failed(std::uint32_t index, std::error_code error);
-  void look_later(std::uint32_t index) noexcept;
-  void cancel_look(std::uint32_t index) noexcept {
-    if (!lookout_.empty()) lookout_.remove(index);
+  void schedule_retry(std::uint32_t index) noexcept;
+  void cancel_retry(std::uint32_t index) noexcept {
+    if (!retries_.empty()) retries_.remove(index);
   }
-  void look_again_due();
+  void run_due_retries();
   std::error_code reset_backend();
   std::error_code rebuild();
   std::error_code reinstall_all();
   std::uint16_t epoch() const noexcept { return static_cast<std::uint16_t>(turn_); }
-  bool is_vouched_for(const Slot& slot) const noexcept {
-    return static_cast<std::uint16_t>(epoch() - slot.vouched) <= 1;
+  bool is_verified(const Slot& slot) const noexcept {
+    return static_cast<std::uint16_t>(epoch() - slot.verified_in) <= 1;
   }
 
   // io/detached.cpp: what is watched, and is in no backend's set just now.
-  std::error_code begin_outside(std::uint32_t index, std::uint32_t other);
-  void park(std::uint32_t index) noexcept;
-  void mask_outside(std::uint32_t index, RawInterest wanted);
+  std::error_code begin_detached(std::uint32_t index, std::uint32_t other);
+  void detach(std::uint32_t index) noexcept;
+  void mask_without_edges(std::uint32_t index, RawInterest wanted);
   bool open_edges();
   void drop_edges() noexcept;
   bool is_still_ours(std::uint32_t index) noexcept;
-  void leave_outside(std::uint32_t index) noexcept;
+  void end_detached(std::uint32_t index) noexcept;
   void leave_edges(Slot& slot) noexcept;
-  std::size_t tell_edges();
+  std::size_t deliver_masked();
 
   // timers/kernel_timer.cpp
-  void set_alarm() noexcept;
-  bool make_alarm() noexcept;
-  void drop_alarm() noexcept;
-  /// Whether the clock has to be looked at: nobody will ring when the next timer is due.
-  bool timers_need_clock() noexcept { return !timers_.empty() && timers_.next() < alarm_at_; }
+  void set_kernel_timer() noexcept;
+  bool make_kernel_timer() noexcept;
+  void drop_kernel_timer() noexcept;
+  /// Whether the loop must read the clock: no kernel timer is set for the next timer.
+  bool timers_need_clock() noexcept {
+    return !timers_.empty() && timers_.next() < kernel_timer_due_;
+  }
 
-  // process/process_watches.cpp: what is heard of without a descriptor of the user's.
+  // process/process_watches.cpp: signals and children.
   bool is_child_watched(int pid) const noexcept;
   bool watch_child_handle(std::uint32_t index);
   std::error_code watch_child_signal(std::uint32_t index) noexcept;
-  void silence(std::uint32_t index) noexcept;
-  void leave_notices_to_parent() noexcept;
-  bool notices_wait() const noexcept { return notices_.any_due() || look_at_children_; }
-  void collect_notices() noexcept;
-  std::size_t tell_notices();
-  bool tell_notice(std::uint32_t index);
-  void call_notice(std::uint32_t index, const void* argument);
+  void detach_from_system(std::uint32_t index) noexcept;
+  void leave_process_watches_to_parent() noexcept;
+  bool process_events_pending() const noexcept {
+    return process_watches_.any_due() || check_children_;
+  }
+  void collect_process_events() noexcept;
+  std::size_t deliver_process_events();
+  bool deliver_process_event(std::uint32_t index);
+  void call_process_handler(std::uint32_t index, const void* argument);
 
   // loop/turn.cpp: one turn.
   std::size_t turn(time_point deadline, std::error_code& error);
-  std::size_t busy_turn(time_point deadline, std::error_code& error);
-  bool settle();
+  std::size_t full_turn(time_point deadline, std::error_code& error);
+  bool prepare_turn();
   /// The next timer or the next look, whichever is first; time_point::max() without any.
   time_point next_due() noexcept {
-    return timers_.empty() ? lookout_.next() : std::min(lookout_.next(), timers_.next());
+    return timers_.empty() ? retries_.next() : std::min(retries_.next(), timers_.next());
   }
   /// The clock is read only where it has to be.
   Timeout until(time_point time) const noexcept {
@@ -226,18 +232,18 @@ class ReactorCore : public CoreBase {
   std::error_code refusal_to_run() const noexcept;
   void reschedule() noexcept;
   bool forked() const noexcept { return fork_count_ != forks_.load(std::memory_order_relaxed); }
-  void look_ahead();
+  void prefetch_probes();
   std::size_t dispatch();
-  std::size_t tell_batch();
+  std::size_t deliver_batch();
   void arm_timer(std::uint32_t index, time_point deadline) noexcept;
   void arm_sooner(std::uint32_t index, time_point deadline) noexcept;
   std::size_t fire_timers();
   std::size_t run_posted();
-  bool stopped() const noexcept { return bell_.rung_for(Doorbell::stop); }
-  bool tell_one(Token token, Slot& slot, RawReady ready);
-  const void* plain_event(const Slot& slot, Interest bits) const noexcept {
+  bool stopped() const noexcept { return wakeup_.is_pending(Wakeup::stop); }
+  bool deliver_one(Token token, Slot& slot, RawReady ready);
+  const void* fast_path_event(const Slot& slot, Interest bits) const noexcept {
     const auto i = static_cast<std::size_t>(bits);
-    return slot.stream ? static_cast<const void*>(&plain_events_[i]) : &plain_readiness[i];
+    return slot.stream ? static_cast<const void*>(&fast_path_events_[i]) : &fast_path_readiness[i];
   }
   void call(std::uint32_t index, Slot& slot, const void* event) {
     const WhileCalled called{table_, calling_, index};
@@ -249,80 +255,82 @@ class ReactorCore : public CoreBase {
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
   bool is_gone_from_kernel(std::uint32_t index);
   bool tell(std::uint32_t index, Slot& slot, RawReady ready);
-  bool tell_readiness(std::uint32_t index, Slot& slot, RawReady ready);
-  bool tell_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  platform::Outcome decide(std::uint32_t index, Findings& found, Verdict& verdict);
-  platform::Outcome probe(std::uint32_t index, Probe wanted, Findings& found);
+  bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
+  bool deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready);
+  platform::Outcome decide(std::uint32_t index, Observation& found, Decision& decision);
+  platform::Outcome probe(std::uint32_t index, Probe wanted, Observation& found);
   bool is_none_of_its_own(const Slot& slot, RawReady ready) noexcept;
   void learn_fin_number(Slot& slot) noexcept;
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
-  void call_as_asked(std::uint32_t index, Slot& slot, const void* event);
+  void call_handler(std::uint32_t index, Slot& slot, const void* event);
 
   std::unique_ptr<Backend> backend_;
   ReactorOptions options_;
   bool knows_fin_ = false;
   bool knows_over_ = false;
-  bool hears_failures_ = false;
+  bool reports_failures_unasked_ = false;
   bool knows_urgent_ = false;
   bool can_edge_ = true;  ///< until the backend has answered that it can't
 
   WatchTable table_;
-  /// Slots that the kernel may have to be told about, each once: the first `changes_`.
+  /// Slots whose interest may have to be changed in the kernel, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
-  Lookout lookout_;          ///< slots to look at again, later
-  HandleRegistry parked_;    ///< who those are that are outside the backend's set, by slot
+  RetryQueue retries_;       ///< slots to look at again, later
+  HandleRegistry detached_;  ///< who those are that are outside the backend's set, by slot
   platform::EdgeSet edges_;  ///< what is masked, where the backend has no edges
   WatchBase edges_watch_;
   bool edges_tried_ = false;
-  bool edges_ready_ = false;  ///< edges_ has something to tell
-  platform::Looker looker_;
+  bool edges_ready_ = false;  ///< edges_ has reports
+  platform::HandlePoller poller_;
 
-  Doorbell bell_;
-  NoticeTable notices_;
+  Wakeup wakeup_;
+  ProcessWatchTable process_watches_;
   platform::SignalInbox signals_;
-  bool look_at_children_ = false;  ///< at those without a handle, although nothing was raised
+  bool check_children_ = false;  ///< at those without a handle, although nothing was raised
 
   TimerQueue timers_;
-  NativeHandle alarm_ = no_handle;
-  WatchBase alarm_watch_;
-  time_point alarm_at_ = time_point::max();  ///< when it rings; max(): it will not
-  bool alarm_tried_ = false;
-  bool alarm_is_edge_ = false;
+  NativeHandle kernel_timer_ = no_handle;
+  WatchBase kernel_timer_watch_;
+  time_point kernel_timer_due_ = time_point::max();  ///< when it expires; max(): it is not set
+  bool kernel_timer_tried_ = false;
+  bool kernel_timer_is_edge_ = false;
   bool interrupted_ = false;          ///< the last wait with an end brought something before
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
 
-  static constexpr std::uint64_t before_the_first = 2;  ///< so that a fresh slot is not vouched for
-  std::uint64_t turn_ = before_the_first;               ///< counts turns
-  Stats stats_;                                         ///< but for `turns`
+  static constexpr std::uint64_t before_the_first =
+      2;                                   ///< so that a fresh slot is not verified_in for
+  std::uint64_t turn_ = before_the_first;  ///< counts turns
+  Stats stats_;                            ///< but for `turns`
   Tracer* tracer_ = nullptr;
-  /// What is told most often, by the bits of Interest that it stands for, and made once: an error
+  /// The most frequent events, by the bits of Interest that it stands for, and made once: an error
   /// code takes a call to its category.
-  const std::array<StreamEvent, 6> plain_events_{
+  const std::array<StreamEvent, 6> fast_path_events_{
       StreamEvent{Event::none},     StreamEvent{Event::readable},
       StreamEvent{Event::none},     StreamEvent{Event::none},
       StreamEvent{Event::writable}, StreamEvent{Event::readable | Event::writable}};
-  static constexpr std::array<Readiness, 6> plain_readiness{
+  static constexpr std::array<Readiness, 6> fast_path_readiness{
       Readiness{Interest::none},     Readiness{Interest::readable},
       Readiness{Interest::none},     Readiness{Interest::none},
       Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
   unsigned fork_count_ = fork_count();
   const std::atomic<unsigned>& forks_ = platform::forks();
 
-  AnyHandler notify_;                   ///< the other loop's, if there is one
-  std::optional<time_point> prepared_;  ///< until when it was told to wait, unless told since
+  AnyHandler notify_;  ///< the other loop's, if there is one
+  std::optional<time_point>
+      prepared_;  ///< until when the other loop was asked to wait, unless notified since
 
   std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a slot after prepare_batch()
   std::uint32_t batch_room_ = 0;
   std::uint32_t batch_size_ = 0;
-  /// Nothing but the bell and the kernel can give this turn anything to do; settle() has seen to
-  /// it, and whatever gives a turn something to do unsettles it.
-  bool calm_ = false;
+  /// Only requests and the kernel can give the next turn work: prepare_turn() has checked that, and
+  /// whatever adds work clears this.
+  bool nothing_pending_ = false;
   bool woken_ = false;  ///< by wake(), before this turn's handlers were called
   bool running_ = false;
-  CalledSlot telling_;  ///< the notice whose handler is running
-  CalledSlot firing_;   ///< the timer whose handler is running
-  CalledSlot calling_;  ///< the slot whose handler is running
+  CalledSlot delivering_;  ///< the signal or child whose handler is running
+  CalledSlot firing_;      ///< the timer whose handler is running
+  CalledSlot calling_;     ///< the slot whose handler is running
 };
 
 inline ReactorCore& CorePointer::operator*() const noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One turn, from top to bottom: apply changes → wait → merge by slot → look → dispatch: watches,
-// signals and children, timers, what was posted. What an event passes through on its way is in this
-// file, so that the compiler sees all of it; what is seldom needed is elsewhere (io/delivery.cpp,
+// One turn, from top to bottom: apply changes → wait → merge by slot → prefetch probes → deliver to
+// watches, signals and children, timers, posted tasks. Everything that an event passes through is in
+// this file, so that the compiler sees all of it; what is rare is elsewhere (io/delivery.cpp,
 // io/registration.cpp).
 #include "loop/reactor_core.hpp"
 
@@ -22,7 +22,7 @@ class ReactorCore::Running {
   Running& operator=(const Running&) = delete;
   ~Running() {
     core_.running_ = false;
-    core_.bell_.take(Doorbell::stop);
+    core_.wakeup_.consume(Wakeup::stop);
   }
 
  private:
@@ -43,8 +43,8 @@ class ReactorCore::Dispatching {
       if (slot == nullptr) continue;
       slot->ready = RawReady::none;
       slot->inbound = Inbound::unknown;
-      if (slot->state.mute == Mute::all) {
-        slot->state.mute = Mute::none;
+      if (slot->state.mask == Mask::all) {
+        slot->state.mask = Mask::none;
         core_.note_change(token.slot);
       } else if (any(slot->interest, Interest::edge)) {
         core_.take_from_kernel(token.slot);  // and in again: a new edge
@@ -62,28 +62,28 @@ class ReactorCore::Dispatching {
   std::uint32_t next_ = 0;
 };
 
-/// One report: what it means, and whom it is told. Whether a handler was called.
-inline bool ReactorCore::tell_one(Token token, Slot& slot, RawReady ready) {
+/// Delivers one report. Whether a handler was called.
+inline bool ReactorCore::deliver_one(Token token, Slot& slot, RawReady ready) {
   if (++slot.reports == 0 && is_report_in_vain(token.slot, ready)) return false;
-  if (slot.plain && is_plain(slot.interest, slot.state, ready) && tracer_ == nullptr) {
-    const Interest bits = plain_bits(ready) & slot.interest;
+  if (slot.fast_path && is_fast_path(slot.interest, slot.state, ready) && tracer_ == nullptr) {
+    const Interest bits = interest_of(ready) & slot.interest;
     if (bits == Interest::none) return note_vain(token.slot, slot, ready);
     slot.backoff = 0;
-    slot.vouched = epoch();
-    call(token.slot, slot, plain_event(slot, bits));
+    slot.verified_in = epoch();
+    call(token.slot, slot, fast_path_event(slot, bits));
     return true;
   }
   return tell(token.slot, slot, ready);
 }
 
-std::size_t ReactorCore::tell_batch() {
+std::size_t ReactorCore::deliver_batch() {
   std::size_t called = 0;
   Dispatching batch{*this};
   while (!batch.done()) {
     const Token token = batch.next();
     Slot* const slot = table_.find(token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
-    if (tell_one(token, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    if (deliver_one(token, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
     if (stopped()) break;
   }
   return called;
@@ -96,7 +96,7 @@ void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent& event = batch_[i];
     Slot* const slot = table_.find(event.token);
-    if (tracer_ != nullptr && (slot == nullptr || !slot->own))
+    if (tracer_ != nullptr && (slot == nullptr || !slot->internal))
       tracer_->reported(options_.clock(), event.token, event.ready);
     // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
     // or for a slot outside the set, is a registration that could not be removed (its descriptor
@@ -114,7 +114,7 @@ void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
     ++batch_size_;
   }
   if (!all_known) error = rebuild();  // there is what the kernel's set should have forgotten
-  if (batch_size_ > 1 && any(seen, knows_fin_ ? RawReady::rdhup : RawReady::in)) look_ahead();
+  if (batch_size_ > 1 && any(seen, knows_fin_ ? RawReady::rdhup : RawReady::in)) prefetch_probes();
 }
 
 /// Has the backend wait. How much was reported; `error` is set if there is one, and else left as it
@@ -122,7 +122,7 @@ void ReactorCore::prepare_batch(std::uint32_t count, std::error_code& error) {
 inline std::uint32_t ReactorCore::wait(Timeout timeout, std::error_code& error) {
   ++stats_.waits;
   const WaitResult result = backend_->wait({batch_.get(), batch_room_}, timeout);
-  bell_.awake();
+  wakeup_.awake();
   if (result.error != 0) error = platform::error_code(result.error);
   stats_.reports += result.count;
   return result.count;
@@ -131,34 +131,34 @@ inline std::uint32_t ReactorCore::wait(Timeout timeout, std::error_code& error) 
 /// Calls the handlers. What was posted or raised by now is for this turn, what is by one of them
 /// for the next.
 std::size_t ReactorCore::dispatch() {
-  woken_ = bell_.take(Doorbell::wake);
-  const bool posts = bell_.rung_for(Doorbell::post);
+  woken_ = wakeup_.consume(Wakeup::wake);
+  const bool posts = wakeup_.is_pending(Wakeup::post);
   if (posts) posts_->collect();
-  if (bell_.rung_for(Doorbell::signal) || look_at_children_) collect_notices();
-  std::size_t called = tell_batch();
-  if (edges_ready_ && !stopped()) called += tell_edges();
-  if (notices_.any_due() && !stopped()) called += tell_notices();
+  if (wakeup_.is_pending(Wakeup::signal) || check_children_) collect_process_events();
+  std::size_t called = deliver_batch();
+  if (edges_ready_ && !stopped()) called += deliver_masked();
+  if (process_watches_.any_due() && !stopped()) called += deliver_process_events();
   if (timers_need_clock() && !stopped()) called += fire_timers();
   if (posts && !stopped()) called += run_posted();
   return called;
 }
 
-/// Does what is to be done before a wait. Whether the turn will be a calm one.
-bool ReactorCore::settle() {
-  look_again_due();
+/// Does what is due before a wait. Whether nothing is pending afterwards.
+bool ReactorCore::prepare_turn() {
+  run_due_retries();
   apply_changes();
   // A loop that mostly sleeps until the next timer lets the wait end; one that is kept busy has the
-  // kernel ring, once for many turns.
-  if (interrupted_) set_alarm();
-  calm_ = batch_size_ == 0 && lookout_.empty() && !timers_need_clock() && !notices_wait() &&
-          tracer_ == nullptr;
-  return calm_;
+  // kernel timer wake it, set once for many turns.
+  if (interrupted_) set_kernel_timer();
+  nothing_pending_ = batch_size_ == 0 && retries_.empty() && !timers_need_clock() &&
+                     !process_events_pending() && tracer_ == nullptr;
+  return nothing_pending_;
 }
 
-std::size_t ReactorCore::busy_turn(time_point deadline, std::error_code& error) {
+std::size_t ReactorCore::full_turn(time_point deadline, std::error_code& error) {
   if (batch_size_ == 0) {  // else fetched by check(), and not dispatched yet
-    const bool may_sleep = bell_.about_to_sleep() && !notices_wait();
-    const time_point due = timers_need_clock() ? next_due() : lookout_.next();
+    const bool may_sleep = wakeup_.about_to_sleep() && !process_events_pending();
+    const time_point due = timers_need_clock() ? next_due() : retries_.next();
     const Timeout timeout = may_sleep ? until(std::min(deadline, due)) : Timeout::zero();
     const std::uint32_t count = wait(timeout, error);
     interrupted_ = count != 0;
@@ -169,16 +169,16 @@ std::size_t ReactorCore::busy_turn(time_point deadline, std::error_code& error) 
 
 inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error) {
   ++turn_;
-  if (!calm_ && !settle()) return busy_turn(deadline, error);
-  const Timeout timeout = bell_.about_to_sleep() ? until(deadline) : Timeout::zero();
+  if (!nothing_pending_ && !prepare_turn()) return full_turn(deadline, error);
+  const Timeout timeout = wakeup_.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t count = wait(timeout, error);
-  if (count == 0 && bell_.rung() == 0) return 0;
-  if (count == 1 && bell_.rung() == 0) {
+  if (count == 0 && wakeup_.pending() == 0) return 0;
+  if (count == 1 && wakeup_.pending() == 0) {
     // The common case: nothing to merge the report with, and nobody to look at ahead of it.
     const RawEvent& event = batch_[0];
     Slot* const slot = table_.find(event.token);
     if (slot != nullptr && slot->installed != RawInterest::none)
-      return tell_one(event.token, *slot, event.ready) ? 1 : dispatch();
+      return deliver_one(event.token, *slot, event.ready) ? 1 : dispatch();
   }
   prepare_batch(count, error);
   return dispatch();
@@ -187,7 +187,7 @@ inline std::size_t ReactorCore::turn(time_point deadline, std::error_code& error
 std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& error) {
   error = refusal_to_run();
   if (error) return 0;
-  if (prepared_) reschedule();  // from inside the other loop: it is not told of posts meanwhile
+  if (prepared_) reschedule();  // from inside the other loop: posts do not wake it meanwhile
 
   const Running running{*this};
   const bool for_ever = !once && deadline == time_point::max();
@@ -196,10 +196,10 @@ std::size_t ReactorCore::run(time_point deadline, bool once, std::error_code& er
     woken_ = false;
     called += turn(deadline, error);
     if (error) {
-      if (woken_) bell_.note(Doorbell::wake);  // who tries again is woken
+      if (woken_) wakeup_.mark(Wakeup::wake);  // who tries again is woken
       break;
     }
-    if (for_ever && bell_.rung() == 0) continue;
+    if (for_ever && wakeup_.pending() == 0) continue;
     if (once && (woken_ || called > 0)) break;
     if (deadline != time_point::max() && until(deadline).is_zero()) break;
   }
@@ -229,8 +229,8 @@ bool ReactorCore::check(std::error_code& error) {
   ++turn_;
   apply_changes();
   if (batch_size_ == 0) prepare_batch(wait(Timeout::zero(), error), error);
-  calm_ = false;
-  if (batch_size_ != 0 || bell_.rung() != 0 || notices_wait() || error) return true;
+  nothing_pending_ = false;
+  if (batch_size_ != 0 || wakeup_.pending() != 0 || process_events_pending() || error) return true;
   return !timers_.empty() && timers_.next() <= options_.clock();
 }
 
@@ -238,7 +238,7 @@ std::size_t ReactorCore::dispatch_checked(std::error_code& error) {
   error = refusal_to_run();
   if (error) return 0;
   prepared_.reset();
-  alarm_at_ = time_point::max();  // the other loop goes by the clock
+  kernel_timer_due_ = time_point::max();  // the other loop goes by the clock
   const Running running{*this};
   return dispatch();
 }

@@ -9,9 +9,9 @@
 
 namespace pollux::detail::platform {
 
-/// For what is masked on a backend that has no edges: what comes next is heard at once, and what
-/// stays up does not turn the loop. Linux has one, an epoll set; elsewhere open() answers false.
-/// Each member adds the system calls that it takes to `calls`. Loop thread.
+/// For what is masked on a backend that has no edges: the set reports at once what comes next, and
+/// what stays up does not turn the loop. Linux has one, an epoll set; elsewhere open() answers
+/// false. Each member adds the system calls that it takes to `calls`. Loop thread.
 class EdgeSet {
  public:
   EdgeSet() noexcept = default;
@@ -26,12 +26,12 @@ class EdgeSet {
   /// Readable while next() has something. no_handle until it is open.
   NativeHandle handle() const noexcept { return set_; }
 
-  /// From now on hears of `handle`: first of what is up now, then of what is new. False if the
+  /// From now on reports `handle`: first of what is up now, then of what is new. False if the
   /// kernel refuses.
   bool put(NativeHandle handle, RawInterest interest, Token token, std::uint64_t& calls) noexcept;
   /// False if the number stands for another file by now.
   bool remove(NativeHandle handle, std::uint64_t& calls) noexcept;
-  /// What has been heard of one of them.
+  /// A report of one of them.
   std::optional<RawEvent> next(std::uint64_t& calls) noexcept;
 
  private:

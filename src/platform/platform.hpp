@@ -31,12 +31,13 @@ auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
   });
 }
 
-/// What fork_count() tells, for those who ask often; 0 in a child in which nobody has called that
+/// What fork_count() returns, for frequent callers; 0 in a child in which nobody has called that
 /// yet.
 const std::atomic<unsigned>& forks() noexcept;
 /// In such a child: gives it its count. Also from a signal handler.
 unsigned count_fork() noexcept;
-/// Finds a child that does not show: made without fork handlers, where the kernel does not tell.
+/// Finds a child that does not show: made without fork handlers, where the kernel does not report
+/// it.
 void look_for_fork() noexcept;
 
 /// Closes a handle of the core's own.
@@ -53,12 +54,12 @@ struct Sight {
 
 /// Looks at one handle at a time, with poll(2). That refuses even one handle where a program has
 /// lowered its limit of descriptors to none, as sandboxes do: then by a set made in time.
-class Looker {
+class HandlePoller {
  public:
-  Looker() noexcept = default;
-  Looker(const Looker&) = delete;
-  Looker& operator=(const Looker&) = delete;
-  ~Looker() { drop(); }
+  HandlePoller() noexcept = default;
+  HandlePoller(const HandlePoller&) = delete;
+  HandlePoller& operator=(const HandlePoller&) = delete;
+  ~HandlePoller() { drop(); }
 
   /// Makes the set, anew after a fork: the old one is the parent's too. Without (no descriptors, no
   /// such system) look() tries to make one when it needs it.
@@ -86,7 +87,7 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
 
 /// Of a multipath socket, once it is connected: what probe_peer_fin() needs to know from before
 /// there is an end.
-void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
+void learn_fin_number(NativeHandle handle, StreamType& type, const HandlePoller& poller,
                       std::uint64_t& calls) noexcept;
 
 /// `gone`: the handle is not open any more, or not what it was. `refused`: the probe itself could
@@ -117,15 +118,15 @@ Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept;
 /// The same where there are no peeks: the count of unread bytes, and the hang-up. And where the
 /// owner's peeks begin somewhere else.
 Answer<Inbound> look_inside(NativeHandle handle, StreamType type, RawReady known,
-                            const Looker& looker, std::uint64_t& calls) noexcept;
+                            const HandlePoller& poller, std::uint64_t& calls) noexcept;
 
 /// Whether a byte is there, or the end. Consumes no byte; on Linux a failure that a peek comes upon
 /// is taken out of the kernel. `known`: what the wait reported, as far as the backend can be
 /// believed.
 inline Answer<Inbound> probe_inbound(NativeHandle handle, StreamType type, RawReady known,
-                                     const Looker& looker, std::uint64_t& calls) noexcept {
+                                     const HandlePoller& poller, std::uint64_t& calls) noexcept {
   const bool is_usual = type.kind == StreamKind::socket && !type.has(Quirk::peek_offset);
-  return is_usual ? peek(handle, calls) : look_inside(handle, type, known, looker, calls);
+  return is_usual ? peek(handle, calls) : look_inside(handle, type, known, poller, calls);
 }
 
 /// A send(2) of zero bytes that does not wait, and of which no SIGPIPE comes to anybody.
@@ -133,20 +134,20 @@ long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept;
 
 /// What that says: it fails with EPIPE exactly when the outbound side is over, and sends
 /// nothing. Takes a pending failure, as the peek does.
-Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
+Answer<Outbound> probe_outbound(NativeHandle handle, const HandlePoller& poller,
                                 std::uint64_t& calls) noexcept;
 
 /// Whether the peer's FIN has arrived, from the protocol's state; changes nothing.
 Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
-                               const Looker& looker, std::uint64_t& calls) noexcept;
+                               const HandlePoller& poller, std::uint64_t& calls) noexcept;
 
 /// Whether the connection goes on whatever error is pending; changes nothing.
 Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
-                                const Looker& looker, std::uint64_t& calls) noexcept;
+                                const HandlePoller& poller, std::uint64_t& calls) noexcept;
 
 /// Takes the pending error; 0 if there is none. For a pipe's writing end: EPIPE if it is broken.
-Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, const Looker& looker,
-                       std::uint64_t& calls) noexcept;
+Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known,
+                       const HandlePoller& poller, std::uint64_t& calls) noexcept;
 
 /// What lies on the device of a file, which fstat(2) names: the kernel keeps all sockets on one,
 /// and all pipes that have no name on another. They can be watched, and no two share an inode.

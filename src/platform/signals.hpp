@@ -28,8 +28,8 @@ struct SignalTarget {
   std::array<std::atomic<bool>, signal_numbers> raised{};
   std::atomic<bool> any_raised{false};
   std::atomic<unsigned> wakes{0};   ///< the fork_count() of the process whose loop may be woken
-  std::atomic<unsigned> inside{0};  ///< signal handlers that are using `bell` just now
-  Doorbell* bell = nullptr;         ///< null: free to be taken by the next reactor
+  std::atomic<unsigned> inside{0};  ///< signal handlers that are using `wakeup` just now
+  Wakeup* wakeup = nullptr;         ///< null: free to be taken by the next reactor
   SignalTarget* next = nullptr;
 };
 
@@ -37,27 +37,27 @@ struct SignalTarget {
 /// `calls` is added the system calls that it takes.
 class SignalInbox {
  public:
-  /// `bell` must live until close().
-  explicit SignalInbox(Doorbell& bell) noexcept : bell_{bell} {}
+  /// `wakeup` must live until close().
+  explicit SignalInbox(Wakeup& wakeup) noexcept : wakeup_{wakeup} {}
 
-  /// Once more. From now on the signal rings the bell and is in what take() returns.
+  /// Once more. From now on the signal wakes the loop and is in what take() returns.
   /// `invalid_argument` for what is no signal, or none that can be watched.
   std::error_code subscribe(int signo, std::uint64_t& calls) noexcept;
   /// Once less; with the last in the process the signal is again what it was.
   void unsubscribe(int signo, std::uint64_t& calls) noexcept;
 
-  /// What was raised since the last call, when the bell has been rung for it.
+  /// What was raised since the last call, when a request of it is pending.
   SignalSet take() noexcept;
 
   /// In the child of a fork, when the backend is its own again. What was raised before the fork was
   /// the parent's.
   void after_fork() noexcept;
 
-  /// Unsubscribes from everything, and comes back when no signal handler uses the bell any more.
+  /// Unsubscribes from everything, and comes back when no signal handler uses the wakeup any more.
   void close(std::uint64_t& calls) noexcept;
 
  private:
-  Doorbell& bell_;
+  Wakeup& wakeup_;
   SignalTarget* target_ = nullptr;
 };
 

@@ -47,8 +47,8 @@ enum class Outbound : std::uint8_t { unknown, open, full, over, both, failed };
 enum class PeerFin : std::uint8_t { unknown, not_received, received, closed, untellable };
 
 /// `good`: it goes on, and what is pending is its owner's to know: a notice in the error queue, or
-/// what a router has said of one packet (IP_RECVERR). `doubtful`: it may have failed, or nobody can
-/// tell.
+/// what a router has said of one packet (IP_RECVERR). `doubtful`: it may have failed, or nobody
+/// can say.
 enum class Standing : std::uint8_t { unknown, good, doubtful };
 
 }  // namespace pollux::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a reactor hears of that is no descriptor of its user's: signals and children.
+// What a reactor watches besides descriptors: signals and children.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 namespace pollux::detail {
 
 /// One signal that is watched, or one child. `generation` and `next` as SlotTable wants them.
-struct Notice {
-  enum class Kind : std::uint8_t { silent, signal, child };
+struct ProcessWatch {
+  enum class Kind : std::uint8_t { detached, signal, child };
 
   AnyHandler handler;
   WatchBase watch;                  ///< of `handle`
@@ -23,12 +23,12 @@ struct Notice {
   int number = 0;                   ///< of the signal, or of the child
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;
-  Kind kind = Kind::silent;
+  Kind kind = Kind::detached;
   bool due = false;  ///< the signal was raised; the child is to be looked at
   bool now = false;  ///< in the turn that has begun, and not only in the next
 };
 
-class NoticeTable : public SlotTable<Notice> {
+class ProcessWatchTable : public SlotTable<ProcessWatch> {
  public:
   /// Whether any is due.
   bool any_due() const noexcept { return due_ != 0; }
@@ -41,7 +41,7 @@ class NoticeTable : public SlotTable<Notice> {
     for (std::uint32_t i = 0; i < size(); ++i) slot(i).now = slot(i).due;
   }
 
-  /// Forgets one that is silent. Its handler is destroyed last, when the slot is free already.
+  /// Forgets one that is detached. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept {
     const AnyHandler handler = std::move(slot(index).handler);
     SlotTable::release(index);

@@ -30,16 +30,16 @@ std::error_code PostQueue::error_of(Pushed pushed) noexcept {
 
 PostQueue::Pushed PostQueue::put_in_new_block(AnyHandler&& task,
                                               std::unique_lock<std::mutex> lock) {
-  if (bell_ == nullptr) return Pushed::closed;
+  if (wakeup_ == nullptr) return Pushed::closed;
   const bool was_empty = posted_.first == nullptr;
   if (!add_block()) return Pushed::no_memory;
   put(std::move(task));
-  if (!was_empty || !bell_->note(Doorbell::post)) return Pushed::yes;
+  if (!was_empty || !wakeup_->mark(Wakeup::post)) return Pushed::yes;
   // A loop that is woken may run at once, in this thread's stead: not into the lock.
-  Doorbell& bell = *bell_;
+  Wakeup& wakeup = *wakeup_;
   waking_.fetch_add(1, std::memory_order_relaxed);
   lock.unlock();
-  bell.wake_up();
+  wakeup.wake_up();
   waking_.fetch_sub(1, std::memory_order_release);
   return Pushed::yes;
 }
@@ -90,7 +90,7 @@ void PostQueue::begin_block(Block* block) noexcept {
 void PostQueue::next_block() noexcept {
   if (block_ != batch_.last) return begin_block(block_->next);
   const std::lock_guard lock{mutex_};
-  if (posted_.first == nullptr && bell_ != nullptr) bell_->take(Doorbell::post);
+  if (posted_.first == nullptr && wakeup_ != nullptr) wakeup_->consume(Wakeup::post);
 }
 
 void PostQueue::after_fork() noexcept {
@@ -101,7 +101,7 @@ void PostQueue::after_fork() noexcept {
 void PostQueue::close() noexcept {
   {
     const std::lock_guard lock{mutex_};
-    bell_ = nullptr;
+    wakeup_ = nullptr;
     room_end_ = posted_.end;
   }
   // For a moment. Yielding alone would keep out a thread that the scheduler holds in lower esteem.

@@ -15,8 +15,8 @@
 
 namespace pollux::detail {
 
-/// Tasks, in the order in which they came. The one that finds the queue empty rings. They lie in
-/// blocks, and stay where they were put until they have been called.
+/// Tasks, in the order in which they came. The one that finds the queue empty wakes the loop. They
+/// lie in blocks, and stay where they were put until they have been called.
 class PostQueue {
   struct Destroy {
     void operator()(PackedHandler* task) const noexcept { std::destroy_at(task); }
@@ -26,8 +26,8 @@ class PostQueue {
   /// A task in its place, which it leaves with this.
   using Task = std::unique_ptr<PackedHandler, Destroy>;
 
-  /// `bell` must live until close(), which must come. Null: closed from the beginning.
-  explicit PostQueue(Doorbell* bell) noexcept : bell_{bell} {}
+  /// `wakeup` must live until close(), which must come. Null: closed from the beginning.
+  explicit PostQueue(Wakeup* wakeup) noexcept : wakeup_{wakeup} {}
   PostQueue(const PostQueue&) = delete;
   PostQueue& operator=(const PostQueue&) = delete;
 
@@ -50,7 +50,7 @@ class PostQueue {
 
   /// Takes what has come so far, unless there is something left of what was taken before.
   void collect() noexcept;
-  /// The next of those, or null. Until the last is taken, the bell stays rung.
+  /// The next of those, or null. Until the last is taken, the request stays pending.
   Task next() noexcept {
     if (next_ == block_end_) return nullptr;
     Task task{reinterpret_cast<PackedHandler*>(next_)};
@@ -84,11 +84,11 @@ class PostQueue {
   void next_block() noexcept;
 
   std::mutex mutex_;
-  Doorbell* bell_;                   ///< guarded by mutex_
+  Wakeup* wakeup_;                   ///< guarded by mutex_
   Blocks posted_;                    ///< guarded by mutex_
   std::byte* room_end_ = nullptr;    ///< guarded by mutex_: of the block that is filled
   Block* spare_ = nullptr;           ///< guarded by mutex_
-  std::atomic<unsigned> waking_{0};  ///< threads inside Doorbell::wake_up(); more only under mutex_
+  std::atomic<unsigned> waking_{0};  ///< threads inside Wakeup::wake_up(); more only under mutex_
 
   Blocks batch_;
   Block* block_ = nullptr;

@@ -491,11 +491,11 @@ class Stream {
   void run(Story& story) {
     for (int turns = 0; turns < 10; ++turns) {
       const RawInterest asked = raw_interest(traits_, interest_, state_);
-      Findings found{.ready = heard(asked)};
+      Observation found{.ready = heard(asked)};
       if (found.ready == RawReady::none || (any(asked, RawInterest::edge) && asked == muted_))
         return;
       muted_ = asked;
-      if (state_.mute == Mute::all) state_.mute = Mute::none;
+      if (state_.mask == Mask::all) state_.mask = Mask::none;
       const Event events = decide(found);
       story.add(events);
       if (any(events, Event::readable)) read_all();
@@ -506,8 +506,8 @@ class Stream {
 
   void set_interest(Interest interest) {
     interest_ = interest;
-    state_.mute = Mute::none;
-    if (any(interest, Interest::readable)) state_.held = false;
+    state_.mask = Mask::none;
+    if (any(interest, Interest::readable)) state_.parked = false;
   }
 
  private:
@@ -532,17 +532,17 @@ class Stream {
 
   void read_all() { inbound_ = history_.then; }
 
-  Event decide(Findings& found) {
-    Verdict verdict;
-    while ((verdict = Lifecycle{traits_, interest_, state_, found}.step()).probe != Probe::none)
-      answer(verdict.probe, found);
-    state_ = verdict.state;
-    if (found.error != 0 && !any(verdict.events, Event::error)) kept_ = found.error;
-    return verdict.events;
+  Event decide(Observation& found) {
+    Decision decision;
+    while ((decision = Lifecycle{traits_, interest_, state_, found}.step()).probe != Probe::none)
+      answer(decision.probe, found);
+    state_ = decision.state;
+    if (found.error != 0 && !any(decision.events, Event::error)) kept_ = found.error;
+    return decision.events;
   }
 
   /// As the reactor does it: a code that came too early is kept until its turn has come.
-  void answer(Probe probe, Findings& found) {
+  void answer(Probe probe, Observation& found) {
     switch (probe) {
       case Probe::inbound:
         found.inbound = inbound_;

@@ -32,22 +32,22 @@ struct Question {
   Traits traits;
   Interest interest = Interest::none;
   State state;
-  Findings found;
+  Observation found;
 
   bool saw(RawReady bits) const { return any(found.ready, bits); }
   bool has_bit_that_stays_up() const { return saw(RawReady::hup | RawReady::err); }
   bool is_err_alone() const { return is_socket() && saw(RawReady::err) && !saw(RawReady::hup); }
-  bool hinted() const {
+  bool saw_hup_or_err() const {
     return saw(RawReady::hup) || (saw(RawReady::err) && found.standing != Standing::good);
   }
   bool wants(Interest bits) const { return any(interest, bits); }
   bool is_socket() const { return traits.kind == StreamKind::socket; }
   bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
   bool is_reading() const { return wants(Interest::readable) && !state.ended && !is_pipe_writer(); }
-  bool is_settled() const { return state.over || state.held; }
+  bool is_settled() const { return state.over || state.parked; }
   /// A bit is up that may have been asked for only so that failures are heard.
-  bool nudged() const {
-    return !traits.hears_failures && saw(is_pipe_writer() ? RawReady::out : RawReady::in);
+  bool saw_probe_bit() const {
+    return !traits.reports_failures_unasked && saw(is_pipe_writer() ? RawReady::out : RawReady::in);
   }
   /// A plain `in` means bytes.
   bool shows_fin() const {
@@ -59,12 +59,13 @@ struct Question {
 /// For whoever has to find out why: the numbers are those of the enumerations.
 std::ostream& operator<<(std::ostream& out, const Question& q) {
   return out << "kind " << static_cast<int>(q.traits.kind) << " knows_fin " << q.traits.knows_fin
-             << " knows_over " << q.traits.knows_over << " hears_failures "
-             << q.traits.hears_failures << ", interest " << to_string(q.interest) << ", ended "
-             << q.state.ended << " told " << q.state.peer_closed_told << " over " << q.state.over
-             << " held " << q.state.held << " mute " << static_cast<int>(q.state.mute) << ", ready "
-             << static_cast<int>(q.found.ready) << ", inbound " << static_cast<int>(q.found.inbound)
-             << " outbound " << static_cast<int>(q.found.outbound) << " peer_fin "
+             << " knows_over " << q.traits.knows_over << " reports_failures_unasked "
+             << q.traits.reports_failures_unasked << ", interest " << to_string(q.interest)
+             << ", ended " << q.state.ended << " told " << q.state.peer_closed_told << " over "
+             << q.state.over << " held " << q.state.parked << " mute "
+             << static_cast<int>(q.state.mask) << ", ready " << static_cast<int>(q.found.ready)
+             << ", inbound " << static_cast<int>(q.found.inbound) << " outbound "
+             << static_cast<int>(q.found.outbound) << " peer_fin "
              << static_cast<int>(q.found.peer_fin) << " standing "
              << static_cast<int>(q.found.standing) << " error_known " << q.found.error_known
              << " error " << q.found.error;
@@ -72,16 +73,16 @@ std::ostream& operator<<(std::ostream& out, const Question& q) {
 
 /// Where one line of questions and answers ended.
 struct Leaf {
-  Question first;  ///< before any probe
-  Findings found;  ///< with the answers to all probes
-  Verdict verdict;
+  Question first;     ///< before any probe
+  Observation found;  ///< with the answers to all probes
+  Decision decision;
   unsigned asked = 0;  ///< the probes, as bits
   bool looked_ahead = false;
 
-  bool tells(Event bits) const { return any(verdict.events, bits); }
+  bool tells(Event bits) const { return any(decision.events, bits); }
   bool has_asked(Probe probe) const { return (asked >> static_cast<unsigned>(probe) & 1u) != 0; }
   bool has_asked_only(Probe probe) const { return asked == 1u << static_cast<unsigned>(probe); }
-  State next() const { return verdict.state; }
+  State next() const { return decision.state; }
   /// Looked at before another handler paused the stream: what was seen is said by the hang-up that
   /// comes.
   bool paused_meanwhile() const { return looked_ahead && !first.wants(Interest::readable); }
@@ -119,7 +120,7 @@ void for_each_question(Visit visit) {
             visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0, (traits & 4) != 0},
                            static_cast<Interest>(interest),
                            {(state & 1) != 0, (state & 2) != 0, (state & 4) != 0, (state & 8) != 0,
-                            static_cast<Mute>(state / 16)},
+                            static_cast<Mask>(state / 16)},
                            {.ready = ready}});
           }
         }
@@ -132,11 +133,11 @@ void for_each_question(Visit visit) {
 template <class Visit>
 void follow(Leaf leaf, Visit& visit) {
   const Question& q = leaf.first;
-  leaf.verdict = Lifecycle{q.traits, q.interest, q.state, leaf.found}.step();
-  const Probe probe = leaf.verdict.probe;
+  leaf.decision = Lifecycle{q.traits, q.interest, q.state, leaf.found}.step();
+  const Probe probe = leaf.decision.probe;
   if (probe == Probe::none) return visit(leaf, Complaint{});
   if (leaf.has_asked(probe)) return visit(leaf, "a probe is asked for twice");
-  if (leaf.verdict.events != Event::none)
+  if (leaf.decision.events != Event::none)
     return visit(leaf, "a probe is asked for beside an event");
   leaf.asked |= 1u << static_cast<unsigned>(probe);
 
@@ -148,21 +149,21 @@ void follow(Leaf leaf, Visit& visit) {
   switch (probe) {
     case Probe::inbound:
       for (const Inbound answer : all_inbound)
-        answered([&](Findings& found) {
+        answered([&](Observation& found) {
           found.inbound = answer;
           found.error = answer == Inbound::failed ? some_error : 0;
         });
       break;
     case Probe::outbound:
       for (const Outbound answer : all_outbound)
-        answered([&](Findings& found) {
+        answered([&](Observation& found) {
           found.outbound = answer;
           if (answer == Outbound::failed) found.error = some_error;
         });
       break;
     case Probe::peer_fin:
       for (const PeerFin answer : all_peer_fin)
-        answered([&](Findings& found) { found.peer_fin = answer; });
+        answered([&](Observation& found) { found.peer_fin = answer; });
       break;
     case Probe::standing:
       // From here on the question is another: the error bit may be none of the stream's.
@@ -174,8 +175,8 @@ void follow(Leaf leaf, Visit& visit) {
       break;
     case Probe::error:
       for (const int answer : {0, some_error}) {
-        if (q.is_pipe_writer() && q.hinted() && answer == 0) continue;  // there it has one
-        answered([&](Findings& found) {
+        if (q.is_pipe_writer() && q.saw_hup_or_err() && answer == 0) continue;  // there it has one
+        answered([&](Observation& found) {
           found.error_known = true;
           found.error = answer;
         });
@@ -191,12 +192,12 @@ void follow(Leaf leaf, Visit& visit) {
 template <class Visit>
 void for_each_leaf(Visit visit) {
   for_each_question([&](const Question& question) {
-    if (question.state.mute == Mute::all) return;
+    if (question.state.mask == Mask::all) return;
     follow(Leaf{question, question.found, {}, 0, false}, visit);
     // The reactor may have looked before the turn's first handler ran, and that handler may then
     // have changed the interest. It looks where no failure shows, and no plain byte is certain.
     const RawReady worth_a_look = question.traits.knows_fin ? RawReady::rdhup : RawReady::in;
-    if (question.is_settled() || question.state.ended || question.hinted() ||
+    if (question.is_settled() || question.state.ended || question.saw_hup_or_err() ||
         question.is_pipe_writer() || !question.saw(worth_a_look))
       return;
     for (const Inbound answer : all_inbound) {
@@ -223,7 +224,7 @@ RawReady heard(RawReady ready, RawInterest asked) {
 Complaint order_of_life(const Leaf& leaf) {
   const State before = leaf.first.state;
   const State next = leaf.next();
-  if (leaf.first.is_settled() && (leaf.verdict.events != Event::none || leaf.asked != 0))
+  if (leaf.first.is_settled() && (leaf.decision.events != Event::none || leaf.asked != 0))
     return "something follows hangup, or comes from a held stream";
   if (leaf.first.is_settled() && next != before) return "the dead change their state";
   if (leaf.tells(Event::hangup) != (next.over && !before.over))
@@ -242,7 +243,7 @@ Complaint order_of_life(const Leaf& leaf) {
 Complaint bytes_before_the_end(const Leaf& leaf) {
   const Question& q = leaf.first;
   const bool bytes_promised = q.believes_in() && q.saw(RawReady::in) && !q.saw(RawReady::rdhup) &&
-                              !q.hinted() &&
+                              !q.saw_hup_or_err() &&
                               (leaf.asked == 0 || leaf.has_asked_only(Probe::standing));
   if (leaf.tells(Event::readable)) {
     if (!q.is_reading()) return "readable without reading, or after the end";
@@ -265,7 +266,7 @@ Complaint pausing(const Leaf& leaf) {
   if (leaf.tells(Event::readable)) return "readable while paused";
   if (leaf.tells(Event::end_of_stream) && !leaf.tells(Event::hangup))
     return "end_of_stream while paused, and no hangup";
-  if (leaf.next().held && !q.state.held && leaf.found.inbound != Inbound::bytes)
+  if (leaf.next().parked && !q.state.parked && leaf.found.inbound != Inbound::bytes)
     return "held with nothing unread";
   if (leaf.tells(Event::hangup) && !leaf.tells(Event::error) &&
       leaf.found.inbound == Inbound::bytes)
@@ -277,7 +278,7 @@ Complaint pausing(const Leaf& leaf) {
 /// hidden.
 bool may_write(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (!q.hinted()) return q.saw(RawReady::out);
+  if (!q.saw_hup_or_err()) return q.saw(RawReady::out);
   if (!q.is_socket()) return false;
   if (q.traits.knows_over) return q.saw(RawReady::out) && !q.saw(RawReady::hup);
   return leaf.found.outbound == Outbound::open || leaf.found.outbound == Outbound::over;
@@ -288,7 +289,7 @@ Complaint writing(const Leaf& leaf) {
   if (!leaf.tells(Event::writable)) return {};
   if (!q.wants(Interest::writable)) return "writable unasked";
   if (leaf.tells(Event::hangup)) return "writable beside hangup";
-  if (leaf.next().held) return "writable from a held stream";
+  if (leaf.next().parked) return "writable from a held stream";
   if (!may_write(leaf)) return "writable where a write makes no progress";
   return {};
 }
@@ -305,7 +306,7 @@ Complaint peer_closed_is_the_peers_fin(const Leaf& leaf) {
   if (!q.is_socket() || leaf.found.inbound != Inbound::bytes) return {};
   if (q.traits.knows_fin && !q.shows_fin()) return "peer_closed that was not reported";
   const bool guessed = leaf.found.peer_fin == PeerFin::untellable ||
-                       (leaf.found.peer_fin == PeerFin::closed && q.hinted());
+                       (leaf.found.peer_fin == PeerFin::closed && q.saw_hup_or_err());
   if (guessed && !q.traits.knows_fin) return "peer_closed is guessed";
   if (guessed && q.saw(RawReady::err) && q.found.standing != Standing::good)
     return "peer_closed where it may be a reset";
@@ -322,7 +323,7 @@ Complaint nothing_is_lost(const Leaf& leaf) {
   if (leaf.found.error != 0 && !leaf.tells(Event::error) && !(q.is_reading() && bytes) &&
       !leaf.paused_meanwhile())
     return "a failure is kept back";
-  if (q.wants(Interest::writable) && may_write(leaf) && !leaf.next().held &&
+  if (q.wants(Interest::writable) && may_write(leaf) && !leaf.next().parked &&
       !leaf.tells(Event::writable | Event::hangup))
     return "room to write is kept back";
   return {};
@@ -332,8 +333,8 @@ Complaint nothing_is_lost(const Leaf& leaf) {
 bool is_over(const Leaf& leaf, bool at_end) {
   const Question& q = leaf.first;
   if (q.traits.kind == StreamKind::pipe_reader)
-    return q.hinted() || leaf.found.inbound == Inbound::end;
-  if (!q.is_socket()) return q.hinted();
+    return q.saw_hup_or_err() || leaf.found.inbound == Inbound::end;
+  if (!q.is_socket()) return q.saw_hup_or_err();
   if (q.traits.knows_over) return q.saw(RawReady::hup);
   const Outbound outbound = leaf.found.outbound;
   return outbound == Outbound::both || outbound == Outbound::failed ||
@@ -350,13 +351,13 @@ Complaint the_end_of_both_directions(const Leaf& leaf) {
   if (both && !leaf.tells(Event::hangup) && !leaf.paused_meanwhile()) return "hangup is kept back";
   if (!both && leaf.tells(Event::hangup)) return "hangup while one direction is open";
   if (leaf.tells(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
-      q.found.standing != Standing::good && (q.hinted() || !q.traits.knows_over))
+      q.found.standing != Standing::good && (q.saw_hup_or_err() || !q.traits.knows_over))
     return "hangup without a look at the pending error";
   const bool paused_behind_bytes =
       !q.state.ended && !q.wants(Interest::readable) && leaf.found.inbound == Inbound::bytes;
-  if (over && q.hinted() && paused_behind_bytes && !leaf.next().held)
+  if (over && q.saw_hup_or_err() && paused_behind_bytes && !leaf.next().parked)
     return "not held, though over";
-  if (leaf.next().held && !over) return "held while one direction is open";
+  if (leaf.next().parked && !over) return "held while one direction is open";
   return {};
 }
 
@@ -367,7 +368,7 @@ Complaint a_promise_of_peer_closed(const Leaf& leaf) {
   if (wanted && shown && leaf.found.peer_fin == PeerFin::received &&
       !leaf.tells(Event::peer_closed | Event::error))
     return "a FIN is kept back";
-  const bool reported = q.traits.knows_fin && q.saw(RawReady::rdhup) && !q.hinted();
+  const bool reported = q.traits.knows_fin && q.saw(RawReady::rdhup) && !q.saw_hup_or_err();
   if (wanted && reported && leaf.found.inbound == Inbound::bytes && q.is_reading() &&
       leaf.found.peer_fin != PeerFin::not_received && !leaf.tells(Event::peer_closed))
     return "a FIN that was reported is kept back";
@@ -377,7 +378,7 @@ Complaint a_promise_of_peer_closed(const Leaf& leaf) {
 /// Each probe costs a system call, and some of them take a code out of the kernel.
 Complaint no_needless_probe(const Leaf& leaf) {
   const Question& q = leaf.first;
-  const bool foreign_hup = (q.hinted() || q.nudged()) && !q.traits.knows_over;
+  const bool foreign_hup = (q.saw_hup_or_err() || q.saw_probe_bit()) && !q.traits.knows_over;
   if (leaf.has_asked(Probe::inbound) && (q.state.ended || q.is_pipe_writer()))
     return "looks for bytes where none can be";
   if (leaf.has_asked(Probe::outbound) && (!q.is_socket() || q.traits.knows_over))
@@ -394,7 +395,7 @@ Complaint no_needless_probe(const Leaf& leaf) {
     return "asks for the standing for nothing, or forgets to";
   if (leaf.has_asked(Probe::error) && q.found.standing == Standing::good)
     return "takes an error that is its owner's to know";
-  if (leaf.looked_ahead || q.hinted() || q.nudged() || q.is_err_alone()) return {};
+  if (leaf.looked_ahead || q.saw_hup_or_err() || q.saw_probe_bit() || q.is_err_alone()) return {};
   if (leaf.asked != 0 && !q.is_reading() && !q.wants(Interest::peer_closed))
     return "probes a paused stream for nothing";
   if (leaf.asked != 0 && q.believes_in() && !q.saw(RawReady::rdhup))
@@ -404,14 +405,14 @@ Complaint no_needless_probe(const Leaf& leaf) {
 
 Complaint mutes_with_reason(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (leaf.next().mute == q.state.mute) return {};
-  if (leaf.next().mute == Mute::none) return "unmuted by itself";
-  if (leaf.next().mute == Mute::all) {
+  if (leaf.next().mask == q.state.mask) return {};
+  if (leaf.next().mask == Mask::none) return "unmuted by itself";
+  if (leaf.next().mask == Mask::all) {
     if (!q.has_bit_that_stays_up()) return "muted without a bit that stays up";
     if (leaf.tells(Event::readable | Event::writable)) return "muted though there is work to do";
   } else {
     State heard_again = leaf.next();
-    heard_again.mute = Mute::none;
+    heard_again.mask = Mask::none;
     const RawInterest muted = raw_interest(q.traits, q.interest, leaf.next());
     if (raw_interest(q.traits, q.interest, heard_again) == muted)
       return "muted though no hint is up";
@@ -423,7 +424,7 @@ Complaint mutes_with_reason(const Leaf& leaf) {
 
 /// What told nothing must not wake the loop again at once, for ever.
 Complaint no_spin(const Leaf& leaf) {
-  if (leaf.verdict.events != Event::none || leaf.looked_ahead) return {};
+  if (leaf.decision.events != Event::none || leaf.looked_ahead) return {};
   const Question& q = leaf.first;
   const RawInterest asked = raw_interest(q.traits, q.interest, leaf.next());
   if (any(asked, RawInterest::edge) || heard(q.found.ready, asked) == RawReady::none) return {};
@@ -451,7 +452,7 @@ class Complaints {
     if (complaint.empty() || counts_[complaint]++ != 0) return;
     Question last = leaf.first;
     last.found = leaf.found;
-    ADD_FAILURE() << complaint << ": " << last << " -> " << to_string(leaf.verdict.events);
+    ADD_FAILURE() << complaint << ": " << last << " -> " << to_string(leaf.decision.events);
   }
   ~Complaints() {
     for (const auto& [complaint, count] : counts_)
@@ -481,9 +482,9 @@ Complaint asks_for_what_can_come(const Question& q) {
   if (q.is_settled()) return bits == RawInterest::none ? "" : "the dead stay in the kernel's set";
   if (bits == RawInterest::none) return "the living are not in the kernel's set";
   const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_told &&
-                             q.wants(Interest::peer_closed) && q.state.mute != Mute::hint;
+                             q.wants(Interest::peer_closed) && q.state.mask != Mask::hint;
   // What a kernel that tells nothing unasked is asked for, so that failures are heard.
-  const bool nudges = !q.traits.hears_failures && q.state.mute != Mute::hint;
+  const bool nudges = !q.traits.reports_failures_unasked && q.state.mask != Mask::hint;
   if (nudges && !any(bits, q.is_pipe_writer() ? RawInterest::out : RawInterest::in))
     return "failures would not be heard";
   const bool asks_in = any(bits, RawInterest::in);
@@ -499,7 +500,7 @@ Complaint asks_for_what_can_come(const Question& q) {
   const bool hidden_out = nudges && q.is_pipe_writer();
   if (any(bits, RawInterest::out) != (q.wants(Interest::writable) || hidden_out))
     return "writable is not out";
-  if (any(bits, RawInterest::edge) != (q.state.mute == Mute::all)) return "an edge is not a mute";
+  if (any(bits, RawInterest::edge) != (q.state.mask == Mask::all)) return "an edge is not a mute";
   const bool others = any(bits, RawInterest::in | RawInterest::out | RawInterest::rdhup);
   if (any(bits, RawInterest::hup) == others) return "hup does not stand alone, or nothing stands";
   return {};
@@ -516,26 +517,26 @@ TEST(Lifecycle, AsksTheKernelForExactlyWhatCanStillCome) {
 /// time.
 struct Unchanging {
   Question question;
-  Findings truth;
+  Observation truth;
 
   /// One turn of the reactor, as far as it concerns the lifecycle.
   Event turn() {
     State& state = question.state;
-    if (state.mute == Mute::all) state.mute = Mute::none;
-    Findings found{.ready =
-                       heard(truth.ready, raw_interest(question.traits, question.interest, state))};
+    if (state.mask == Mask::all) state.mask = Mask::none;
+    Observation found{
+        .ready = heard(truth.ready, raw_interest(question.traits, question.interest, state))};
     while (true) {
-      const Verdict verdict = Lifecycle{question.traits, question.interest, state, found}.step();
-      if (verdict.probe == Probe::none) {
-        state = verdict.state;
-        return verdict.events;
+      const Decision decision = Lifecycle{question.traits, question.interest, state, found}.step();
+      if (decision.probe == Probe::none) {
+        state = decision.state;
+        return decision.events;
       }
-      if (verdict.probe == Probe::inbound) found.inbound = truth.inbound;
-      if (verdict.probe == Probe::outbound) found.outbound = truth.outbound;
-      if (verdict.probe == Probe::peer_fin) found.peer_fin = truth.peer_fin;
-      if (verdict.probe == Probe::standing) found.standing = truth.standing;
-      if (verdict.probe == Probe::error) found.error_known = true;
-      const bool fails = verdict.probe == Probe::error || found.inbound == Inbound::failed ||
+      if (decision.probe == Probe::inbound) found.inbound = truth.inbound;
+      if (decision.probe == Probe::outbound) found.outbound = truth.outbound;
+      if (decision.probe == Probe::peer_fin) found.peer_fin = truth.peer_fin;
+      if (decision.probe == Probe::standing) found.standing = truth.standing;
+      if (decision.probe == Probe::error) found.error_known = true;
+      const bool fails = decision.probe == Probe::error || found.inbound == Inbound::failed ||
                          found.outbound == Outbound::failed;
       if (fails) found.error = truth.error;
     }
@@ -559,15 +560,15 @@ TEST(Lifecycle, SaysTheSameOfPlainReportsByTheShorterWay) {
   std::uint64_t plain = 0;
   for_each_question([&](const Question& q) {
     const RawReady ready = q.found.ready;
-    if (!can_be_plain(q.traits) || !is_plain(q.interest, q.state, ready)) return;
+    if (!can_take_fast_path(q.traits) || !is_fast_path(q.interest, q.state, ready)) return;
     ++plain;
     Event events = Event::none;
     if (any(ready, RawReady::in) && any(q.interest, Interest::readable)) events |= Event::readable;
     if (any(ready, RawReady::out) && any(q.interest, Interest::writable)) events |= Event::writable;
-    const Verdict verdict = Lifecycle{q.traits, q.interest, q.state, q.found}.step();
-    EXPECT_EQ(verdict.probe, Probe::none) << q;
-    EXPECT_EQ(verdict.events, events) << q;
-    EXPECT_EQ(verdict.state, q.state) << q;
+    const Decision decision = Lifecycle{q.traits, q.interest, q.state, q.found}.step();
+    EXPECT_EQ(decision.probe, Probe::none) << q;
+    EXPECT_EQ(decision.events, events) << q;
+    EXPECT_EQ(decision.state, q.state) << q;
   });
   EXPECT_EQ(plain, 64u) << "two kinds, believed in hang-up or not, four interests, four reports";
 }
@@ -576,10 +577,10 @@ TEST(Lifecycle, LetsTheLoopComeToRestWhereNothingHappensAnyMore) {
   std::uint64_t streams = 0;
   Complaints complaints;
   for_each_question([&](const Question& q) {
-    if (q.state.mute != Mute::none || q.is_settled()) return;
+    if (q.state.mask != Mask::none || q.is_settled()) return;
     for (const Inbound inbound : all_inbound) {
       // Nothing to read is no reason for `in` to stay up, unless it is a failure's bit.
-      if (inbound == Inbound::empty && !q.hinted() && q.saw(RawReady::in | RawReady::rdhup))
+      if (inbound == Inbound::empty && !q.saw_hup_or_err() && q.saw(RawReady::in | RawReady::rdhup))
         continue;
       for (const Outbound outbound : all_outbound) {
         for (const PeerFin peer_fin : all_peer_fin) {

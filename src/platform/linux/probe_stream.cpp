@@ -50,7 +50,7 @@ platform::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type,
     return {counted == 1 && type.has(Quirk::multipath) ? Inbound::empty : Inbound::bytes};
   // AF_UNIX goes on counting urgent bytes that nobody can read any more.
   std::uint64_t uncounted = 0;
-  return platform::probe_inbound(stream, type, RawReady::none, platform::Looker{}, uncounted);
+  return platform::probe_inbound(stream, type, RawReady::none, platform::HandlePoller{}, uncounted);
 }
 
 StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
@@ -74,7 +74,8 @@ StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
   platform::Answer<PeerFin> fin;
   if (ended) {
     std::uint64_t uncounted = 0;
-    fin = platform::probe_peer_fin(stream, type, RawReady::none, platform::Looker{}, uncounted);
+    fin =
+        platform::probe_peer_fin(stream, type, RawReady::none, platform::HandlePoller{}, uncounted);
   }
   for (const auto& [outcome, why] :
        {std::pair{inbound.outcome, inbound.error}, std::pair{fin.outcome, fin.error}}) {
@@ -94,7 +95,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   const StreamType type = type_of_stream_socket(stream, error);
   if (error) return {};
   std::uint64_t uncounted = 0;
-  return probe(stream, type, platform::Looker{}.look(stream, POLLRDHUP, uncounted), error);
+  return probe(stream, type, platform::HandlePoller{}.look(stream, POLLRDHUP, uncounted), error);
 }
 
 EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
@@ -113,7 +114,7 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   stream_ = stream;
   std::uint64_t uncounted = 0;
   if (type.has(Quirk::multipath))
-    platform::learn_fin_number(stream, type, platform::Looker{}, uncounted);
+    platform::learn_fin_number(stream, type, platform::HandlePoller{}, uncounted);
   if (type.has(Quirk::numbered))
     fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }
@@ -128,7 +129,7 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   type.set(Quirk::numbered, fin_number_ != FinNumber::unknown);
   type.set(Quirk::odd, fin_number_ == FinNumber::odd);
   std::uint64_t uncounted = 0;
-  platform::Sight sight = platform::Looker{}.look(stream_, POLLRDHUP, uncounted);
+  platform::Sight sight = platform::HandlePoller{}.look(stream_, POLLRDHUP, uncounted);
   if (sight.error != 0) {
     // It cannot be looked at by the usual way, nor a set be made: but here is one. To ask for the
     // same anew makes what is up now an event.

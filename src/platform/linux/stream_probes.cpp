@@ -106,7 +106,7 @@ FinNumber fin_number(NativeHandle handle, std::uint64_t& calls) noexcept {
 }
 
 /// The answer that a TCP state gives.
-Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const Looker& looker,
+Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const HandlePoller& poller,
                            std::uint64_t& calls) noexcept {
   switch (tcp_state(handle, calls)) {
     case -1:
@@ -121,7 +121,7 @@ Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const Looker& lo
       // FINs both ways, or a reset: that leaves an error, which a look shows and leaves where it
       // is.
       if (any(known, RawReady::err)) return {PeerFin::closed};
-      const Sight sight = looker.look(handle, 0, calls);
+      const Sight sight = poller.look(handle, 0, calls);
       return {sight.error != 0 || (sight.seen & POLLERR) != 0 ? PeerFin::closed
                                                               : PeerFin::received};
     }
@@ -163,11 +163,11 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
   ++calls;
   if (::getpeername(handle, reinterpret_cast<sockaddr*>(&peer), &size) == 0 || errno != ENOTCONN)
     return;
-  const Sight sight = Looker{}.look(handle, POLLOUT, calls);
+  const Sight sight = HandlePoller{}.look(handle, POLLOUT, calls);
   if (sight.seen == POLLOUT) error = error_code(ENOTCONN);
 }
 
-void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looker,
+void learn_fin_number(NativeHandle handle, StreamType& type, const HandlePoller& poller,
                       std::uint64_t& calls) noexcept {
   const FinNumber number = fin_number(handle, calls);
   if (!number.is_answered) {
@@ -180,15 +180,15 @@ void learn_fin_number(NativeHandle handle, StreamType& type, const Looker& looke
   }
   type.set(Quirk::unasked, false);
   // Looked at afterwards: an end that is not there then was not there before.
-  const Sight sight = looker.look(handle, POLLRDHUP, calls);
+  const Sight sight = poller.look(handle, POLLRDHUP, calls);
   if (sight.error != 0 || sight.seen != 0 || !number.is_odd) return;
   type.set(Quirk::numbered);
   type.set(Quirk::odd, *number.is_odd);
 }
 
 Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
-                               const Looker& looker, std::uint64_t& calls) noexcept {
-  if (!type.has(Quirk::multipath)) return fin_of_tcp(handle, known, looker, calls);
+                               const HandlePoller& poller, std::uint64_t& calls) noexcept {
+  if (!type.has(Quirk::multipath)) return fin_of_tcp(handle, known, poller, calls);
   // The count has the FIN in it, as long as a byte before it is unread, and a peek has not. (An end
   // of whatever cause counts as one where nothing is unread.)
   int counted = 0;
@@ -201,16 +201,16 @@ Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady kn
     return is_probes_own(errno) ? no_answer<PeerFin>(errno)
                                 : Answer<PeerFin>{PeerFin::closed, Outcome::answered, errno};
   const FinNumber number = fin_number(handle, calls);
-  if (!number.is_answered) return fin_of_tcp(handle, known, looker, calls);
+  if (!number.is_answered) return fin_of_tcp(handle, known, poller, calls);
   if (!number.is_odd || !type.has(Quirk::numbered)) return {PeerFin::untellable};
   return {*number.is_odd != type.has(Quirk::odd) ? PeerFin::received : PeerFin::not_received};
 }
 
 Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
-                                const Looker& looker, std::uint64_t& calls) noexcept {
+                                const HandlePoller& poller, std::uint64_t& calls) noexcept {
   if (!any(known, RawReady::err)) {
-    // Who tells both as one may mean the hang-up, which is there in every state.
-    const Sight sight = looker.look(handle, 0, calls);
+    // A backend that reports both as one may mean the hang-up, which is there in every state.
+    const Sight sight = poller.look(handle, 0, calls);
     if (sight.error != 0) return no_answer<Standing>(sight.error);
     if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
   }

@@ -31,8 +31,8 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   if (error) return {};
   std::uint64_t uncounted = 0;
   StreamState state;
-  const platform::Looker looker;
-  const platform::Sight sight = looker.look(stream, POLLIN, uncounted);
+  const platform::HandlePoller poller;
+  const platform::Sight sight = poller.look(stream, POLLIN, uncounted);
   if (sight.error != 0) {
     error = platform::error_code(sight.error);
     return {};
@@ -45,13 +45,13 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     state.failed = state.hangup = (sight.seen & POLLHUP) != 0;
     return state;
   }
-  const auto inbound = platform::probe_inbound(stream, type, RawReady::none, looker, uncounted);
+  const auto inbound = platform::probe_inbound(stream, type, RawReady::none, poller, uncounted);
   if (inbound.outcome == platform::Outcome::gone) error = platform::error_code(EBADF);
   if (inbound.outcome == platform::Outcome::refused || inbound.error == ENOTCONN)
     error = platform::error_code(inbound.error);
   if (error) return {};
   const auto peer_fin = [&] {
-    return platform::probe_peer_fin(stream, type, RawReady::none, looker, uncounted).found;
+    return platform::probe_peer_fin(stream, type, RawReady::none, poller, uncounted).found;
   };
   switch (inbound.found) {
     case Inbound::unknown:
@@ -64,7 +64,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     case Inbound::end: {
       state.end_of_stream = true;
       state.peer_closed = peer_fin() != PeerFin::not_received;
-      const Outbound outbound = platform::probe_outbound(stream, looker, uncounted).found;
+      const Outbound outbound = platform::probe_outbound(stream, poller, uncounted).found;
       state.hangup = outbound != Outbound::open && outbound != Outbound::full;
       break;
     }

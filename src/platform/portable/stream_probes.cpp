@@ -89,27 +89,27 @@ Answer<Found> by_state(NativeHandle handle, Found unknown, Says says,
 }  // namespace
 
 Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
-                               const Looker& looker, std::uint64_t& calls) noexcept {
+                               const HandlePoller& poller, std::uint64_t& calls) noexcept {
   const auto answer = by_state(handle, PeerFin::untellable, peer_fin, calls);
 #if defined(__linux__)
   // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is. (On
   // the BSDs it shows neither, and so a reset cannot be ruled out.)
   if (answer.found == PeerFin::closed && !any(known, RawReady::err)) {
-    const Sight sight = looker.look(handle, 0, calls);
+    const Sight sight = poller.look(handle, 0, calls);
     if (sight.error == 0 && (sight.seen & POLLERR) == 0) return {PeerFin::received};
   }
 #else
   static_cast<void>(known);
-  static_cast<void>(looker);
+  static_cast<void>(poller);
 #endif
   return answer;
 }
 
 Answer<Standing> probe_standing(NativeHandle handle, StreamType, RawReady known,
-                                const Looker& looker, std::uint64_t& calls) noexcept {
+                                const HandlePoller& poller, std::uint64_t& calls) noexcept {
   if (!any(known, RawReady::err)) {
-    // Who tells both as one may mean the hang-up, which is there in every state.
-    const Sight sight = looker.look(handle, 0, calls);
+    // A backend that reports both as one may mean the hang-up, which is there in every state.
+    const Sight sight = poller.look(handle, 0, calls);
     if (sight.error != 0) return no_answer<Standing>(sight.error);
     if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
   }
@@ -118,7 +118,7 @@ Answer<Standing> probe_standing(NativeHandle handle, StreamType, RawReady known,
 
 void examine_socket(NativeHandle, StreamType&, std::error_code&, std::uint64_t&) noexcept {}
 
-void learn_fin_number(NativeHandle, StreamType&, const Looker&, std::uint64_t&) noexcept {}
+void learn_fin_number(NativeHandle, StreamType&, const HandlePoller&, std::uint64_t&) noexcept {}
 
 NativeHandle open_look_set(std::uint64_t&) noexcept {
   errno = ENOSYS;

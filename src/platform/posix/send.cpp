@@ -15,7 +15,7 @@ namespace pollux::detail::platform {
 #if defined(__APPLE__)
 
 // Older ones than the headers do not know MSG_NOSIGNAL, and say nothing. There the signal goes to
-// the process, so that blocking it in this thread is no help; but the socket can be told.
+// the process, so that blocking it in this thread is no help; but the socket has an option for it.
 long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept {
   const auto set_silent = [&](int silent) {
     ++calls;
@@ -42,7 +42,7 @@ long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept {
 
 #else
 
-// The signal goes to the thread that sends: there it is held up, and taken back. One that was
+// The signal goes to the thread that sends: there it is blocked, and taken back. One that was
 // pending before is the owner's, and stays.
 long send_nothing(NativeHandle handle, std::uint64_t& calls) noexcept {
   sigset_t pipe;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Signals as POSIX has them: one signal handler for the whole process, which leaves word for every
-// reactor that wants to hear. docs/design.md says why, and why nobody is called who is gone.
+// reactor that watches the signal. docs/design.md says why, and why nobody is called who is gone.
 #include "platform/signals.hpp"
 
 #include <cerrno>
@@ -51,12 +51,12 @@ std::size_t index_of(int signo) {
 /// What the signal handler does for one reactor.
 void tell(SignalTarget& target, std::size_t signal) {
   target.raised[signal].exchange(true, std::memory_order_acq_rel);
-  // Whoever came first rings, or has rung.
+  // The first request wakes the loop, or has woken it.
   if (target.any_raised.exchange(true, std::memory_order_acq_rel)) return;
   if (target.wakes.load(std::memory_order_relaxed) == fork_count()) {
-    target.bell->ring(Doorbell::signal);
+    target.wakeup->request(Wakeup::signal);
   } else {
-    target.bell->note(Doorbell::signal);
+    target.wakeup->mark(Wakeup::signal);
   }
 }
 
@@ -65,7 +65,7 @@ void forget_raised(SignalTarget& target) {
   for (std::atomic<bool>& raised : target.raised) raised.store(false, std::memory_order_relaxed);
 }
 
-/// In the child of a fork, once: what was raised before was the parent's. With signals held up.
+/// In the child of a fork, once: what was raised before was the parent's. With signals blocked.
 void forget_the_parents() noexcept {
   const unsigned process = fork_count();
   if (told_process.exchange(process, std::memory_order_acq_rel) == process) return;
@@ -81,7 +81,7 @@ bool is_the_parents(const std::atomic<unsigned>& process) noexcept {
 }
 
 /// The signal handler.
-void hear(int signo) {
+void on_signal(int signo) {
   const int saved_errno = errno;
   if (is_the_parents(told_process)) forget_the_parents();
   const std::size_t signal = index_of(signo);
@@ -116,8 +116,8 @@ std::unique_lock<std::mutex> locked() noexcept {
 }
 
 // A fork in the middle of a change here, or of a signal handler, would leave the child with halves
-// of both. Signals are held up, so that none is told to parent and child: what comes before the
-// fork is the parent's, what comes after it is whose it is.
+// of both. Signals are blocked, so that none is delivered to both parent and child: what comes
+// before the fork is the parent's, what comes after it is whose it is.
 void before_fork() {
   sigset_t all;
   sigset_t before;
@@ -159,13 +159,13 @@ bool can_be_watched(int signo) {
 }
 
 /// One that is free, or a new one; null without memory.
-SignalTarget* take_target(Doorbell& bell) {
+SignalTarget* take_target(Wakeup& wakeup) {
   SignalTarget* target = all_targets.load(std::memory_order_relaxed);
-  while (target != nullptr && target->bell != nullptr) target = target->next;
+  while (target != nullptr && target->wakeup != nullptr) target = target->next;
   const bool is_new = target == nullptr;
   if (is_new) target = new (std::nothrow) SignalTarget;
   if (target == nullptr) return nullptr;
-  target->bell = &bell;
+  target->wakeup = &wakeup;
   target->wakes.store(fork_count(), std::memory_order_relaxed);
   if (is_new) {
     target->next = all_targets.load(std::memory_order_relaxed);
@@ -176,7 +176,7 @@ SignalTarget* take_target(Doorbell& bell) {
 
 std::error_code take_over(int signo, Disposition& disposition, std::uint64_t& calls) {
   struct sigaction action {};
-  action.sa_handler = &hear;
+  action.sa_handler = &on_signal;
   action.sa_flags = SA_RESTART | SA_ONSTACK;  // what is interrupted may have little stack
   ::sigfillset(&action.sa_mask);  // a signal handler that jumps out of this one would leave it open
   ++calls;
@@ -188,13 +188,13 @@ void give_back(int signo, const Disposition& disposition, std::uint64_t& calls) 
   struct sigaction now {};
   ++calls;
   // Somebody else's by now is left alone.
-  if (::sigaction(signo, nullptr, &now) != 0 || now.sa_handler != &hear) return;
+  if (::sigaction(signo, nullptr, &now) != 0 || now.sa_handler != &on_signal) return;
   ++calls;
   ::sigaction(signo, &disposition.before, nullptr);
 }
 
-/// The last watch of `target`'s owner ends. The kernel is told first: what is raised from then on
-/// is for whoever was there before, and nothing falls between the two.
+/// The last watch of `target`'s owner ends. The kernel's disposition is changed first: what is
+/// raised from then on is for whoever was there before, and nothing falls between the two.
 void drop(SignalTarget& target, std::size_t signal, std::uint64_t& calls) {
   Disposition& disposition = dispositions[signal];
   if (--disposition.reactors == 0) give_back(static_cast<int>(signal), disposition, calls);
@@ -212,9 +212,9 @@ std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept
   }();
   static_cast<void>(forks);
   const std::unique_lock lock = locked();
-  if (target_ == nullptr) target_ = take_target(bell_);
+  if (target_ == nullptr) target_ = take_target(wakeup_);
   if (target_ == nullptr) return refusal(std::errc::not_enough_memory);
-  // Before the kernel is told, so that nothing falls between the two here either.
+  // Before the kernel's disposition is changed, so that nothing falls between the two here either.
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
   if (watches.fetch_add(1, std::memory_order_seq_cst) != 0) return {};
   Disposition& disposition = dispositions[index_of(signo)];
@@ -270,7 +270,7 @@ void SignalInbox::close(std::uint64_t& calls) noexcept {
   while (target_->inside.load(std::memory_order_seq_cst) != 0)
     std::this_thread::sleep_for(std::chrono::microseconds{10});
   forget_raised(*target_);
-  target_->bell = nullptr;
+  target_->wakeup = nullptr;
   target_ = nullptr;
 }
 

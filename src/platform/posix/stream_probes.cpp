@@ -161,19 +161,19 @@ int socket_option(NativeHandle handle, int name, int& value, std::uint64_t& call
 }  // namespace
 
 short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept {
-  return Looker{}.look(handle, events, calls).seen;
+  return HandlePoller{}.look(handle, events, calls).seen;
 }
 
-void Looker::drop() noexcept {
+void HandlePoller::drop() noexcept {
   if (set_ != no_handle) ::close(std::exchange(set_, no_handle));
 }
 
-void Looker::prepare(std::uint64_t& calls) noexcept {
+void HandlePoller::prepare(std::uint64_t& calls) noexcept {
   drop();
   set_ = open_look_set(calls);
 }
 
-Sight Looker::look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept {
+Sight HandlePoller::look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept {
   pollfd look{handle, events, 0};
   if (uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) >= 0) return {look.revents};
   if (errno != EINVAL) return {0, errno};
@@ -337,9 +337,9 @@ int count_unread(NativeHandle handle, std::uint64_t& calls) noexcept {
 }
 
 /// What is up now. Where that cannot be seen, what was reported must do, if it can be believed.
-Sight look_or_believe(NativeHandle handle, short events, RawReady known, const Looker& looker,
+Sight look_or_believe(NativeHandle handle, short events, RawReady known, const HandlePoller& poller,
                       std::uint64_t& calls) noexcept {
-  Sight sight = looker.look(handle, events, calls);
+  Sight sight = poller.look(handle, events, calls);
   if (sight.error == 0 || known == RawReady::none) return sight;
   sight = {};
   if (any(known, RawReady::in)) sight.seen |= POLLIN;
@@ -348,10 +348,10 @@ Sight look_or_believe(NativeHandle handle, short events, RawReady known, const L
   return sight;
 }
 
-Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const Looker& looker,
+Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const HandlePoller& poller,
                               std::uint64_t& calls) noexcept {
   // Not what was reported: a FIFO may have got another writer.
-  const Sight sight = look_or_believe(handle, POLLIN, known, looker, calls);
+  const Sight sight = look_or_believe(handle, POLLIN, known, poller, calls);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
   // Counted after the look: bytes that a writer left before it hung up are seen.
@@ -361,9 +361,9 @@ Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const Looker&
   return {(sight.seen & POLLHUP) != 0 ? Inbound::end : Inbound::empty};
 }
 
-Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const Looker& looker,
+Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const HandlePoller& poller,
                                   std::uint64_t& calls) noexcept {
-  const Sight sight = look_or_believe(handle, POLLIN, known, looker, calls);
+  const Sight sight = look_or_believe(handle, POLLIN, known, poller, calls);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
   const int unread = count_unread(handle, calls);
@@ -387,13 +387,13 @@ Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept {
 }
 
 Answer<Inbound> look_inside(NativeHandle handle, StreamType type, RawReady known,
-                            const Looker& looker, std::uint64_t& calls) noexcept {
+                            const HandlePoller& poller, std::uint64_t& calls) noexcept {
   if (type.kind == StreamKind::socket) return peek_at_start(handle, calls);
-  return type.kind == StreamKind::terminal ? count_in_terminal(handle, known, looker, calls)
-                                           : count_in_pipe(handle, known, looker, calls);
+  return type.kind == StreamKind::terminal ? count_in_terminal(handle, known, poller, calls)
+                                           : count_in_pipe(handle, known, poller, calls);
 }
 
-Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
+Answer<Outbound> probe_outbound(NativeHandle handle, const HandlePoller& poller,
                                 std::uint64_t& calls) noexcept {
   const auto send = [&] { return send_nothing(handle, calls); };
   const int error = uninterrupted(send) < 0 ? errno : 0;
@@ -403,16 +403,16 @@ Answer<Outbound> probe_outbound(NativeHandle handle, const Looker& looker,
   if (error != 0 && !is_over) return {Outbound::failed, Outcome::answered, error};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
-  const Sight sight = looker.look(handle, is_over ? POLLIN : POLLOUT, calls);
+  const Sight sight = poller.look(handle, is_over ? POLLIN : POLLOUT, calls);
   if (sight.error != 0) return no_answer<Outbound>(sight.error);
   if (is_over) return {(sight.seen & POLLHUP) != 0 ? Outbound::both : Outbound::over};
   return {(sight.seen & POLLOUT) != 0 ? Outbound::open : Outbound::full};
 }
 
-Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known, const Looker& looker,
-                       std::uint64_t& calls) noexcept {
+Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known,
+                       const HandlePoller& poller, std::uint64_t& calls) noexcept {
   if (kind == StreamKind::pipe_writer) {
-    const Sight sight = look_or_believe(handle, POLLOUT, known, looker, calls);
+    const Sight sight = look_or_believe(handle, POLLOUT, known, poller, calls);
     if (sight.error != 0) return no_answer<int>(sight.error);
     if ((sight.seen & POLLNVAL) != 0) return no_answer<int>(EBADF);
     return {(sight.seen & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0};
