@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <string>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -14,6 +16,7 @@
 
 #include "support/limits.hpp"
 #include "support/pairs.hpp"
+#include "support/processes.hpp"
 
 namespace {
 
@@ -150,6 +153,20 @@ TEST_P(AProbe, LeavesItsOwnersPeekOffsetWhereItIs) {
   EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
 }
 #endif
+
+TEST_P(AProbe, HasAHandleAlsoWhereThatIsDescriptorZero) {
+  EXPECT_TRUE(in_a_child([&] {
+    ::close(STDIN_FILENO);
+    {
+      std::error_code error;
+      const EndHandle end{pair.local.get(), error};
+      if (error || !end || end.handle() != STDIN_FILENO || readable(end)) return false;
+      shutdown_write(pair.peer);
+      if (!readable(end) || !end.probe(error).end_of_stream || error) return false;
+    }
+    return ::fcntl(STDIN_FILENO, F_GETFD) < 0;
+  }));
+}
 
 TEST_P(AProbe, OfAHandleKnowsAllThatAProbeOfTheStreamDoes) {
   std::error_code error;

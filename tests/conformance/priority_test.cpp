@@ -75,6 +75,22 @@ TEST_P(Priority, ThatNobodyDealsWithDoesNotTurnTheLoop) {
   EXPECT_TRUE(sleeps());
 }
 
+TEST_P(Priority, ThatNobodyDealtWithIsNotHeardOfOnceItsWatchHasEnded) {
+  if (!has_priority()) return;
+  const Pair pair = make_pair(kind());
+  Told told;
+  Watch watch = reactor().watch(pair.local.get(), Interest::priority,
+                                [&](Readiness readiness) { told(readiness); });
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_TRUE(run_until(reactor(), [&] { return told.priority; }));
+  settle(reactor());
+  watch.reset();
+  const auto reports = reactor().stats().reports;
+  write_bytes(pair.peer, "abc");  // the urgent byte is unread still, and there is news
+  settle(reactor());
+  EXPECT_EQ(reactor().stats().reports, reports);
+}
+
 TEST_P(Priority, MayBeAskedForAndNoLonger) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());

@@ -5,6 +5,7 @@
 // and taken, in every interest that a stream can have.
 #include <chrono>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "conformance/kit.hpp"
@@ -46,6 +47,17 @@ TEST_P(AnUrgentByte, ThatNobodyTakesIsNotToldAndDoesNotTurnTheLoop) {
           EXPECT_TRUE(sleeps());
         });
   }
+}
+
+TEST_P(AnUrgentByte, DoesNotHoldUpTheLoopWhereAReadWouldWait) {
+  // A look that waited for a byte would hang the test, which ctest's time limit ends.
+  use_no_looks();
+  const Pair pair = make_pair(kind());
+  ASSERT_EQ(::fcntl(pair.local.get(), F_SETFL, 0), 0);
+  Recorder local{reactor(), pair.local, Interest::readable};
+  send_urgent(pair.peer);
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
 }
 
 TEST_P(AnUrgentByte, ThatWasTakenDoesNotTurnTheLoop) {

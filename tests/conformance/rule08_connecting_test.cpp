@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Rule 8: connecting. Success: writable. Failure: error + hangup and nothing else. A socket neither
 // connected nor connecting: error(not_connected) + hangup. Goal: each with every interest.
+#include <cerrno>
 #include <cstdio>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "conformance/kit.hpp"
@@ -106,6 +109,30 @@ TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
   EXPECT_TRUE(local.events().back().hangup());
   EXPECT_TRUE(sleeps());
 }
+
+#if defined(TCP_FASTOPEN_CONNECT) && defined(TCP_FASTOPEN_NO_COOKIE)
+TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
+  // Connected by the first write, which the first packet takes along. Until then it has no peer,
+  // and shows room to write all the same. (Where the system forbids it, it connects as usual.)
+  const Handle listener = make_listener(kind());
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::getsockname(listener.get(), name, &size), 0);
+  const Handle client = make_socket(kind());
+  const int on = 1;
+  for (const int option : {TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE})
+    ASSERT_EQ(::setsockopt(client.get(), IPPROTO_TCP, option, &on, sizeof on), 0);
+  ASSERT_TRUE(::connect(client.get(), name, size) == 0 || errno == EINPROGRESS);
+  Recorder local{reactor(), client, Interest::writable};
+  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_EQ(write_bytes(client, "hello"), 5);
+  const Handle server = accept_one(listener);
+  Recorder remote{reactor(), server, Interest::readable};
+  EXPECT_TRUE(hears(remote, "readable"));
+  EXPECT_EQ(read_bytes(server), 5);
+}
+#endif
 
 POLLUX_ON_EACH_KIND(ConnectingTcp, tcp);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The steady state allocates nothing: a turn, a report, a change of interest.
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
@@ -143,6 +144,16 @@ TEST_P(SteadyState, WithTimersAllocatesNothing) {
   });
   EXPECT_EQ(made, 0u);
   EXPECT_GE(calls, 20 * turns);
+}
+
+TEST_P(SteadyState, WithSignalsWatchedForAWhileAllocatesNothing) {
+  const std::uint64_t made = allocations_of([&] {
+    const SignalWatch watch = reactor.on_signal(SIGUSR1, [this](int) { ++calls; });
+    std::raise(SIGUSR1);
+    reactor.run_once();
+  });
+  EXPECT_EQ(made, 0u);
+  EXPECT_EQ(calls, turns + 10);
 }
 
 TEST_P(SteadyState, WithTasksPostedAllocatesNothing) {

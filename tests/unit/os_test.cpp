@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What the core asks of the system, asked directly: what a reactor asks only in passing, or where
+// something else would make up for a wrong answer.
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <system_error>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <gtest/gtest.h>
+#include <pollux/backend_support.hpp>
+
+#include "os/os.hpp"
+#include "support/pairs.hpp"
+
+namespace pollux::support {
+
+namespace {
+
+namespace os = detail::os;
+using detail::PeerFin;
+
+/// Of a stream that was watched so late that nobody learnt the FIN's number.
+class AFinOfMptcp : public testing::TestWithParam<PairKind> {
+ protected:
+  /// What the peer does is brought over by a thread of the kernel's.
+  PeerFin once_there_is(short events) const {
+    pollfd wait{pair_.local.get(), events, 0};
+    EXPECT_EQ(::poll(&wait, 1, 5000), 1);
+    std::error_code error;
+    std::uint64_t calls = 0;
+    const auto type = os::stream_type(pair_.local.get(), error, calls);
+    EXPECT_FALSE(error) << error.message();
+    return os::probe_peer_fin(pair_.local.get(), type, RawReady::none, os::Looker{}, calls).found;
+  }
+
+  const Pair pair_ = make_pair(GetParam(), has_multipath() ? Protocol::multipath : Protocol::usual);
+};
+
+TEST_P(AFinOfMptcp, IsToldFromNoneBehindASingleByte) {
+  write_bytes(pair_.peer, "x");
+  EXPECT_EQ(once_there_is(POLLIN), PeerFin::not_received);
+  shutdown_write(pair_.peer);
+  EXPECT_EQ(once_there_is(POLLRDHUP), PeerFin::received);
+}
+
+TEST_P(AFinOfMptcp, IsToldFromAnOwnEndOfReadingBehindASingleByte) {
+  write_bytes(pair_.peer, "x");
+  EXPECT_EQ(once_there_is(POLLIN), PeerFin::not_received);
+  shutdown_read(pair_.local);
+  EXPECT_EQ(once_there_is(POLLRDHUP), PeerFin::not_received);
+}
+
+INSTANTIATE_TEST_SUITE_P(, AFinOfMptcp, testing::Values(PairKind::tcp4, PairKind::tcp6),
+                         [](const auto& row) { return std::string{to_string(row.param)}; });
+
+TEST(ARegistry, KnowsNobodyWhoWasNotPutDown) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  const NativeHandle handle = pair.local.get();
+  std::uint64_t calls = 0;
+  HandleRegistry registry;
+  EXPECT_FALSE(registry.is_same(0, handle, calls));
+  ASSERT_FALSE(registry.add(2, handle, calls));
+  EXPECT_TRUE(registry.is_same(2, handle, calls));
+  EXPECT_FALSE(registry.is_same(1, handle, calls));
+  EXPECT_FALSE(registry.is_same(1'000'000, handle, calls));
+  registry.remove(2, handle, calls);
+  EXPECT_FALSE(registry.is_same(2, handle, calls));
+  ASSERT_FALSE(registry.add(2, handle, calls));
+  registry.reset();
+  EXPECT_FALSE(registry.is_same(2, handle, calls));
+}
+
+TEST(AnEventfdInARegistry, IsPutDownInASetThatIsMadeOnceAndEachCallIsCounted) {
+  const Handle first{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  const Handle second{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  HandleRegistry registry;
+  std::uint64_t calls = 0;
+  ASSERT_FALSE(registry.add(0, first.get(), calls));
+  EXPECT_EQ(calls, 3u) << "who it is, the set, and into it";
+  ASSERT_FALSE(registry.add(1, second.get(), calls));
+  EXPECT_EQ(calls, 5u);
+  EXPECT_TRUE(registry.is_same(0, first.get(), calls));
+  EXPECT_EQ(calls, 6u);
+  registry.remove(0, first.get(), calls);
+  EXPECT_EQ(calls, 7u);
+}
+
+}  // namespace
+
+}  // namespace pollux::support
