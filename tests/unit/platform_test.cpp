@@ -12,14 +12,14 @@
 #include <gtest/gtest.h>
 #include <pollux/backend_support.hpp>
 
-#include "os/os.hpp"
+#include "platform/platform.hpp"
 #include "support/pairs.hpp"
 
 namespace pollux::support {
 
 namespace {
 
-namespace os = detail::os;
+namespace platform = detail::platform;
 using detail::PeerFin;
 
 /// Of a stream that was watched so late that nobody learnt the FIN's number.
@@ -31,9 +31,11 @@ class AFinOfMptcp : public testing::TestWithParam<PairKind> {
     EXPECT_EQ(::poll(&wait, 1, 5000), 1);
     std::error_code error;
     std::uint64_t calls = 0;
-    const auto type = os::stream_type(pair_.local.get(), error, calls);
+    const auto type = platform::stream_type(pair_.local.get(), error, calls);
     EXPECT_FALSE(error) << error.message();
-    return os::probe_peer_fin(pair_.local.get(), type, RawReady::none, os::Looker{}, calls).found;
+    return platform::probe_peer_fin(pair_.local.get(), type, RawReady::none,
+                                    platform::HandlePoller{}, calls)
+        .found;
   }
 
   const Pair pair_ = make_pair(GetParam(), has_multipath() ? Protocol::multipath : Protocol::usual);
