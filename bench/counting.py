@@ -100,12 +100,12 @@ def may_callgrind():
 # Which part of pollux a function belongs to, by its name; the first that fits. Any other is the row's own.
 PARTS = (
     ("backend", r"Backend::|AskFirst|HandleRegistry|UnlimitedPoll|pollux::(Requests|Registrations|Ring|EpollSet)::"),
-    ("lifecycle", r"Lifecycle|::os::(probe|peek|take_error|look|Looker|send_nothing|stream_type)|"
-                  r"ReactorCore::(tell|decide|probe|look_ahead|is_gone_from_kernel|is_report_in_vain|note_vain|"
-                  r"call_as_asked)\b|ReactorCore::tell_"),
+    ("lifecycle", r"Lifecycle|::platform::(probe|peek|take_error|look|HandlePoller|send_nothing|stream_type)|"
+                  r"ReactorCore::(deliver|decide|probe|prefetch_probes|is_gone_from_kernel|is_report_in_vain|note_vain|"
+                  r"call_handler)\b|ReactorCore::deliver_"),
     ("changes", r"Reactor::watch|WatchBase|end_registration|ReactorCore::(watch|unwatch|set_interest|wanted|"
-                r"install|take_from_kernel|note_c|apply_change|close_watch|drop_|change_failed|park|begin_outside|"
-                r"leave_|mask_outside)|Lookout::"),
+                r"install|take_from_kernel|note_c|apply_change|close_watch|drop_|change_failed|detach|begin_detached|"
+                r"end_detached|leave_edges|mask_without_edges)|RetryQueue::"),
     ("timers", r"Timer(Queue|s)?::|ReactorCore::\w*timer"),
     ("turn", r"ReactorCore::|PostQueue|Reactor::"),
 )
