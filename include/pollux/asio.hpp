@@ -141,7 +141,7 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
     ready_ |= bit;
   }
 
-  friend class AsioGraveyard;
+  friend class AsioOrphans;
 
   Descriptor descriptor_;
   Token token_;
@@ -151,24 +151,24 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   std::array<bool, 3> outstanding_{};
   std::array<Memory, 3> memory_;
   Queue* reported_;                  ///< null once removed
-  std::shared_ptr<AsioEntry> next_;  ///< in the graveyard
+  std::shared_ptr<AsioEntry> next_;  ///< of the orphans
 };
 
-/// Where entries end whose descriptor was closed before it was removed. Asio could only remove them
+/// Keeps entries whose descriptor was closed before it was removed. Asio could only remove them
 /// by number, which by now may be another's, and with a duplicate alive epoll still holds a pointer
 /// to Asio's state for them: it must stay, as long as the context does.
-class AsioGraveyard : public ::asio::execution_context::service {
+class AsioOrphans : public ::asio::execution_context::service {
  public:
-  using key_type = AsioGraveyard;
+  using key_type = AsioOrphans;
   static inline ::asio::execution_context::id id;
 
-  explicit AsioGraveyard(::asio::execution_context& context) : service{context} {}
-  void bury(std::shared_ptr<AsioEntry> entry) noexcept {
+  explicit AsioOrphans(::asio::execution_context& context) : service{context} {}
+  void adopt(std::shared_ptr<AsioEntry> entry) noexcept {
     entry->next_ = std::move(first_);
     first_ = std::move(entry);
   }
-  /// Releases what was buried under `handle`, which is the same open file again.
-  bool exhume(NativeHandle handle, const HandleIdentity& identity) noexcept {
+  /// Releases the entry of `handle`, which is the same open file again.
+  bool take_back(NativeHandle handle, const HandleIdentity& identity) noexcept {
     std::shared_ptr<AsioEntry>* found = nullptr;
     for (auto* next = &first_; *next != nullptr; next = &(*next)->next_) {
       if ((*next)->handle() != handle || (*next)->identity() != identity) continue;
@@ -305,7 +305,7 @@ class AsioBackend final : public Backend {
     AsioEntry& entry = *place->second;
     std::error_code error = entry.open(handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
-    if (error == std::errc::file_exists && graveyard_->exhume(handle, identity))
+    if (error == std::errc::file_exists && orphans_->take_back(handle, identity))
       error = entry.open(handle, identity);
     if (!error) error = entry.arm(interest);
     if (!error) return {};
@@ -353,14 +353,14 @@ class AsioBackend final : public Backend {
     if (unchanged && has_left_) {
       entry.release();
     } else {
-      graveyard_->bury(entry.shared_from_this());
+      orphans_->adopt(entry.shared_from_this());
     }
   }
 
   /// From now on all is registered with `context`, and nothing yet. On error all is as before.
   std::error_code move_to(::asio::io_context& context) try {
     make_room();
-    AsioGraveyard& graveyard = ::asio::use_service<AsioGraveyard>(context);
+    AsioOrphans& orphans = ::asio::use_service<AsioOrphans>(context);
     const auto wake = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
     auto error = wake->open(wake_handle_.handle(), {});
     if (!error) error = wake->arm(RawInterest::in);
@@ -372,7 +372,7 @@ class AsioBackend final : public Backend {
     forget_wake();
     forget_all();
     context_ = &context;
-    graveyard_ = &graveyard;
+    orphans_ = &orphans;
     wake_ = wake;
     return {};
   } catch (const std::bad_alloc&) {
@@ -414,7 +414,7 @@ class AsioBackend final : public Backend {
   WakeHandle wake_handle_;
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;
-  AsioGraveyard* graveyard_ = nullptr;  ///< the context's
+  AsioOrphans* orphans_ = nullptr;  ///< the context's
   HandleRegistry files_;
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait

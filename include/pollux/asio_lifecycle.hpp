@@ -71,7 +71,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   EndWait(const EndWait&) = delete;
   EndWait& operator=(const EndWait&) = delete;
   ~EndWait() {
-    if (descriptor_.is_open()) descriptor_.release();  // the bell closes it
+    if (descriptor_.is_open()) descriptor_.release();  // the end handle closes it
   }
 
   void start() {
@@ -95,17 +95,17 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
 
   /// What is waited for; bits. The lifeline is a wait on the socket itself, which completes when
   /// the socket is cancelled or closed; with Asio's epoll reactor also on failures and urgent data.
-  enum Source : unsigned { lifeline = 1, bell = 2, timer = 4 };
+  enum Source : unsigned { lifeline = 1, end_handle = 2, timer = 4 };
 
   void arm_bell() {
     std::error_code error;
     EndHandle handle{socket_.native_handle(), error};
     if (!error) descriptor_.assign(handle.handle(), error);
     if (error) {
-      arm(timer);  // no bell: look from time to time
+      arm(timer);  // no end handle: look from time to time
     } else {
-      bell_ = std::move(handle);
-      arm(bell);
+      end_handle_ = std::move(handle);
+      arm(end_handle);
     }
   }
 
@@ -160,11 +160,12 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   void advance(Source source, const std::error_code& error) {
     if (error) return finish(error);
     if (!socket_.is_open()) return finish(::asio::error::operation_aborted);
-    if (source == bell) bell_.drain();  // before the look, or what comes after it is lost
+    // Before the look, or what comes after it is lost.
+    if (source == end_handle) end_handle_.drain();
 
     std::error_code refused;
     const StreamState state =
-        bell_ ? bell_.probe(refused) : probe_stream(socket_.native_handle(), refused);
+        end_handle_ ? end_handle_.probe(refused) : probe_stream(socket_.native_handle(), refused);
     if (refused == std::errc::not_connected) return finish(::asio::error::not_connected);
     // Short of memory: nothing is known now, and later it may be.
     const bool is_blind =
@@ -173,11 +174,11 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     if (const auto result = outcome(awaited_, state)) return finish(*result);
     // A lifeline that completed without a failure would do so again at once.
     if (source != lifeline) arm(lifeline);
-    if (bell_) arm(bell);
+    if (end_handle_) arm(end_handle);
     // Nobody tells when the last byte is read.
     const bool awaits_reader = state.unread && awaited_ != End::peer_closed;
-    if (source == bell) interval_ = {};  // news: look again soon
-    if (!bell_ || !is_out(lifeline) || awaits_reader || is_blind) arm(timer);
+    if (source == end_handle) interval_ = {};  // news: look again soon
+    if (!end_handle_ || !is_out(lifeline) || awaits_reader || is_blind) arm(timer);
   }
 
   bool is_out(Source source) const noexcept { return (outstanding_ & source) != 0; }
@@ -189,7 +190,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
       case lifeline:
         socket_.async_wait(Socket::wait_error, std::move(completion));
         break;
-      case bell:
+      case end_handle:
         descriptor_.async_wait(decltype(descriptor_)::wait_read, std::move(completion));
         break;
       case timer:
@@ -206,7 +207,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     result_ = result;
     // Also those that are complete and wait to be called: then this does nothing.
     if (is_out(lifeline)) cut_.emit(::asio::cancellation_type::terminal);
-    if (is_out(bell)) descriptor_.cancel();
+    if (is_out(end_handle)) descriptor_.cancel();
     if (is_out(timer)) timer_.cancel();
   }
 
@@ -222,8 +223,8 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   unsigned outstanding_ = 0;  ///< of Source
   std::optional<std::error_code> result_;
   ::asio::cancellation_signal cut_;  ///< of the lifeline
-  EndHandle bell_;
-  ::asio::posix::basic_stream_descriptor<Executor> descriptor_;  ///< the bell's
+  EndHandle end_handle_;
+  ::asio::posix::basic_stream_descriptor<Executor> descriptor_;  ///< the end handle's
   ::asio::basic_waitable_timer<Clock, ::asio::wait_traits<Clock>, Executor> timer_;
   Clock::duration interval_{};
 };

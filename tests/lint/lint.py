@@ -11,6 +11,8 @@ import sys
 SOURCE = (".hpp", ".cpp", ".cpp.in")
 ROOMS = ("include/", "src/", "backends/", "tests/", "tools/", "bench/", "examples/")
 LIBRARY = ("include/", "src/", "backends/")
+GONE_WORD = re.compile(r"(?i)\b(doorbell|bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
+                       r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
          (r"include/pollux/backend\.hpp", 200), (r"CMakeLists\.txt", 150),
          (r"backends/[^/]*/CMakeLists\.txt", 10))
@@ -89,6 +91,13 @@ def native_words(tree):
         if not path.startswith("src/platform/"):
             for number, word in lines_matching(NATIVE_WORD, code_of(text)):
                 yield path, number, f"{word} belongs in a backend or in src/platform"
+
+
+def gone_words(tree):
+    """Private words that the field's terms have replaced (docs/glossary.md)."""
+    for path, text in tree.sources(LIBRARY).items():
+        for number, word in lines_matching(GONE_WORD, text):
+            yield path, number, f"`{word}` is a word of the past: see docs/glossary.md"
 
 
 def system_conditions(tree):
@@ -175,7 +184,7 @@ def left_open(tree):
             yield path, number, f"{word} is for an issue, not for the code"
 
 
-RULES = (columns, sizes, native_words, system_conditions, output, honest_tests, licences,
+RULES = (columns, sizes, native_words, gone_words, system_conditions, output, honest_tests, licences,
          dead_files, backend_readmes, machine_paths, left_open)
 
 

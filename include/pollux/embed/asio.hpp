@@ -91,7 +91,7 @@ class AsioSource {
       const Timeout timeout = guest_.prepare();
       if (guest_.is_outdated() || !descriptor_.is_open()) renew();
       if (!waiting_) wait();
-      if (alarm_.is_to_be_set(timeout)) set_timer(timeout);
+      if (host_timer_.is_to_be_set(timeout)) set_timer(timeout);
     }
 
     void arm_later() noexcept {
@@ -128,13 +128,13 @@ class AsioSource {
       timer_.expires_after(std::min(timeout.duration(), longest));
       const auto completed = [](State& self, const std::error_code& error) {
         if (error) return;
-        self.alarm_.has_rung();
+        self.host_timer_.has_expired();
         self.turn();
       };
       try {
         timer_.async_wait(completion(timer_memory_, completed));
       } catch (const std::bad_alloc&) {
-        alarm_.has_rung();  // it is not set
+        host_timer_.has_expired();  // it is not set
         guest_.wake();      // and is tried again, the long way round
       }
     }
@@ -160,7 +160,7 @@ class AsioSource {
     }
 
     detail::Guest guest_;
-    detail::Alarm alarm_;
+    detail::HostTimer host_timer_;
     ::asio::posix::stream_descriptor descriptor_;  ///< the guest's handle, not owned
     ::asio::steady_timer timer_;
     TwoMemories wait_memory_;

@@ -114,11 +114,11 @@ class Guest {
   bool turning_ = false;
 };
 
-/// When the other loop's timer rings. It is set only to ring earlier: one that rings too early does
-/// no harm, and deadlines that are put off again and again cost nothing.
-class Alarm {
+/// When the other loop's timer expires. It is set only to expire earlier: expiring too early does no
+/// harm, and deadlines that are put off again and again cost nothing.
+class HostTimer {
  public:
-  /// Whether it has to be set, to ring after `timeout`.
+  /// Whether it has to be set, to expire after `timeout`.
   bool is_to_be_set(Timeout timeout) {
     if (timeout.is_infinite()) return false;
     const auto at = pollux::detail::later(std::chrono::steady_clock::now(), timeout.duration());
@@ -126,7 +126,7 @@ class Alarm {
     at_ = at;
     return true;
   }
-  void has_rung() noexcept { at_ = never; }
+  void has_expired() noexcept { at_ = never; }
 
  private:
   static constexpr auto never = std::chrono::steady_clock::time_point::max();

@@ -80,9 +80,9 @@ class LibuvSource {
     }
 
     void set_timer(Timeout timeout) {
-      if (!alarm.is_to_be_set(timeout)) return;
+      if (!host_timer.is_to_be_set(timeout)) return;
       const auto ring = [](uv_timer_t* self) {
-        of(self).alarm.has_rung();
+        of(self).host_timer.has_expired();
         of(self).turn();
       };
       uv_timer_start(&timer, ring, static_cast<std::uint64_t>(timeout.poll_ms()), 0);
@@ -118,7 +118,7 @@ class LibuvSource {
     }
 
     detail::Guest guest;
-    detail::Alarm alarm;
+    detail::HostTimer host_timer;
     detail::Exceptions exceptions;
     uv_poll_t* poll = nullptr;  ///< of its own memory: it goes with the native handle
     uv_timer_t timer;

@@ -46,7 +46,7 @@ class QtSource {
       timer->setTimerType(Qt::PreciseTimer);
       timer->setSingleShot(true);
       QObject::connect(timer.get(), &QTimer::timeout, timer.get(), [this] {
-        alarm.has_rung();
+        host_timer.has_expired();
         turn();
       });
       // Qt has no step before its wait that can be relied on: a timer of nothing comes before.
@@ -92,7 +92,7 @@ class QtSource {
     }
 
     void set_timer(Timeout timeout) {
-      if (alarm.is_to_be_set(timeout)) timer->start(timeout.poll_ms());
+      if (host_timer.is_to_be_set(timeout)) timer->start(timeout.poll_ms());
     }
 
     /// Not while the signal of one of them is being delivered.
@@ -102,7 +102,7 @@ class QtSource {
     }
 
     detail::Guest guest;
-    detail::Alarm alarm;
+    detail::HostTimer host_timer;
     detail::Exceptions exceptions;
     std::unique_ptr<QSocketNotifier> notifier;
     std::unique_ptr<QTimer> timer;
