@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One turn, from top to bottom: apply changes → wait → merge by slot → prefetch probes → deliver to
-// watches, signals and children, timers, posted tasks. An event's whole way is in this file, so that
-// the compiler sees all of it; what is rare is elsewhere (io/delivery.cpp, io/registration.cpp).
+// watches, signals and children, timers, posted tasks. An event's whole way is in this file, so
+// that the compiler sees all of it; what is rare is elsewhere (io/delivery.cpp,
+// io/registration.cpp).
 #include "loop/reactor_core.hpp"
 
 #include <algorithm>

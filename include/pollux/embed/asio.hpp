@@ -135,7 +135,7 @@ class AsioSource {
         timer_.async_wait(completion(timer_memory_, completed));
       } catch (const std::bad_alloc&) {
         host_timer_.has_expired();  // it is not set
-        guest_.wake();      // and is tried again, the long way round
+        guest_.wake();              // and is tried again, the long way round
       }
     }
 

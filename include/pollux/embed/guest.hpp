@@ -114,8 +114,8 @@ class Guest {
   bool turning_ = false;
 };
 
-/// When the other loop's timer expires. It is set only to expire earlier: expiring too early does no
-/// harm, and deadlines that are put off again and again cost nothing.
+/// When the other loop's timer expires. It is set only to expire earlier: expiring too early does
+/// no harm, and deadlines that are put off again and again cost nothing.
 class HostTimer {
  public:
   /// Whether it has to be set, to expire after `timeout`.
