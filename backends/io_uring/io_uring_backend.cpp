@@ -123,11 +123,13 @@ class IoUringBackend final : public Backend {
     requests_.ask_for_own(wake_.handle());
   }
 
-  /// Hands over what was asked for, waits if there is time, and takes what there is room for.
-  void gather(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
+  /// Hands over what was asked for, waits if there is time, and takes what there is room for,
+  /// beside the hints that are to be looked at in this pass: all but the first `put_off`.
+  void gather(std::span<RawEvent> out, WaitResult& result, Timeout timeout,
+              std::size_t put_off = 0) {
     result.error = requests_.enter(timeout);
     if (result.error != 0) return;
-    while (known_.hints().size() + result.count < out.size()) {
+    while (known_.hints().size() - put_off + result.count < out.size()) {
       const auto completion = requests_.next();
       if (!completion) break;
       const RawEvent event = requests_.take(*completion);
@@ -167,9 +169,10 @@ class IoUringBackend final : public Backend {
     known_.drop_hints(count);
     ask(true);
     requests_.take_quiet();
+    const std::size_t put_off = known_.hints().size();
     // The kernel works on 20 at a time. What it has not come to would be no more than a hint.
     for (int i = 0; i < 64 && result.error == 0 && requests_.has_work(); ++i)
-      gather(out, result, Timeout::zero());
+      gather(out, result, Timeout::zero(), put_off);
   }
 
   /// What a look has found of one. False if nothing could be done about it yet.

@@ -33,19 +33,24 @@ void UnlimitedPoll::remove(NativeHandle handle, std::uint64_t& calls) noexcept {
   ++calls;
   epoll_event nothing{};
   ::epoll_ctl(set_, EPOLL_CTL_DEL, handle, &nothing);
-  asked_[static_cast<std::size_t>(handle)] = not_asked;
+  asked_[static_cast<std::size_t>(handle)] = {};
 }
 
-/// Has the set ask for what poll() would be asked for. 0, or errno.
+/// Has the set ask for what poll() would be asked for. 0, or errno. Once: what was closed with a
+/// duplicate alive cannot be removed, and would end every wait.
 int UnlimitedPoll::ask(const pollfd& polled, std::uint64_t& calls) noexcept {
+  Asked& asked = asked_[static_cast<std::size_t>(polled.fd)];
+  const bool fresh = asked.stamp == 0;
+  const std::uint32_t stamp = fresh ? std::max(last_stamp_ + 1, 1U) : asked.stamp;
   epoll_event event{};
-  event.events = static_cast<std::uint32_t>(polled.events);  // the same numbers: epoll_ctl(2)
-  event.data.fd = polled.fd;
-  short& asked = asked_[static_cast<std::size_t>(polled.fd)];
-  const int operation = asked == not_asked ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  // The same numbers: epoll_ctl(2).
+  event.events = static_cast<std::uint32_t>(polled.events) | EPOLLONESHOT;
+  event.data.u64 = std::uint64_t{stamp} << 32 | static_cast<std::uint32_t>(polled.fd);
   ++calls;
-  if (::epoll_ctl(set_, operation, polled.fd, &event) != 0) return errno;
-  asked = polled.events;
+  if (::epoll_ctl(set_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, polled.fd, &event) != 0)
+    return errno;
+  if (fresh) last_stamp_ = stamp;
+  asked = {stamp, polled.events, true};
   return 0;
 }
 
@@ -56,7 +61,8 @@ int UnlimitedPoll::ask_for_all(std::vector<pollfd>& polled, std::uint64_t& calls
     const auto index = static_cast<std::size_t>(polled[i].fd);
     places_[index] = i;
     // The first is the caller's own: that it is closed must not go unnoticed.
-    if (asked_[index] == polled[i].events && i != 0) continue;
+    const Asked& asked = asked_[index];
+    if (asked.armed && asked.events == polled[i].events && i != 0) continue;
     const int error = ask(polled[i], calls);
     if (error == EBADF || error == ENOENT) {
       polled[i].revents = POLLNVAL;
@@ -77,7 +83,7 @@ int UnlimitedPoll::poll(std::vector<pollfd>& polled, Timeout timeout, std::uint6
     highest = std::max(highest, entry.fd);
   }
   const auto room = static_cast<std::size_t>(highest) + 1;
-  if (asked_.size() < room) asked_.resize(room, not_asked);
+  if (asked_.size() < room) asked_.resize(room);
   places_.assign(asked_.size(), polled.size());
   if (const int closed = ask_for_all(polled, calls); closed != 0) return closed;
   std::array<epoll_event, 256> events;
@@ -86,8 +92,10 @@ int UnlimitedPoll::poll(std::vector<pollfd>& polled, Timeout timeout, std::uint6
   int ready = std::min(count, 0);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    const auto index = static_cast<std::size_t>(event.data.fd);
-    if (places_[index] == polled.size()) continue;  // closed with a duplicate alive, and forgotten
+    const auto index = static_cast<std::size_t>(event.data.u64 & 0xFFFFFFFF);
+    // Closed with a duplicate alive, and forgotten, or the number given out again.
+    if (asked_[index].stamp != event.data.u64 >> 32 || places_[index] == polled.size()) continue;
+    asked_[index].armed = false;
     polled[places_[index]].revents = static_cast<short>(event.events);
     ++ready;
   }

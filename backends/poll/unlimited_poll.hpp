@@ -30,21 +30,27 @@ class UnlimitedPoll {
   /// `handle` is polled no more, or is another file by now.
   void forget(NativeHandle handle, std::uint64_t& calls) noexcept {
     const auto index = static_cast<std::size_t>(handle);
-    if (index < asked_.size() && asked_[index] != not_asked) remove(handle, calls);
+    if (index < asked_.size() && asked_[index].stamp != 0) remove(handle, calls);
   }
   /// As poll(2), but that what is closed while it is polled is not told of, unless it is the first.
   /// System calls are added to `calls`.
   int poll(std::vector<pollfd>& polled, Timeout timeout, std::uint64_t& calls) noexcept;
 
  private:
-  static constexpr short not_asked = -1;
+  /// What the set has of a handle.
+  struct Asked {
+    std::uint32_t stamp = 0;  ///< which of those that had the number; 0: nothing
+    short events = 0;
+    bool armed = false;  ///< it has not been reported since it was asked for
+  };
 
   void remove(NativeHandle handle, std::uint64_t& calls) noexcept;
   int ask(const pollfd& polled, std::uint64_t& calls) noexcept;
   int ask_for_all(std::vector<pollfd>& polled, std::uint64_t& calls) noexcept;
 
   NativeHandle set_ = no_handle;
-  std::vector<short> asked_;         ///< by handle, what the set has
+  std::uint32_t last_stamp_ = 0;
+  std::vector<Asked> asked_;         ///< by handle
   std::vector<std::size_t> places_;  ///< by handle, where it is in what is polled just now
 };
 

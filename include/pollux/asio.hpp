@@ -377,6 +377,8 @@ class AsioBackend final : public Backend {
     return {};
   } catch (const std::bad_alloc&) {
     return refusal(std::errc::not_enough_memory);
+  } catch (const std::system_error& failure) {  // Asio makes its own set when it is first needed
+    return {failure.code().value(), std::system_category()};
   }
 
   /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would

@@ -100,9 +100,12 @@ class HandleRegistry {
   HandleRegistry& operator=(const HandleRegistry&) = delete;
   ~HandleRegistry() { reset(); }
 
+  /// So that add() takes no memory for keys below `keys`. May throw std::bad_alloc.
+  void make_room(std::uint32_t keys);
   /// Puts `handle` down, in place of what the key stood for before. Errors as identify() has them,
-  /// and `not_enough_memory`, `too_many_files_open`, or what else epoll_ctl(2) says; nothing has
-  /// changed then. The system calls are added to `calls`, here and below.
+  /// and `not_enough_memory`, or what else epoll_ctl(2) says; nothing has changed then. Short of
+  /// descriptors, what is no socket and no pipe is known by fstat(2) alone. The system calls are
+  /// added to `calls`, here and below.
   std::error_code add(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
   /// Whether `handle` was put down under `key`, and still stands for the same open file.
   bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;

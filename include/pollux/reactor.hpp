@@ -196,10 +196,10 @@ class Reactor {
   /// In the child of a fork: makes the reactor independent of the parent's, which shares the
   /// kernel's set, and goes on with the same watches, timers, signals and posted tasks. Children
   /// that are watched remain the parent's, and so do signals that were raised before the fork.
-  /// Before this call run*(), poll(), check(), watch(), on_signal() and on_child_exit() answer
-  /// Errc::forked, and watches and reactors that are destroyed leave the parent's set alone. Fork
-  /// while no other thread is posting. An application's own io_context is told first (notify_fork).
-  /// Where nothing was forked it does nothing.
+  /// Before this call run*(), poll(), check(), watch(), set_interest(), on_signal() and
+  /// on_child_exit() answer Errc::forked, and watches and reactors that are destroyed leave the
+  /// parent's set alone. Fork while no other thread is posting. An application's own io_context is
+  /// told first (notify_fork). Where nothing was forked it does nothing.
   ///
   /// A child that is made without fork handlers, by _Fork() or a bare clone(2), is one like any
   /// other, as long as this is called there before it starts threads. On Linux before 4.14 and on

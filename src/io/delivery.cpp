@@ -97,7 +97,7 @@ bool ReactorCore::deliver_readiness(std::uint32_t index, Slot& slot, RawReady re
     slot.state.mask = mask;
     note_change(index);
   }
-  slot.backoff = 0;
+  if (mask == Mask::none) slot.backoff = 0;  // else it is retried less and less often
   if (tracer_ != nullptr) tracer_->told(options_.clock(), table_.token(index), readiness);
   call_handler(index, slot, &readiness);
   return true;

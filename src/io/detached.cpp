@@ -63,7 +63,8 @@ void ReactorCore::mask_without_edges(std::uint32_t index, RawInterest wanted) {
 
 bool ReactorCore::open_edges() {
   if (edges_watch_) return true;
-  if (std::exchange(edges_tried_, true) || !edges_.open(stats_.system_calls)) return false;
+  // Without a descriptor to be had it is tried again; that the backend refuses the set lasts.
+  if (edges_tried_ || !edges_.open(stats_.system_calls)) return false;
   std::error_code error;
   try {
     edges_watch_ = watch(edges_.handle(), Interest::readable,

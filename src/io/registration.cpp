@@ -112,6 +112,10 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     error = Errc::reactor_closed;
     return;
   }
+  if (forked()) {  // the set is the parent's
+    error = Errc::forked;
+    return;
+  }
   Slot* slot = table_.find(token);
   if (slot == nullptr || slot->closed) {
     error = Errc::watch_closed;
@@ -312,6 +316,8 @@ std::error_code ReactorCore::reset_backend() try {
   return backend_->reset();
 } catch (const std::bad_alloc&) {
   return refusal(std::errc::not_enough_memory);
+} catch (const std::system_error& failure) {
+  return failure.code();
 }
 
 void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
@@ -346,10 +352,11 @@ void ReactorCore::note_closed(std::uint32_t index) noexcept {
   slot.installed = RawInterest::none;
 }
 
-/// So that note_change() and schedule_retry() never allocate.
+/// So that note_change(), schedule_retry() and detach() never allocate.
 void ReactorCore::make_room() {
   changed_.resize(table_.size() + WatchTable::chunk_size);
   retries_.make_room(table_.size() + WatchTable::chunk_size);
+  detached_.make_room(table_.size() + WatchTable::chunk_size);
 }
 
 void ReactorCore::apply_changes() {

@@ -109,5 +109,33 @@ TEST_F(PollUnderALimit, ForgetsWhatWasClosedBeforeItWasAskedFor) {
   EXPECT_EQ(out_[0].token, (Token{2, 1}));
 }
 
+TEST_F(PollUnderALimit, NeitherWaitsInVainNorTakesTheNextFileForOneThatHasADuplicateLeft) {
+  Pair closed = make_pair(PairKind::unix_stream);
+  const Pair next = make_pair(PairKind::unix_stream);
+  const Handle duplicate{::fcntl(closed.local.get(), F_DUPFD_CLOEXEC, 0)};
+  ASSERT_FALSE(add(closed.local, 1));
+  {
+    const DescriptorLimit none{0};
+    EXPECT_EQ(wait(out_), 0u);
+  }
+  const NativeHandle number = closed.local.get();
+  closed.local.close();
+  const Handle reused{::fcntl(next.local.get(), F_DUPFD_CLOEXEC, number)};
+  ASSERT_EQ(reused.get(), number);
+  ASSERT_FALSE(add(reused, 2));
+  write_bytes(closed.peer, "for nobody");
+  const DescriptorLimit none{0};
+  EXPECT_EQ(wait(out_), 0u);
+  EXPECT_EQ(wait(out_), 0u);
+  // It would come back at once for what is closed, again and again.
+  const auto before = backend_->system_calls();
+  EXPECT_EQ(backend_->wait(out_, Timeout{std::chrono::milliseconds{1}}).count, 0u);
+  EXPECT_LE(backend_->system_calls() - before, 3u);
+  write_bytes(next.peer, "abc");
+  EXPECT_EQ(wait(out_), 1u);
+  EXPECT_EQ(out_[0].token, (Token{2, 1}));
+  EXPECT_EQ(wait(out_), 1u);  // for as long as it lasts
+}
+
 }  // namespace
 }  // namespace pollux

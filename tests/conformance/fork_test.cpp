@@ -12,6 +12,7 @@
 
 #include "conformance/kit.hpp"
 #include "support/forwarding_backend.hpp"
+#include "support/limits.hpp"
 #include "support/processes.hpp"
 
 namespace pollux::conformance {
@@ -26,6 +27,7 @@ class AForkedReactor : public OnEachBackend {
 
 TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
   const Timer timer = reactor().after(0s, [] {});
+  Recorder local{reactor(), pair.local, Interest::none};
   EXPECT_TRUE(in_each_child([&] {
     std::error_code error;
     bool said = reactor().run_once(error) == 0 && error == Errc::forked;
@@ -34,10 +36,30 @@ TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
     const Watch watch = reactor().watch(
         pair.local.get(), Interest::readable, [](Readiness) {}, error);
     said = said && !watch && error == Errc::forked;
+    local.watch.set_interest(Interest::readable, error);
+    said = said && error == Errc::forked;
     reactor().after_fork(error);
     return said && !error && reactor().run_once() == 1;
   }));
   EXPECT_EQ(reactor().run_once(), 1u);
+  local.watch.set_interest(Interest::readable);  // nobody else has
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+}
+
+TEST_P(AForkedReactor, SaysSoIfItCannotHaveWhatItNeeds) {
+  for (rlim_t few = 0; few < 6; ++few) {
+    EXPECT_TRUE(in_each_child([&] {
+      std::error_code error;
+      {
+        const Handle lowest{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)};
+        const support::DescriptorLimit limit{static_cast<rlim_t>(lowest.get()) + few};
+        reactor().after_fork(error);
+      }
+      if (error) reactor().after_fork(error);
+      return !error;
+    })) << few;
+  }
 }
 
 TEST_P(AForkedReactor, GoesOnWithTheSameWatchesTimersAndTasks) {

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 // A program that lowers its limit of descriptors once it is set up, as sandboxes do: Linux's
 // poll(2) then refuses every call. Goal: whatever ends, or fails, is told all the same.
-#include "support/limits.hpp"
+#include <system_error>
+#include <vector>
+
+#include <pollux/backend_support.hpp>
+
 #include "conformance/kit.hpp"
+#include "support/limits.hpp"
 
 namespace pollux::conformance {
 namespace {
+
+/// An eventfd, on Linux: what has no identity of its own.
+struct Event {
+  std::error_code error;
+  WakeHandle handle{error};
+};
 
 class UnderALimitOfNoDescriptors : public OnEachKind {};
 
@@ -83,6 +94,38 @@ TEST_P(PeerClosedUnderALimitOfNoDescriptors, IsToldBehindUnreadBytes) {
 }
 
 POLLUX_ON_EACH_KIND(PeerClosedUnderALimitOfNoDescriptors, tcp);
+
+class ManyUnderALimitOfNoDescriptors : public OnEachBackend {};
+
+TEST_P(ManyUnderALimitOfNoDescriptors, AreToldInTurnsThatEachTakeAFew) {
+  use({.event_batch = 2});
+  std::vector<Pair> pairs;
+  std::vector<Watch> watches;
+  std::vector<int> calls(12);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    pairs.push_back(make_pair(PairKind::unix_stream));
+    write_bytes(pairs[i].peer, "abc");
+    watches.push_back(reactor().watch(pairs[i].local.get(), Interest::readable,
+                                      [&calls, i](Readiness) { ++calls[i]; }));
+  }
+  const DescriptorLimit none{0};
+  for (int turn = 0; turn < 40; ++turn) reactor().poll();
+  for (const int count : calls) EXPECT_GT(count, 0);
+}
+
+TEST_P(ManyUnderALimitOfNoDescriptors, MayAskForTheFirstTime) {
+  Event event;
+  ASSERT_FALSE(event.error);
+  int calls = 0;
+  Watch watch = reactor().watch(event.handle.handle(), Interest::none, [&](Readiness) { ++calls; });
+  const DescriptorLimit none{0};
+  watch.set_interest(Interest::readable);
+  event.handle.signal();
+  for (int i = 0; i < 10 && calls == 0; ++i) reactor().poll();
+  EXPECT_GT(calls, 0);
+}
+
+POLLUX_ON_EACH_BACKEND(ManyUnderALimitOfNoDescriptors);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -532,7 +532,7 @@ TEST_P(Embedded, TheHostOfAForkedChildFollowsTheReactor) {
   run_for(5ms);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::host_timer(20);
+    ::alarm(20);
     host().after_fork();
     reactor().after_fork();
     bool posted = false;

@@ -123,14 +123,14 @@ TEST(ATimeoutInMilliseconds, IsRoundedUpAndClamped) {
   }
 }
 
-TEST(TheAlarmOfAnotherLoop, BearsAnyTimeout) {
+TEST(TheTimerOfAnotherLoop, BearsAnyTimeout) {
   for (const nanoseconds duration : edges()) {
-    embed::detail::Alarm alarm;
+    embed::detail::HostTimer timer;
     const bool never = duration >= longest - 24h * 365 * 100;  // no clock gets there
     if (!never) {
-      EXPECT_TRUE(alarm.is_to_be_set(Timeout{duration}));
+      EXPECT_TRUE(timer.is_to_be_set(Timeout{duration}));
     } else {
-      static_cast<void>(alarm.is_to_be_set(Timeout{duration}));
+      static_cast<void>(timer.is_to_be_set(Timeout{duration}));
     }
   }
 }

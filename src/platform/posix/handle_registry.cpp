@@ -55,12 +55,16 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error,
   return identity;
 }
 
+void HandleRegistry::make_room(std::uint32_t keys) {
+  if (known_.size() < keys) known_.resize(keys);
+}
+
 std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
                                     std::uint64_t& calls) noexcept {
   Known known;
   if (const std::error_code error = examine(handle, known, calls)) return error;
   try {
-    if (key >= known_.size()) known_.resize(key + key / 2 + 16);
+    if (key >= known_.size()) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
     if (known.in_set) platform::remove_from_file_set(set_, handle, calls);
     return refusal(std::errc::not_enough_memory);
@@ -82,7 +86,9 @@ std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
   if (known.in_set) {
     refused = platform::add_to_file_set(set_, handle, calls);
   } else {
-    refused = errno == ENOSYS ? platform::refusal_to_watch(handle, mode, calls) : errno;
+    // No such set, or short of descriptors: then what is told by its type alone.
+    const bool is_file = S_ISREG(mode) || S_ISDIR(mode);
+    refused = is_file ? EPERM : platform::refusal_to_watch(handle, mode, calls);
   }
   return refused != 0 ? platform::error_code(refused) : std::error_code{};
 }
