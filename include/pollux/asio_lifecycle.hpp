@@ -86,7 +86,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     }
     arm(lifeline);
     if (!socket_.is_open()) return;  // which the lifeline tells
-    or_finish([this] { arm_bell(); });
+    or_finish([this] { arm_end_handle(); });
   }
 
  private:
@@ -97,7 +97,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   /// the socket is cancelled or closed; with Asio's epoll reactor also on failures and urgent data.
   enum Source : unsigned { lifeline = 1, end_handle = 2, timer = 4 };
 
-  void arm_bell() {
+  void arm_end_handle() {
     std::error_code error;
     EndHandle handle{socket_.native_handle(), error};
     if (!error) descriptor_.assign(handle.handle(), error);

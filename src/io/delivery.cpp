@@ -76,7 +76,7 @@ bool ReactorCore::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noe
   return false;
 }
 
-bool ReactorCore::tell(std::uint32_t index, Slot& slot, RawReady ready) {
+bool ReactorCore::deliver(std::uint32_t index, Slot& slot, RawReady ready) {
   if (slot.closed) return false;
   if (slot.internal) {
     slot.handler.call(nullptr);

@@ -64,7 +64,7 @@ void ReactorCore::mask_without_edges(std::uint32_t index, RawInterest wanted) {
 bool ReactorCore::open_edges() {
   if (edges_watch_) return true;
   // Without a descriptor to be had it is tried again; that the backend refuses the set lasts.
-  if (edges_tried_ || !edges_.open(stats_.system_calls)) return false;
+  if (edges_refused_ || !edges_.open(stats_.system_calls)) return false;
   std::error_code error;
   try {
     edges_watch_ = watch(edges_.handle(), Interest::readable,
@@ -74,7 +74,7 @@ bool ReactorCore::open_edges() {
   }
   if (error) {
     drop_edges();
-    edges_tried_ = true;  // one refusal is enough
+    edges_refused_ = true;
   }
   return !error;
 }
@@ -83,7 +83,7 @@ bool ReactorCore::open_edges() {
 void ReactorCore::drop_edges() noexcept {
   edges_watch_.reset();
   edges_.close();
-  edges_tried_ = edges_ready_ = false;
+  edges_refused_ = edges_ready_ = false;
 }
 
 std::size_t ReactorCore::deliver_masked() {
@@ -96,7 +96,7 @@ std::size_t ReactorCore::deliver_masked() {
     if (!event) break;
     if (tracer_ != nullptr) tracer_->reported(options_.clock(), event->token, event->ready);
     Slot* const slot = table_.find(event->token);
-    if (slot != nullptr && slot->edged && tell(event->token.slot, *slot, event->ready)) ++called;
+    if (slot != nullptr && slot->edged && deliver(event->token.slot, *slot, event->ready)) ++called;
   }
   return called;
 }

@@ -275,10 +275,10 @@ inline RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
                                 : static_cast<std::size_t>(slot.type.kind) + 1;
     return fast_path_interests[row][static_cast<std::size_t>(slot.interest)];
   }
-  return wanted_later(slot);
+  return wanted_by_state(slot);
 }
 
-RawInterest ReactorCore::wanted_later(const Slot& slot) const noexcept {
+RawInterest ReactorCore::wanted_by_state(const Slot& slot) const noexcept {
   if (slot.closed) return RawInterest::none;
   if (slot.stream) return raw_interest(traits(slot), slot.interest, slot.state);
   const RawInterest bits = readiness_interest(slot.interest);
@@ -316,8 +316,6 @@ std::error_code ReactorCore::reset_backend() try {
   return backend_->reset();
 } catch (const std::bad_alloc&) {
   return refusal(std::errc::not_enough_memory);
-} catch (const std::system_error& failure) {
-  return failure.code();
 }
 
 void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {

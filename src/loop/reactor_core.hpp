@@ -138,7 +138,7 @@ class ReactorCore : public CoreBase {
 
   // io/registration.cpp: what the kernel is asked for.
   RawInterest wanted(const Slot& slot) const noexcept;
-  RawInterest wanted_later(const Slot& slot) const noexcept;
+  RawInterest wanted_by_state(const Slot& slot) const noexcept;
   Traits traits(const Slot& slot) const noexcept {
     return {slot.type.kind, knows_fin_, knows_over_, reports_failures_unasked_,
             slot.type.has(Quirk::urgent) && knows_urgent_};
@@ -254,7 +254,7 @@ class ReactorCore : public CoreBase {
   // io/delivery.cpp: reports that take a closer look.
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
   bool is_gone_from_kernel(std::uint32_t index);
-  bool tell(std::uint32_t index, Slot& slot, RawReady ready);
+  bool deliver(std::uint32_t index, Slot& slot, RawReady ready);
   bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready);
   platform::Outcome decide(std::uint32_t index, Observation& found, Decision& decision);
@@ -280,8 +280,8 @@ class ReactorCore : public CoreBase {
   HandleRegistry detached_;  ///< who those are that are outside the backend's set, by slot
   platform::EdgeSet edges_;  ///< what is masked, where the backend has no edges
   WatchBase edges_watch_;
-  bool edges_tried_ = false;
-  bool edges_ready_ = false;  ///< edges_ has reports
+  bool edges_refused_ = false;  ///< by the backend
+  bool edges_ready_ = false;    ///< edges_ has reports
   platform::HandlePoller poller_;
 
   Wakeup wakeup_;

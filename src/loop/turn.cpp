@@ -73,7 +73,7 @@ inline bool ReactorCore::deliver_one(Token token, Slot& slot, RawReady ready) {
     call(token.slot, slot, fast_path_event(slot, bits));
     return true;
   }
-  return tell(token.slot, slot, ready);
+  return deliver(token.slot, slot, ready);
 }
 
 std::size_t ReactorCore::deliver_batch() {

@@ -52,8 +52,7 @@ TEST_P(AForkedReactor, SaysSoIfItCannotHaveWhatItNeeds) {
     EXPECT_TRUE(in_each_child([&] {
       std::error_code error;
       {
-        const Handle lowest{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)};
-        const support::DescriptorLimit limit{static_cast<rlim_t>(lowest.get()) + few};
+        const support::NoDescriptorLeft but{few};
         reactor().after_fork(error);
       }
       if (error) reactor().after_fork(error);

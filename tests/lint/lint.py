@@ -11,7 +11,7 @@ import sys
 SOURCE = (".hpp", ".cpp", ".cpp.in")
 ROOMS = ("include/", "src/", "backends/", "tests/", "tools/", "bench/", "examples/")
 LIBRARY = ("include/", "src/", "backends/")
-GONE_WORD = re.compile(r"(?i)\b(doorbell|bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
+GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
                        r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
          (r"include/pollux/backend\.hpp", 200), (r"CMakeLists\.txt", 150),

@@ -27,10 +27,10 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
-/// While it lives, this process gets no new descriptor.
+/// While it lives, this process gets no new descriptor, or only so many.
 class NoDescriptorLeft {
  public:
-  NoDescriptorLeft() : limit_{lowest_free()} {}
+  explicit NoDescriptorLeft(rlim_t but = 0) : limit_{lowest_free() + but} {}
 
  private:
   /// Descriptors are given out lowest first: no new one fits below it.

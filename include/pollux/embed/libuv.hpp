@@ -81,11 +81,11 @@ class LibuvSource {
 
     void set_timer(Timeout timeout) {
       if (!host_timer.is_to_be_set(timeout)) return;
-      const auto ring = [](uv_timer_t* self) {
+      const auto expired = [](uv_timer_t* self) {
         of(self).host_timer.has_expired();
         of(self).turn();
       };
-      uv_timer_start(&timer, ring, static_cast<std::uint64_t>(timeout.poll_ms()), 0);
+      uv_timer_start(&timer, expired, static_cast<std::uint64_t>(timeout.poll_ms()), 0);
     }
 
     uv_poll_t* start_poll(uv_loop_t* loop) {

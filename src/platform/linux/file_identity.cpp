@@ -46,9 +46,10 @@ Device device_of(NativeHandle handle, std::uint64_t device, unsigned mode,
   return Device::other;
 }
 
-int refusal_to_watch(NativeHandle handle, unsigned, std::uint64_t& calls) noexcept {
+int refusal_to_watch(NativeHandle handle, unsigned mode, std::uint64_t& calls) noexcept {
   const NativeHandle set = open_file_set(calls);
-  if (set == no_handle) return 0;  // short of descriptors: no reason to call the file unfit
+  // Short of descriptors: no reason to call the file unfit, unless its type tells.
+  if (set == no_handle) return S_ISREG(mode) || S_ISDIR(mode) ? EPERM : 0;
   const int refused = add_to_file_set(set, handle, calls);
   close_handle(set, calls);
   return refused == EPERM || refused == EBADF ? refused : 0;

@@ -86,9 +86,7 @@ std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
   if (known.in_set) {
     refused = platform::add_to_file_set(set_, handle, calls);
   } else {
-    // No such set, or short of descriptors: then what is told by its type alone.
-    const bool is_file = S_ISREG(mode) || S_ISDIR(mode);
-    refused = is_file ? EPERM : platform::refusal_to_watch(handle, mode, calls);
+    refused = platform::refusal_to_watch(handle, mode, calls);
   }
   return refused != 0 ? platform::error_code(refused) : std::error_code{};
 }
