@@ -28,7 +28,7 @@ void ReactorCore::prefetch_probes() {
                          Probe::inbound;
     if (asks && probe(index, Probe::inbound, found) == platform::Outcome::answered) {
       slot.inbound = found.inbound;
-      if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
+      if (found.error != 0) slot.pending_error = static_cast<std::int16_t>(found.error);  // it failed after the wait
     }
   }
 }
@@ -46,7 +46,7 @@ bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
   Observation found{.ready = ready};
   if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
-  if (found.error != 0) slot.pending_error = found.error;
+  if (found.error != 0) slot.pending_error = static_cast<std::int16_t>(found.error);
   if (found.inbound != Inbound::empty) return false;
   slot.state.mask = Mask::all;
   note_change(index);
@@ -127,7 +127,7 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
       return false;
     case platform::Outcome::refused:
       // Nothing is known, and so nothing is delivered. What is up must not turn the loop meanwhile.
-      if (found.error != 0) slot.pending_error = found.error;
+      if (found.error != 0) slot.pending_error = static_cast<std::int16_t>(found.error);
       slot.state.mask = Mask::all;
       note_change(index);
       schedule_retry(index);
@@ -155,7 +155,7 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
     }
   }
   const bool failed = any(decision.events, Event::error);
-  if (found.error != 0 && !failed) slot.pending_error = found.error;
+  if (found.error != 0 && !failed) slot.pending_error = static_cast<std::int16_t>(found.error);
   if (decision.events == Event::none)
     return decision.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;

@@ -127,7 +127,7 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
   }
   // Who asks in the turn that has reported the number is known to mean it.
   if (!running_ || slot->verified_in != epoch())
-    slot->verified_in = static_cast<std::uint16_t>(turn_ - 2);
+    slot->verified_in = epoch() - 2;
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mask = Mask::none;

@@ -16,7 +16,7 @@ void RetryQueue::put(time_point when, std::uint32_t slot) noexcept {
     places_[slot] = static_cast<std::uint32_t>(heap_.size());
     heap_.push_back({when, slot});
   }
-  prepare_turn(places_[slot], {when, slot});
+  sift(places_[slot], {when, slot});
 }
 
 void RetryQueue::remove(std::uint32_t slot) noexcept {
@@ -24,10 +24,10 @@ void RetryQueue::remove(std::uint32_t slot) noexcept {
   if (place == nowhere) return;
   const Entry last = heap_.back();
   heap_.pop_back();
-  if (place < heap_.size()) prepare_turn(place, last);
+  if (place < heap_.size()) sift(place, last);
 }
 
-void RetryQueue::prepare_turn(std::size_t place, Entry entry) noexcept {
+void RetryQueue::sift(std::size_t place, Entry entry) noexcept {
   while (place > 0 && entry < heap_[(place - 1) / 2]) place = fill(place, (place - 1) / 2);
   for (std::size_t child; (child = 2 * place + 1) < heap_.size();) {
     if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;

@@ -47,7 +47,7 @@ class RetryQueue {
   static constexpr std::uint32_t nowhere = 0xFFFFFFFF;
 
   /// Puts the entry where it belongs, from a place whose own entry is not needed any more.
-  void prepare_turn(std::size_t place, Entry entry) noexcept;
+  void sift(std::size_t place, Entry entry) noexcept;
   /// Moves the entry at `from`, whose place is empty then.
   std::size_t fill(std::size_t place, std::size_t from) noexcept;
 

@@ -22,7 +22,9 @@ struct alignas(64) Slot {
   NativeHandle handle{};
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;  ///< in the list of free slots
-  int pending_error = 0;         ///< taken from the kernel by a probe, and not yet reported
+  /// The turn in which the kernel last said who the number is: its lower 32 bits, which come round
+  /// after an hour of a million turns a second.
+  std::uint32_t verified_in = 0;
   bool stream = false;
   bool internal = false;  ///< the core's: its handler takes no event
   bool used : 1 = false;
@@ -39,9 +41,9 @@ struct alignas(64) Slot {
   RawInterest installed = RawInterest::none;
   Inbound inbound = Inbound::unknown;  ///< found by this turn's look
   StreamType type;
-  std::uint8_t reports = 0;       ///< dispatched to it, modulo 256
-  std::uint8_t backoff = 0;       ///< how often in a row a report or a retry has led to no event
-  std::uint16_t verified_in = 0;  ///< the epoch in which the kernel last said who the number is
+  std::uint8_t reports = 0;        ///< dispatched to it, modulo 256
+  std::uint8_t backoff = 0;        ///< how often in a row a report or a retry has led to no event
+  std::int16_t pending_error = 0;  ///< taken from the kernel by a probe, and not yet reported
 };
 static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
 

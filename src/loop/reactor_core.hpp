@@ -168,9 +168,9 @@ class ReactorCore : public CoreBase {
   std::error_code reset_backend();
   std::error_code rebuild();
   std::error_code reinstall_all();
-  std::uint16_t epoch() const noexcept { return static_cast<std::uint16_t>(turn_); }
+  std::uint32_t epoch() const noexcept { return static_cast<std::uint32_t>(turn_); }
   bool is_verified(const Slot& slot) const noexcept {
-    return static_cast<std::uint16_t>(epoch() - slot.verified_in) <= 1;
+    return epoch() - slot.verified_in <= 1;
   }
 
   // io/detached.cpp: what is watched, and is in no backend's set just now.

@@ -240,7 +240,7 @@ std::size_t ReactorCore::dispatch_checked(std::error_code& error) {
   prepared_.reset();
   kernel_timer_due_ = time_point::max();  // the other loop goes by the clock
   const Running running{*this};
-  return dispatch();
+  return stopped() ? 0 : dispatch();
 }
 
 /// Out of line: most turns wait for as long as it takes.

@@ -116,6 +116,18 @@ TEST_P(ATurnInPieces, KeepsWhatWasFetchedUntilItIsDispatched) {
   EXPECT_EQ(calls, 2u);
 }
 
+TEST_P(ATurnInPieces, CallsNobodyAfterAStopAndKeepsWhatWasFetched) {
+  const Pair pair = make_pair(PairKind::unix_stream);
+  write_bytes(pair.peer, "abc");
+  const Watch watch = reactor().watch(pair.local.get(), Interest::readable, [](Readiness) {});
+  reactor().prepare();
+  EXPECT_TRUE(reactor().check());
+  reactor().stop();
+  EXPECT_EQ(reactor().dispatch(), 0u);
+  EXPECT_TRUE(reactor().check());
+  EXPECT_EQ(reactor().dispatch(), 1u);
+}
+
 TEST_P(ATurnInPieces, SaysWhenWhatItPreparedHoldsNoLonger) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Watch watch = reactor().watch(pair.local.get(), Interest::readable, [](Readiness) {});

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A program that lowers its limit of descriptors once it is set up, as sandboxes do: Linux's
 // poll(2) then refuses every call. Goal: whatever ends, or fails, is told all the same.
+#include <chrono>
 #include <system_error>
 #include <vector>
+
+#include <sys/socket.h>
 
 #include <pollux/backend_support.hpp>
 
@@ -11,6 +14,8 @@
 
 namespace pollux::conformance {
 namespace {
+
+using namespace std::chrono_literals;
 
 class UnderALimitOfNoDescriptors : public OnEachKind {};
 
@@ -118,6 +123,33 @@ TEST_P(ManyUnderALimitOfNoDescriptors, MayAskForTheFirstTime) {
   event.signal();
   for (int i = 0; i < 10 && calls == 0; ++i) reactor().poll();
   EXPECT_GT(calls, 0);
+}
+
+TEST_P(ManyUnderALimitOfNoDescriptors, NoLongerTurnForWhatStaysUpWhenTheLimitIsGone) {
+  use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
+  const Pair pair = make_pair(PairKind::tcp4);
+  std::error_code error;
+  int calls = 0;
+  const Watch watch = reactor().watch(
+      pair.local.get(), Interest::priority, [&](Readiness) { ++calls; }, error);
+  if (error == std::errc::operation_not_supported) return;
+  ASSERT_FALSE(error) << error.message();
+  settle(reactor());
+  {
+    const NoDescriptorLeft none;
+    ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+    EXPECT_TRUE(run_until(reactor(), [&] { return calls > 0; }));
+    settle(reactor());
+  }
+  // The urgent byte is there to be read still. Whoever has a descriptor again asks the kernel for
+  // news, and not a timer.
+  bool sleeps = false;
+  for (int i = 0; i < 100 && !sleeps; ++i) {
+    const std::uint64_t before = reactor().stats().turns;
+    reactor().run_for(20ms);
+    sleeps = reactor().stats().turns - before <= 2;
+  }
+  EXPECT_TRUE(sleeps);
 }
 
 POLLUX_ON_EACH_BACKEND(ManyUnderALimitOfNoDescriptors);

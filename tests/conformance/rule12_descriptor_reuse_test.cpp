@@ -3,6 +3,7 @@
 // number, not even inside one turn. Goal: two events fetched by one wait, where the first handler
 // closes what the second event is for, and watches something else under its number.
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
 #include "conformance/kit.hpp"
 
@@ -85,6 +86,28 @@ TEST_P(DescriptorReuse, TheSameHoldsForReadinessWatches) {
   EXPECT_EQ(new_calls, 0);
   write_bytes(fresh.peer, "abc");
   EXPECT_TRUE(run_until(reactor(), [&] { return new_calls > 0; }));
+}
+
+TEST_P(DescriptorReuse, TheNewOneIsTakenForTheOldAfterNoNumberOfTurns) {
+  Pair pair = make_pair(kind());
+  Pair fresh = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  std::uint64_t reported_in = 0;
+  local.on_event([&](const StreamEvent&) { reported_in = reactor().stats().turns; });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  const std::size_t before = local.events().size();
+  drain(pair.local);
+  take_number(pair.local, fresh.local);
+  // Room to write is asked for from inside a turn, as many turns later as 16 bits have numbers.
+  Handle event{::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::error_code answer;
+  const Watch every_turn = reactor().watch(event.get(), Interest::readable, [&](Readiness) {
+    if (reactor().stats().turns - reported_in == 65536)
+      local.watch.set_interest(Interest::readable | Interest::writable, answer);
+  });
+  for (int turn = 0; turn < 65540; ++turn) reactor().poll();
+  EXPECT_EQ(local.events().size(), before);
 }
 
 TEST_P(DescriptorReuse, AcrossTurnsANumberIsAsGoodAsNew) {

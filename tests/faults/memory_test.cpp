@@ -541,6 +541,63 @@ TEST_P(WithoutMemory, ForAllOfAChapterNothingIsLostAndNobodyDeaf) {
 INSTANTIATE_TEST_SUITE_P(, WithoutMemory, testing::ValuesIn(places()),
                          [](const auto& row) { return std::string{row.param}; });
 
+/// A watch goes outside the backend's set while there is no memory to note whose number it has.
+class AWatchPausedWithoutMemory : public testing::TestWithParam<std::string_view> {
+ protected:
+  void pause() {
+    Memory::counted = true;
+    Memory::failing = Memory::all;
+    watch_.set_interest(Interest::none, error_);
+    reactor_.poll(error_);
+    Memory::counted = false;
+    Memory::failing = 0;
+  }
+  /// The number is closed, and stands for a duplicate of another file now.
+  Handle give_number_to_another() {
+    const NativeHandle number = pair_.local.get();
+    pair_.local.close();
+    Handle other{::fcntl(other_.local.get(), F_DUPFD_CLOEXEC, number)};
+    EXPECT_EQ(other.get(), number);
+    return other;
+  }
+
+  Reactor reactor_{make_contestant(GetParam())};
+  Pair pair_ = make_pair(PairKind::unix_stream);
+  Pair other_ = make_pair(PairKind::unix_stream);
+  std::error_code error_;
+  Watch watch_ = reactor_.watch(pair_.local.get(), Interest::readable, [](Readiness) {});
+};
+
+TEST_P(AWatchPausedWithoutMemory, ClosesNoOthersFile) {
+  reactor_.poll();
+  pause();
+  const Handle other = give_number_to_another();
+  EXPECT_FALSE(watch_.close());
+  EXPECT_GE(::fcntl(other.get(), F_GETFD), 0);
+}
+
+TEST_P(AWatchPausedWithoutMemory, LeavesItsNumberToAnotherFile) {
+  reactor_.poll();
+  pause();
+  const Handle other = give_number_to_another();
+  int calls = 0;
+  const Watch next =
+      reactor_.watch(other.get(), Interest::readable, [&](Readiness) { ++calls; }, error_);
+  EXPECT_FALSE(error_) << error_.message();
+  write_bytes(other_.peer, "abc");
+  EXPECT_EQ(reactor_.run_once(5s), 1u);
+  EXPECT_EQ(calls, 1);
+}
+
+std::vector<std::string_view> contestant_names() {
+  std::vector<std::string_view> names;
+  for (const Contestant& contestant : contestants()) names.push_back(contestant.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(, AWatchPausedWithoutMemory, testing::ValuesIn(contestant_names()),
+                         [](const auto& row) { return std::string{row.param}; });
+
 #if __has_include(<asio/io_context.hpp>)
 TEST(AnAsioSource, NeedsNoMemoryToGoOn) {
   for (const Contestant& contestant : contestants()) {
