@@ -101,13 +101,10 @@ def may_callgrind():
 PARTS = (
     ("backend", r"Backend::|AskFirst|HandleRegistry|UnlimitedPoll|pollux::(Requests|Registrations|Ring|EpollSet)::"),
     ("lifecycle", r"Lifecycle|::platform::(probe|peek|take_error|look|HandlePoller|send_nothing|stream_type)|"
-                  r"ReactorCore::(deliver|decide|probe|prefetch_probes|is_gone_from_kernel|is_report_in_vain|note_vain|"
-                  r"call_handler)\b|ReactorCore::deliver_"),
-    ("changes", r"Reactor::watch|WatchBase|end_registration|ReactorCore::(watch|unwatch|set_interest|wanted|"
-                r"install|take_from_kernel|note_c|apply_change|close_watch|drop_|change_failed|detach|begin_detached|"
-                r"end_detached|leave_edges|mask_without_edges)|RetryQueue::"),
-    ("timers", r"Timer(Queue|s)?::|ReactorCore::\w*timer"),
-    ("turn", r"ReactorCore::|PostQueue|Reactor::"),
+                  r"detail::(Prober|WatchService)::"),
+    ("changes", r"Reactor::watch|WatchBase|end_registration|detail::(Registrations|Detached)::|RetryQueue::"),
+    ("timers", r"Timer(Queue|Service)?::|Reactor::(after|at|every)"),
+    ("turn", r"EventLoop::|PostQueue|Reactor::"),
 )
 
 

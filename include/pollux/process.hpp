@@ -57,8 +57,7 @@ class ChildWatch : public detail::ProcessWatchBase {
   ChildWatch() noexcept = default;
 
  private:
-  friend class Reactor;
-  explicit ChildWatch(detail::ProcessWatchBase&& base) noexcept : Registration{std::move(base)} {}
+  using Registration::Registration;
 };
 
 }  // namespace pollux

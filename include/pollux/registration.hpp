@@ -8,11 +8,15 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux::detail {
+namespace pollux {
 
-class ReactorCore;
+class Reactor;
 
-/// What a ReactorCore is for those who hold it. It goes with the last of them; they are counted
+namespace detail {
+
+class EventLoop;
+
+/// What an EventLoop is for those who hold it. It goes with the last of them; they are counted
 /// without ado, since all of them belong to the loop's thread.
 class CoreBase {
   friend class CorePointer;
@@ -42,8 +46,8 @@ class CorePointer {
   void let_go() noexcept { core_ = nullptr; }
 
   explicit operator bool() const noexcept { return core_ != nullptr; }
-  ReactorCore& operator*() const noexcept;
-  ReactorCore* operator->() const noexcept { return &**this; }
+  EventLoop& operator*() const noexcept;
+  EventLoop* operator->() const noexcept { return &**this; }
   CoreBase& base() const noexcept { return *core_; }
 
  private:
@@ -95,11 +99,12 @@ class Registration {
   explicit operator bool() const noexcept { return static_cast<bool>(core_); }
 
  protected:
-  friend class ReactorCore;
+  friend class pollux::Reactor;
   Registration(CoreBase& core, Token token) noexcept : core_{core}, token_{token} {}
 
   CorePointer core_;
   Token token_;
 };
 
-}  // namespace pollux::detail
+}  // namespace detail
+}  // namespace pollux

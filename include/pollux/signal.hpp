@@ -31,8 +31,7 @@ class SignalWatch : public detail::ProcessWatchBase {
   SignalWatch() noexcept = default;
 
  private:
-  friend class Reactor;
-  explicit SignalWatch(detail::ProcessWatchBase&& base) noexcept : Registration{std::move(base)} {}
+  using Registration::Registration;
 };
 
 }  // namespace pollux

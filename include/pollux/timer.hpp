@@ -51,7 +51,6 @@ class Timer : public detail::Registration<detail::Registered::timer> {
   time_point deadline() const noexcept;
 
  private:
-  friend class detail::ReactorCore;
   using Registration::Registration;
 };
 

@@ -38,7 +38,6 @@ class WatchBase : public Registration<Registered::watch> {
   bool close() noexcept;
 
  private:
-  friend class ReactorCore;
   using Registration::Registration;
 };
 
@@ -52,8 +51,7 @@ class Watch : public detail::WatchBase {
   Watch() noexcept = default;
 
  private:
-  friend class Reactor;
-  explicit Watch(detail::WatchBase&& base) noexcept : WatchBase{std::move(base)} {}
+  using WatchBase::WatchBase;
 };
 
 /// The registration of a byte stream (TCP, AF_UNIX stream, pipe, FIFO, terminal), with the whole
@@ -67,8 +65,7 @@ class StreamWatch : public detail::WatchBase {
   PeerClosedLatency peer_closed_latency() const noexcept;
 
  private:
-  friend class Reactor;
-  explicit StreamWatch(detail::WatchBase&& base) noexcept : WatchBase{std::move(base)} {}
+  using WatchBase::WatchBase;
 };
 
 }  // namespace pollux

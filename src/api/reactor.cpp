@@ -8,7 +8,7 @@
 #include <pollux/backends.hpp>
 #include <pollux/error.hpp>
 
-#include "loop/reactor_core.hpp"
+#include "loop/event_loop.hpp"
 
 namespace pollux {
 
@@ -24,7 +24,7 @@ auto throwing(const char* what, Call call) {
 }
 
 using detail::CorePointer;
-using detail::ReactorCore;
+using detail::EventLoop;
 
 /// What is never destroyed.
 template <class T>
@@ -36,9 +36,9 @@ union Kept {
 };
 
 /// Of all reactors that there was no memory for: closed, and never changed.
-ReactorCore& closed_core() noexcept {
+EventLoop& closed_core() noexcept {
   static Kept<detail::PostQueue> posts{nullptr};
-  static Kept<ReactorCore> core{
+  static Kept<EventLoop> core{
       std::shared_ptr<detail::PostQueue>{std::shared_ptr<void>{}, &posts.it}};
   return core.it;
 }
@@ -47,7 +47,7 @@ ReactorCore& closed_core() noexcept {
 CorePointer made_core(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                       std::error_code& error) {
   return report_memory(error,
-                       [&] { return CorePointer{*new ReactorCore(std::move(backend), options)}; });
+                       [&] { return CorePointer{*new EventLoop(std::move(backend), options)}; });
 }
 
 CorePointer or_closed(CorePointer made) noexcept {
@@ -83,25 +83,32 @@ Reactor::~Reactor() {
 
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler,
                      std::error_code& error) {
-  return Watch{
-      core_->watch(handle, interest, std::move(handler), detail::Watched::readiness, error)};
+  const Token token = core_->registrations().watch(handle, interest, std::move(handler),
+                                                   detail::Watched::readiness, error);
+  return error ? Watch{} : Watch{core_.base(), token};
 }
 StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler, std::error_code& error) {
-  return StreamWatch{
-      core_->watch(handle, interest, std::move(handler), detail::Watched::stream, error)};
+  const Token token = core_->registrations().watch(handle, interest, std::move(handler),
+                                                   detail::Watched::stream, error);
+  return error ? StreamWatch{} : StreamWatch{core_.base(), token};
 }
 
 Timer Reactor::after(std::chrono::nanoseconds delay, Handler<void> handler,
                      std::error_code& error) {
-  return core_->add_timer(core_->from_now(delay), delay, false, std::move(handler), error);
+  const Token token =
+      core_->timers().add(core_->from_now(delay), delay, false, std::move(handler), error);
+  return error ? Timer{} : Timer{core_.base(), token};
 }
 Timer Reactor::at(Timer::time_point deadline, Handler<void> handler, std::error_code& error) {
-  return core_->add_timer(deadline, {}, false, std::move(handler), error);
+  const Token token = core_->timers().add(deadline, {}, false, std::move(handler), error);
+  return error ? Timer{} : Timer{core_.base(), token};
 }
 Timer Reactor::every(std::chrono::nanoseconds period, Handler<void> handler,
                      std::error_code& error) {
-  return core_->add_timer(core_->from_now(period), period, true, std::move(handler), error);
+  const Token token =
+      core_->timers().add(core_->from_now(period), period, true, std::move(handler), error);
+  return error ? Timer{} : Timer{core_.base(), token};
 }
 Timer Reactor::after(std::chrono::nanoseconds delay, Handler<void> handler) {
   return throwing("pollux::Reactor::after",
@@ -117,10 +124,12 @@ Timer Reactor::every(std::chrono::nanoseconds period, Handler<void> handler) {
 }
 
 SignalWatch Reactor::on_signal(int signo, Handler<int> handler, std::error_code& error) {
-  return SignalWatch{core_->watch_signal(signo, std::move(handler), error)};
+  const Token token = core_->processes().watch_signal(signo, std::move(handler), error);
+  return error ? SignalWatch{} : SignalWatch{core_.base(), token};
 }
 ChildWatch Reactor::on_child_exit(int pid, Handler<ChildExit> handler, std::error_code& error) {
-  return ChildWatch{core_->watch_child(pid, std::move(handler), error)};
+  const Token token = core_->processes().watch_child(pid, std::move(handler), error);
+  return error ? ChildWatch{} : ChildWatch{core_.base(), token};
 }
 SignalWatch Reactor::on_signal(int signo, Handler<int> handler) {
   return throwing("pollux::Reactor::on_signal", [&](std::error_code& error) {
@@ -148,18 +157,18 @@ void Reactor::post(Handler<void> task, std::error_code& error) {
 namespace {
 
 /// poll() and a timeout of nothing: one turn that does not wait, and reads no clock.
-ReactorCore::time_point deadline(const ReactorCore& core, std::chrono::nanoseconds timeout) {
-  return timeout <= std::chrono::nanoseconds::zero() ? ReactorCore::time_point::min()
+EventLoop::time_point deadline(const EventLoop& core, std::chrono::nanoseconds timeout) {
+  return timeout <= std::chrono::nanoseconds::zero() ? EventLoop::time_point::min()
                                                      : core.from_now(timeout);
 }
 
 }  // namespace
 
 std::size_t Reactor::run(std::error_code& error) {
-  return core_->run(ReactorCore::time_point::max(), false, error);
+  return core_->run(EventLoop::time_point::max(), false, error);
 }
 std::size_t Reactor::run_once(std::error_code& error) {
-  return core_->run(ReactorCore::time_point::max(), true, error);
+  return core_->run(EventLoop::time_point::max(), true, error);
 }
 std::size_t Reactor::run_once(std::chrono::nanoseconds timeout, std::error_code& error) {
   return core_->run(deadline(*core_, timeout), true, error);
@@ -168,20 +177,20 @@ std::size_t Reactor::run_for(std::chrono::nanoseconds duration, std::error_code&
   return core_->run(deadline(*core_, duration), false, error);
 }
 std::size_t Reactor::poll(std::error_code& error) {
-  return core_->run(ReactorCore::time_point::min(), true, error);
+  return core_->run(EventLoop::time_point::min(), true, error);
 }
 
 // Not by way of their namesakes, which take the handler by value: it is moved once less.
 Watch Reactor::watch(NativeHandle handle, Interest interest, Handler<Readiness> handler) {
-  return Watch{throwing("pollux::Reactor::watch", [&](std::error_code& error) {
-    return core_->watch(handle, interest, std::move(handler), detail::Watched::readiness, error);
-  })};
+  return throwing("pollux::Reactor::watch", [&](std::error_code& error) {
+    return watch(handle, interest, std::move(handler), error);
+  });
 }
 StreamWatch Reactor::watch_stream(NativeHandle handle, Interest interest,
                                   Handler<StreamEvent> handler) {
-  return StreamWatch{throwing("pollux::Reactor::watch_stream", [&](std::error_code& error) {
-    return core_->watch(handle, interest, std::move(handler), detail::Watched::stream, error);
-  })};
+  return throwing("pollux::Reactor::watch_stream", [&](std::error_code& error) {
+    return watch_stream(handle, interest, std::move(handler), error);
+  });
 }
 std::size_t Reactor::run() {
   return throwing("pollux::Reactor::run", [&](std::error_code& error) { return run(error); });
@@ -213,16 +222,16 @@ std::optional<std::chrono::nanoseconds> Reactor::next_timeout() noexcept {
   return core_->next_timeout();
 }
 std::optional<std::chrono::nanoseconds> Reactor::prepare() {
-  return core_->prepare();
+  return core_->prepare_for_host();
 }
 bool Reactor::check(std::error_code& error) {
-  return core_->check(error);
+  return core_->check_for_host(error);
 }
 bool Reactor::check() {
   return throwing("pollux::Reactor::check", [&](std::error_code& error) { return check(error); });
 }
 std::size_t Reactor::dispatch(std::error_code& error) {
-  return core_->dispatch_checked(error);
+  return core_->dispatch_for_host(error);
 }
 std::size_t Reactor::dispatch() {
   return throwing("pollux::Reactor::dispatch",

@@ -5,27 +5,27 @@
 
 #include <pollux/error.hpp>
 
-#include "loop/reactor_core.hpp"
+#include "loop/event_loop.hpp"
 
 namespace pollux {
 
 namespace detail {
 
 void CorePointer::destroy(CoreBase& core) noexcept {
-  delete static_cast<ReactorCore*>(&core);
+  delete static_cast<EventLoop*>(&core);
 }
 
 template <>
 void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept {
-  static_cast<ReactorCore&>(core).unwatch(token);
+  static_cast<EventLoop&>(core).registrations().unwatch(token);
 }
 template <>
 void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept {
-  static_cast<ReactorCore&>(core).end_timer(token);
+  static_cast<EventLoop&>(core).timers().end(token);
 }
 template <>
 void end_registration<Registered::process>(CoreBase& core, Token token) noexcept {
-  static_cast<ReactorCore&>(core).end_process_watch(token);
+  static_cast<EventLoop&>(core).processes().end(token);
 }
 
 void WatchBase::set_interest(Interest interest) {
@@ -36,7 +36,7 @@ void WatchBase::set_interest(Interest interest) {
 
 void WatchBase::set_interest(Interest interest, std::error_code& error) noexcept {
   if (core_) {
-    core_->set_interest(token_, interest, error);
+    core_->registrations().set_interest(token_, interest, error);
   } else {
     error = Errc::watch_closed;
   }
@@ -44,17 +44,17 @@ void WatchBase::set_interest(Interest interest, std::error_code& error) noexcept
 
 bool WatchBase::close() noexcept {
   const CorePointer core = std::move(core_);
-  return core && core->close_watch(token_);
+  return core && core->registrations().close_watch(token_);
 }
 
 Interest WatchBase::interest() const noexcept {
-  return core_ ? core_->interest(token_) : Interest::none;
+  return core_ ? core_->registrations().interest(token_) : Interest::none;
 }
 
 }  // namespace detail
 
 PeerClosedLatency StreamWatch::peer_closed_latency() const noexcept {
-  return core_ ? core_->peer_closed_latency(token_) : PeerClosedLatency::immediate;
+  return core_ ? core_->registrations().peer_closed_latency(token_) : PeerClosedLatency::immediate;
 }
 
 }  // namespace pollux

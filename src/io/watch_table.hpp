@@ -26,12 +26,12 @@ struct alignas(64) Slot {
   /// after an hour of a million turns a second.
   std::uint32_t verified_in = 0;
   bool stream = false;
-  bool internal = false;  ///< the core's: its handler takes no event
+  bool internal = false;  ///< an InternalWatch's
   bool used : 1 = false;
-  bool changed : 1 = false;   ///< in ReactorCore's list of changed slots; outlives the registration
+  bool changed : 1 = false;   ///< in the list of changed slots; outlives the registration
   bool closed : 1 = false;    ///< its descriptor was closed under it: it gets no event any more
-  bool detached : 1 = false;  ///< outside the kernel's set, and put down in ReactorCore::detached_
-  bool edged : 1 = false;     ///< detached, and reported by ReactorCore::edges_
+  bool detached : 1 = false;  ///< outside the backend's set, and noted in Detached
+  bool edged : 1 = false;     ///< detached, and reported by the edge set
   /// A stream that can_take_fast_path(), or a readiness watch that is called whenever it is ready:
   /// most reports, by the shortest way.
   bool fast_path = false;
@@ -44,6 +44,11 @@ struct alignas(64) Slot {
   std::uint8_t reports = 0;        ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;        ///< how often in a row a report or a retry has led to no event
   std::int16_t pending_error = 0;  ///< taken from the kernel by a probe, and not yet reported
+
+  void keep_error(int error) noexcept {
+    if (error != 0) pending_error = static_cast<std::int16_t>(error);
+  }
+  int take_error() noexcept { return std::exchange(pending_error, std::int16_t{0}); }
 };
 static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
 

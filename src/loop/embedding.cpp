@@ -1,55 +1,64 @@
 // SPDX-License-Identifier: MIT
-// A turn in pieces, for those who wait in another loop.
-#include <utility>
-
+// The same three steps for a host: another loop, which waits in this one's place.
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "loop/reactor_core.hpp"
+#include "loop/event_loop.hpp"
 
 namespace pollux::detail {
 
-NativeHandle ReactorCore::native_handle(std::error_code& error) const noexcept {
-  const NativeHandle handle = backend_ ? backend_->native_handle() : no_handle;
+std::optional<std::chrono::nanoseconds> EventLoop::prepare_for_host() {
+  if (refusal_to_run()) return std::nullopt;  // the other two say why
+  loop_.host_is_back();
+  timers_.go_by_clock();
+  prepare();
+  // A task that comes from here on makes the native handle readable; one that came before is seen.
+  static_cast<void>(loop_.wakeup.about_to_sleep());
+  const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
+  loop_.host_waits(timeout ? loop_.from_now(*timeout) : time_point::max());
+  return timeout;
+}
+
+bool EventLoop::check_for_host(std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return false;
+  loop_.host_is_back();
+  timers_.go_by_clock();
+  ++loop_.turn;
+  prepare();
+  if (!watches_.has_work()) watches_.merge(wait(Timeout::zero(), error), error);
+  loop_.work_added();  // what has been fetched is for the next turn, whoever runs it
+  return has_work() || loop_.wakeup.pending() != 0 || error ||
+         timers_.next_deadline() <= loop_.now();
+}
+
+std::size_t EventLoop::dispatch_for_host(std::error_code& error) {
+  error = refusal_to_run();
+  if (error) return 0;
+  loop_.host_is_back();
+  timers_.go_by_clock();
+  const Running running{loop_};
+  return loop_.stopped() ? 0 : deliver_all();
+}
+
+std::optional<std::chrono::nanoseconds> EventLoop::next_timeout() noexcept {
+  if (has_work() || watches_.registrations().has_changes() || loop_.wakeup.pending() != 0)
+    return std::chrono::nanoseconds{0};
+  const Timeout left =
+      until(std::min(watches_.registrations().next_deadline(), timers_.next_deadline()));
+  if (left.is_infinite()) return std::nullopt;
+  return left.duration();
+}
+
+NativeHandle EventLoop::native_handle(std::error_code& error) const noexcept {
+  const NativeHandle handle = loop_.backend ? loop_.backend->native_handle() : no_handle;
   error.clear();
-  if (!backend_) {
+  if (!loop_.backend) {
     error = Errc::reactor_closed;
   } else if (handle == no_handle) {
     error = refusal(std::errc::operation_not_supported);
   }
   return handle;
-}
-
-std::optional<std::chrono::nanoseconds> ReactorCore::next_timeout() noexcept {
-  if (batch_size_ != 0 || changes_ != 0 || wakeup_.pending() != 0 || process_events_pending())
-    return std::chrono::nanoseconds{0};
-  const Timeout left = until(next_due());
-  if (left.is_infinite()) return std::nullopt;
-  return left.duration();
-}
-
-std::optional<std::chrono::nanoseconds> ReactorCore::prepare() {
-  if (refusal_to_run()) return std::nullopt;  // check() and dispatch() say why
-  prepared_.reset();
-  run_due_retries();
-  apply_changes();
-  // A task that comes from here on makes the native handle readable; one that came before is seen.
-  static_cast<void>(wakeup_.about_to_sleep());
-  const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
-  prepared_ = timeout ? later(options_.clock(), *timeout) : time_point::max();
-  return timeout;
-}
-
-/// Out of line: of those that arm timers, few come before all others.
-void ReactorCore::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
-  nothing_pending_ = false;
-  timers_.arm(index, deadline);
-  if (prepared_ && deadline < *prepared_) reschedule();
-}
-
-/// The timeout that prepare() has returned is out of date.
-void ReactorCore::reschedule() noexcept {
-  prepared_.reset();
-  if (notify_) notify_.call(nullptr);
 }
 
 }  // namespace pollux::detail

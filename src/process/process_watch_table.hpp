@@ -7,9 +7,9 @@
 
 #include <pollux/backend.hpp>
 #include <pollux/handler.hpp>
-#include <pollux/watch.hpp>
 
 #include "base/slot_table.hpp"
+#include "io/registrations.hpp"
 
 namespace pollux::detail {
 
@@ -18,7 +18,7 @@ struct ProcessWatch {
   enum class Kind : std::uint8_t { detached, signal, child };
 
   AnyHandler handler;
-  WatchBase watch;                  ///< of `handle`
+  InternalWatch watch;              ///< of `handle`
   NativeHandle handle = no_handle;  ///< a child's; without one, the signal of children is watched
   int number = 0;                   ///< of the signal, or of the child
   std::uint32_t generation = 0;

@@ -8,11 +8,8 @@
 
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
-#include <pollux/poster.hpp>
 
-namespace pollux {
-
-namespace detail {
+namespace pollux::detail {
 
 /// A page of tasks, less what an allocator adds.
 struct PostQueue::Block {
@@ -81,6 +78,17 @@ void PostQueue::collect() noexcept {
   if (batch_.first != nullptr) begin_block(batch_.first);
 }
 
+std::size_t PostQueue::deliver(LoopContext& loop) {
+  std::size_t called = 0;
+  while (const Task task = next()) {
+    ++called;
+    ++loop.stats.posts;
+    task->call();
+    if (loop.stopped()) break;
+  }
+  return called;
+}
+
 void PostQueue::begin_block(Block* block) noexcept {
   block_ = block;
   next_ = block->tasks;
@@ -116,28 +124,4 @@ void PostQueue::close() noexcept {
   while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
 }
 
-}  // namespace detail
-
-Poster::Poster(std::shared_ptr<detail::PostQueue> queue) noexcept : queue_{std::move(queue)} {}
-
-namespace {
-
-using Pushed = detail::PostQueue::Pushed;
-
-Pushed push(detail::PostQueue* queue, Handler<void>&& task) {
-  return queue != nullptr ? queue->push(std::move(task)) : Pushed::closed;
-}
-
-}  // namespace
-
-void Poster::post(Handler<void> task) const {
-  const Pushed pushed = push(queue_.get(), std::move(task));
-  if (pushed != Pushed::yes)
-    throw std::system_error{detail::PostQueue::error_of(pushed), "pollux::Poster::post"};
-}
-
-void Poster::post(Handler<void> task, std::error_code& error) const {
-  error = detail::PostQueue::error_of(push(queue_.get(), std::move(task)));
-}
-
-}  // namespace pollux
+}  // namespace pollux::detail

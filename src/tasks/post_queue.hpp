@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/loop_context.hpp"
 #include "base/packed_handler.hpp"
 #include "base/wakeup.hpp"
 
@@ -58,6 +59,9 @@ class PostQueue {
     if (next_ == block_end_) next_block();
     return task;
   }
+
+  /// Calls what collect() has taken: how many.
+  std::size_t deliver(LoopContext& loop);
 
   /// In the child of a fork: no other thread is left that could hold the lock, or wake anybody.
   void after_fork() noexcept;

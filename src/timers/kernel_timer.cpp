@@ -1,55 +1,52 @@
 // SPDX-License-Identifier: MIT
-// The kernel timer: it wakes the loop when the next timer is due, so that a loop which is kept busy
-// by other things need not read the clock in every turn, nor give every wait an end.
+#include "timers/kernel_timer.hpp"
+
 #include <utility>
 
-#include "loop/reactor_core.hpp"
 #include "platform/kernel_timer.hpp"
 #include "platform/platform.hpp"
 
 namespace pollux::detail {
 
-/// Sets it to the next timer, if it is not set to an earlier time already: then it is moved when it
-/// has expired. Nothing where the system has none; the waits have a timeout then.
-void ReactorCore::set_kernel_timer() noexcept {
-  const time_point next = timers_.next();
-  if (next >= kernel_timer_due_) return;
-  if (!kernel_timer_watch_ && !make_kernel_timer()) return;
-  if (platform::set_kernel_timer(kernel_timer_, next, stats_.system_calls))
-    kernel_timer_due_ = next;
+void KernelTimer::set(time_point next) noexcept {
+  if (next >= due_) return;
+  if (!watch_ && !make()) return;
+  if (platform::set_kernel_timer(handle_, next, loop_.calls())) due_ = next;
 }
 
-bool ReactorCore::make_kernel_timer() noexcept {
+bool KernelTimer::make() noexcept {
   // Only the true clock can be the kernel's; and one refusal is enough.
-  if (options_.clock != &std::chrono::steady_clock::now || std::exchange(kernel_timer_tried_, true))
+  if (loop_.options.clock != &std::chrono::steady_clock::now || std::exchange(tried_, true))
     return false;
-  kernel_timer_ = platform::open_kernel_timer(stats_.system_calls);
-  if (kernel_timer_ == no_handle) return false;
-  const auto watch_alarm = [this](Interest how, std::error_code& error) {
-    kernel_timer_watch_ =
-        watch(kernel_timer_, Interest::readable | how, Handler<void>{[this] {
-                kernel_timer_due_ = time_point::max();
-                interrupted_ = false;  // unless the next wait with an end is, too
-                if (!kernel_timer_is_edge_)
-                  platform::clear_kernel_timer(kernel_timer_, stats_.system_calls);
-              }},
-              Watched::internal, error);
-  };
+  handle_ = platform::open_kernel_timer(loop_.calls());
+  if (handle_ == no_handle) return false;
   std::error_code error;
-  watch_alarm(Interest::edge, error);  // then it never has to be quieted
-  kernel_timer_is_edge_ = error != std::errc::operation_not_supported;
-  if (!kernel_timer_is_edge_) watch_alarm(Interest::none, error);
-  if (error) drop_kernel_timer();
+  watch(Interest::edge, error);  // then it never has to be quieted
+  is_edge_ = error != std::errc::operation_not_supported;
+  if (!is_edge_) watch(Interest::none, error);
+  if (error) drop();
   return !error;
 }
 
-/// Another is made when it is needed.
-void ReactorCore::drop_kernel_timer() noexcept {
-  kernel_timer_watch_.reset();
-  if (kernel_timer_ != no_handle)
-    platform::close_handle(std::exchange(kernel_timer_, no_handle), stats_.system_calls);
-  kernel_timer_due_ = time_point::max();
-  nothing_pending_ = false;  // the next wait must have an end again
+void KernelTimer::watch(Interest how, std::error_code& error) {
+  watch_ =
+      registrations_.watch_internal(handle_, Interest::readable | how,
+                                    Handler<Readiness>{[this](Readiness) { expired(); }}, error);
+}
+
+void KernelTimer::expired() noexcept {
+  due_ = time_point::max();
+  interrupted_ = false;  // unless the next wait with an end is, too
+  if (!is_edge_) platform::clear_kernel_timer(handle_, loop_.calls());
+  loop_.work_added();
+}
+
+void KernelTimer::drop() noexcept {
+  watch_.reset();
+  if (handle_ != no_handle)
+    platform::close_handle(std::exchange(handle_, no_handle), loop_.calls());
+  due_ = time_point::max();
+  loop_.work_added();  // the next wait must have an end again
 }
 
 }  // namespace pollux::detail

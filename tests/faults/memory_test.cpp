@@ -581,8 +581,8 @@ TEST_P(AWatchPausedWithoutMemory, LeavesItsNumberToAnotherFile) {
   pause();
   const Handle other = give_number_to_another();
   int calls = 0;
-  const Watch next =
-      reactor_.watch(other.get(), Interest::readable, [&](Readiness) { ++calls; }, error_);
+  const Watch next = reactor_.watch(
+      other.get(), Interest::readable, [&](Readiness) { ++calls; }, error_);
   EXPECT_FALSE(error_) << error_.message();
   write_bytes(other_.peer, "abc");
   EXPECT_EQ(reactor_.run_once(5s), 1u);

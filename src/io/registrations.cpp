@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Registrations: what is watched, and what the kernel is asked for.
+#include "io/registrations.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -9,27 +10,12 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "loop/reactor_core.hpp"
 #include "platform/platform.hpp"
 
 namespace pollux::detail {
 
-ReactorCore::ReactorCore(std::unique_ptr<Backend> backend, const ReactorOptions& options)
-    : backend_{std::move(backend)},
-      options_{options},
-      wakeup_{backend_.get()},
-      signals_{wakeup_},
-      posts_{std::make_shared<PostQueue>(backend_ ? &wakeup_ : nullptr)} {
-  if (!backend_) return;
-  const RawReady reports = without(backend_->reports(), options_.distrusted);
-  knows_fin_ = any(reports, RawReady::rdhup);
-  knows_over_ = any(reports, RawReady::hup);
-  reports_failures_unasked_ = any(reports, RawReady::err);
-  knows_urgent_ = any(reports, RawReady::pri);
-  if (is_looking()) poller_.prepare(stats_.system_calls);
-  batch_room_ = std::max<std::uint32_t>(options_.event_batch, 1);
-  batch_ = std::make_unique<RawEvent[]>(batch_room_);
-}
+Registrations::Registrations(LoopContext& loop, const Capabilities& capabilities) noexcept
+    : loop_{loop}, capabilities_{capabilities} {}
 
 namespace {
 
@@ -51,20 +37,20 @@ bool is_fast_path(const Traits& traits, StreamType type, Interest interest, Watc
 
 }  // namespace
 
-WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&& handler,
-                             Watched as, std::error_code& error) try {
+Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& handler, Watched as,
+                           std::error_code& error) try {
   const bool stream = as == Watched::stream;
-  error = refusal_to_register();
+  error = loop_.refusal_to_register();
   if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
   if (error) return {};
-  const StreamType type = stream ? examine(handle, error) : StreamType{};
+  const StreamType type = stream ? prober_.examine(handle, error) : StreamType{};
   if (error) return {};
 
   const std::uint32_t other = table_.by_handle(handle);
   // The kernel says whether a number still means what is watched under it, but only of what is in
   // its set.
   if (other != no_slot && table_.slot(other).installed == RawInterest::none &&
-      is_still_ours(other)) {
+      detached_.is_still_ours(other)) {
     error = refusal(std::errc::file_exists);
     return {};
   }
@@ -87,7 +73,7 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
       error = install(slot, token, first);
   }
   if (error) {
-    end_detached(token.slot);
+    detached_.remove(token.slot);
     table_.release(token.slot);
     return {};
   }
@@ -99,23 +85,22 @@ WatchBase ReactorCore::watch(NativeHandle handle, Interest interest, AnyHandler&
     throw;
   }
   slot.handler = std::move(handler);
-  if (tracer_ != nullptr && !slot.internal) tracer_->watched(options_.clock(), handle, token);
-  return {*this, token};
+  if (loop_.tracer != nullptr && !slot.internal) loop_.tracer->watched(loop_.now(), handle, token);
+  return token;
 } catch (const std::bad_alloc&) {
   error = refusal(std::errc::not_enough_memory);
   return {};
 }
 
-void ReactorCore::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
-  error.clear();
-  if (!backend_) {
-    error = Errc::reactor_closed;
-    return;
-  }
-  if (forked()) {  // the set is the parent's
-    error = Errc::forked;
-    return;
-  }
+InternalWatch Registrations::watch_internal(NativeHandle handle, Interest interest,
+                                            Handler<Readiness> handler, std::error_code& error) {
+  const Token token = watch(handle, interest, std::move(handler), Watched::internal, error);
+  return error ? InternalWatch{} : InternalWatch{*this, token};
+}
+
+void Registrations::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
+  error = loop_.refusal_to_register();  // in the child of a fork the set is the parent's
+  if (error) return;
   Slot* slot = table_.find(token);
   if (slot == nullptr || slot->closed) {
     error = Errc::watch_closed;
@@ -126,8 +111,7 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
     return;
   }
   // Who asks in the turn that has reported the number is known to mean it.
-  if (!running_ || slot->verified_in != epoch())
-    slot->verified_in = epoch() - 2;
+  if (!loop_.running || slot->verified_in != epoch()) slot->verified_in = epoch() - 2;
   const Interest interest_before = std::exchange(slot->interest, interest);
   const State state_before = slot->state;
   slot->state.mask = Mask::none;
@@ -148,11 +132,11 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
       error = Errc::watch_closed;
       return;
     }
-    if (now == RawInterest::none) detach(token.slot);
+    if (now == RawInterest::none) detached_.add(token.slot);
   } else if (now != slot->installed) {
     note_change(token.slot);
   } else if (slot->edged) {
-    leave_edges(*slot);
+    detached_.remove_from_edges(*slot);
   }
   if (!slot->stream)
     slot->fast_path = is_fast_path(traits(*slot), slot->type, interest, Watched::readiness);
@@ -160,77 +144,62 @@ void ReactorCore::set_interest(Token token, Interest interest, std::error_code& 
   cancel_retry(token.slot);
 }
 
-Interest ReactorCore::interest(Token token) noexcept {
+Interest Registrations::interest(Token token) const noexcept {
   const Slot* slot = table_.find(token);
   return slot != nullptr ? slot->interest : Interest::none;
 }
 
-PeerClosedLatency ReactorCore::peer_closed_latency(Token token) noexcept {
+PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
   const Slot* slot = table_.find(token);
-  if (slot == nullptr || knows_fin_ || slot->type.kind != StreamKind::socket)
+  if (slot == nullptr || capabilities_.knows_fin || slot->type.kind != StreamKind::socket)
     return PeerClosedLatency::immediate;
   // Of a multipath stream only what lies behind its last byte may be untellable.
   if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
-  const auto fin = platform::probe_peer_fin(slot->handle, slot->type, RawReady::none, poller_,
-                                            stats_.system_calls);
-  return fin.found == PeerFin::untellable ? PeerClosedLatency::after_drain
-                                          : PeerClosedLatency::probed;
+  return prober_.peer_fin(*slot) == PeerFin::untellable ? PeerClosedLatency::after_drain
+                                                        : PeerClosedLatency::probed;
 }
 
-void ReactorCore::unwatch(Token token) noexcept {
+void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
   take_from_kernel(*slot, token);
-  if (slot->detached) end_detached(token.slot);
+  if (slot->detached) detached_.remove(token.slot);
   cancel_retry(token.slot);
-  if (calling_.index == token.slot) {
+  if (called_.index == token.slot) {
     // Its handler is running, and must live until it returns; the number is free at once.
     table_.drop_handle(slot->handle, token.slot);
     table_.disown(token.slot);
-    calling_.ended = true;
+    called_.ended = true;
   } else {
     table_.release(token.slot);
   }
 }
 
-bool ReactorCore::close_watch(Token token) noexcept {
+bool Registrations::close_watch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return false;
   const NativeHandle handle = slot->handle;
   bool is_ours = !slot->closed;
-  if (slot->installed != RawInterest::none && backend_ && !forked()) {
-    ++stats_.changes;
-    is_ours = !is_gone(backend_->remove_closing(handle, slot->installed, token));
+  if (slot->installed != RawInterest::none && loop_.backend && !loop_.forked()) {
+    ++loop_.stats.changes;
+    is_ours = !is_gone(loop_.backend->remove_closing(handle, slot->installed, token));
     slot->installed = RawInterest::none;
-  } else if (is_ours && !forked()) {
-    is_ours = is_still_ours(token.slot);
+  } else if (is_ours && !loop_.forked()) {
+    is_ours = detached_.is_still_ours(token.slot);
   }
   unwatch(token);
-  if (is_ours) platform::close_handle(handle, stats_.system_calls);
+  if (is_ours) platform::close_handle(handle, loop_.calls());
   return is_ours;
 }
 
-void ReactorCore::close() noexcept {
-  assert(!running_ && "a reactor must not be destroyed by one of its handlers");
-  if (!backend_) return;
-  if (forked()) posts_->after_fork();
-  posts_->close();
-  poller_.drop();
-  signals_.close(stats_.system_calls);
-  drop_kernel_timer();
-  drop_edges();
+void Registrations::leave_kernel() noexcept {
+  prober_.leave_kernel();
   detached_.reset();
-  // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
-  backend_.reset();
+}
+
+void Registrations::destroy_handlers() noexcept {
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     if (table_.slot(i).used) table_.release(i);
-  }
-  for (std::uint32_t i = 0; i < timers_.size(); ++i) {
-    if (timers_.slot(i).handler) timers_.release(i);
-  }
-  for (std::uint32_t i = 0; i < process_watches_.size(); ++i) {
-    detach_from_system(i);
-    if (process_watches_.slot(i).handler) process_watches_.release(i);
   }
 }
 
@@ -267,10 +236,10 @@ constexpr auto fast_path_interests = [] {
 
 }  // namespace
 
-inline RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
+inline RawInterest Registrations::wanted(const Slot& slot) const noexcept {
   if (slot.fast_path && slot.state.is_fresh()) {
     const std::size_t row = !slot.stream ? 0
-                            : slot.type.has(Quirk::urgent) && knows_urgent_
+                            : slot.type.has(Quirk::urgent) && capabilities_.knows_urgent
                                 ? urgent_row
                                 : static_cast<std::size_t>(slot.type.kind) + 1;
     return fast_path_interests[row][static_cast<std::size_t>(slot.interest)];
@@ -278,7 +247,7 @@ inline RawInterest ReactorCore::wanted(const Slot& slot) const noexcept {
   return wanted_by_state(slot);
 }
 
-RawInterest ReactorCore::wanted_by_state(const Slot& slot) const noexcept {
+RawInterest Registrations::wanted_by_state(const Slot& slot) const noexcept {
   if (slot.closed) return RawInterest::none;
   if (slot.stream) return raw_interest(traits(slot), slot.interest, slot.state);
   const RawInterest bits = readiness_interest(slot.interest);
@@ -286,78 +255,101 @@ RawInterest ReactorCore::wanted_by_state(const Slot& slot) const noexcept {
   return masked ? bits | RawInterest::edge : bits;
 }
 
-std::error_code ReactorCore::install(std::uint32_t index, RawInterest wanted) {
+/// A new watch that asks for nothing, refused like any other. `other` has the same number.
+std::error_code Registrations::begin_detached(std::uint32_t index, std::uint32_t other) {
+  const std::error_code error = detached_.add(index);
+  const bool is_watched = other != no_slot && table_.slot(other).installed != RawInterest::none &&
+                          !is_gone(install(other, table_.slot(other).installed));
+  return !error && is_watched ? refusal(std::errc::file_exists) : error;
+}
+
+std::error_code Registrations::install(std::uint32_t index, RawInterest wanted) {
   return install(table_.slot(index), table_.token(index), wanted);
 }
 
-inline std::error_code ReactorCore::install(Slot& slot, Token token, RawInterest wanted) {
+inline std::error_code Registrations::install(Slot& slot, Token token, RawInterest wanted) {
   if (slot.detached) return install_again(slot, token, wanted);
   return set_backend_interest(slot, token, wanted);
 }
 
-inline std::error_code ReactorCore::set_backend_interest(Slot& slot, Token token,
-                                                         RawInterest wanted) try {
-  ++stats_.changes;
-  const std::error_code error = backend_->set_interest(slot.handle, slot.installed, wanted, token);
+inline std::error_code Registrations::set_backend_interest(Slot& slot, Token token,
+                                                           RawInterest wanted) try {
+  ++loop_.stats.changes;
+  const std::error_code error =
+      loop_.backend->set_interest(slot.handle, slot.installed, wanted, token);
   if (!error) slot.installed = wanted;
   return error;
 } catch (const std::bad_alloc&) {
   return refusal(std::errc::not_enough_memory);  // of a backend that does not say so itself
 }
 
-std::error_code ReactorCore::install_again(Slot& slot, Token token, RawInterest wanted) {
-  if (!is_still_ours(token.slot)) return refusal(std::errc::no_such_file_or_directory);
+std::error_code Registrations::install_again(Slot& slot, Token token, RawInterest wanted) {
+  if (!detached_.is_still_ours(token.slot)) return refusal(std::errc::no_such_file_or_directory);
   const std::error_code error = set_backend_interest(slot, token, wanted);
-  if (!error) end_detached(token.slot);
+  if (!error) detached_.remove(token.slot);
   return error;
 }
 
-std::error_code ReactorCore::reset_backend() try {
-  return backend_->reset();
-} catch (const std::bad_alloc&) {
-  return refusal(std::errc::not_enough_memory);
-}
-
-void ReactorCore::take_from_kernel(std::uint32_t index) noexcept {
+void Registrations::take_from_kernel(std::uint32_t index) noexcept {
   take_from_kernel(table_.slot(index), table_.token(index));
 }
 
-inline void ReactorCore::take_from_kernel(Slot& slot, Token token) noexcept {
-  if (slot.installed == RawInterest::none || !backend_) return;
+inline void Registrations::take_from_kernel(Slot& slot, Token token) noexcept {
+  if (slot.installed == RawInterest::none || !loop_.backend) return;
   // Fails if the descriptor was closed first. Then the set has nothing left of it, or, with a
-  // duplicate alive, something that merge() will come upon. In the child of a fork the set is the
-  // parent's.
-  if (!forked()) static_cast<void>(install(slot, token, RawInterest::none));
+  // duplicate alive, something that the delivery will come upon. In the child of a fork the set is
+  // the parent's.
+  if (!loop_.forked()) static_cast<void>(install(slot, token, RawInterest::none));
   slot.installed = RawInterest::none;
 }
 
-void ReactorCore::note_change(std::uint32_t index) noexcept {
+void Registrations::learn_fin_number(Slot& slot) noexcept {
+  prober_.learn_fin_number(slot);
+  slot.fast_path = is_fast_path(traits(slot), slot.type, slot.interest, Watched::stream);
+}
+
+bool Registrations::is_gone_from_kernel(std::uint32_t index) {
+  Slot& slot = table_.slot(index);
+  if (slot.installed == RawInterest::none) return !detached_.is_still_ours(index);
+  if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
+  if (is_gone(install(index, slot.installed))) return true;
+  slot.verified_in = epoch();
+  return false;
+}
+
+void Registrations::note_change(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.changed) return;
   slot.changed = true;
   changed_[changes_++] = index;
-  nothing_pending_ = false;
-  if (prepared_) reschedule();
+  loop_.work_added();
 }
 
-void ReactorCore::note_closed(std::uint32_t index) noexcept {
+void Registrations::note_closed(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   table_.drop_handle(slot.handle, index);
   cancel_retry(index);
-  end_detached(index);
+  detached_.remove(index);
   slot.closed = true;
   slot.fast_path = false;
   slot.installed = RawInterest::none;
 }
 
-/// So that note_change(), schedule_retry() and detach() never allocate.
-void ReactorCore::make_room() {
+void Registrations::note_over(std::uint32_t index) noexcept {
+  take_from_kernel(index);
+  cancel_retry(index);
+  detached_.remove(index);
+  detached_.add(index);
+}
+
+/// So that note_change(), schedule_retry() and Detached::add() never allocate.
+void Registrations::make_room() {
   changed_.resize(table_.size() + WatchTable::chunk_size);
   retries_.make_room(table_.size() + WatchTable::chunk_size);
   detached_.make_room(table_.size() + WatchTable::chunk_size);
 }
 
-void ReactorCore::apply_changes() {
+void Registrations::apply_changes() {
   for (std::size_t i = 0; i < changes_; ++i) {
     Slot& slot = table_.slot(changed_[i]);
     slot.changed = false;
@@ -366,28 +358,28 @@ void ReactorCore::apply_changes() {
   changes_ = 0;
 }
 
-void ReactorCore::apply_change(std::uint32_t index) {
+void Registrations::apply_change(std::uint32_t index) {
   Slot& slot = table_.slot(index);
   const RawInterest now = wanted(slot);
   if (slot.state.mask == Mask::all && !can_edge_ && now != RawInterest::none)
     return mask_without_edges(index, now);
   if (now == slot.installed) {
-    ++stats_.coalesced;
-    if (slot.edged) leave_edges(slot);
+    ++loop_.stats.coalesced;
+    if (slot.edged) detached_.remove_from_edges(slot);
     return;
   }
   // Who newly asks to write may be asked about by number alone: first of all, whose it is.
   if (any(now, RawInterest::out) && !any(slot.installed, RawInterest::out) && !is_verified(slot) &&
-      slot.installed != RawInterest::none && (slot.stream || knows_fin_)) {
+      slot.installed != RawInterest::none && (slot.stream || capabilities_.knows_fin)) {
     if (const std::error_code error = install(index, slot.installed))
       return change_failed(index, error);
   }
   if (const std::error_code error = install(slot, table_.token(index), now))
     return change_failed(index, error);
-  if (now == RawInterest::none) detach(index);
+  if (now == RawInterest::none) detached_.add(index);
 }
 
-void ReactorCore::change_failed(std::uint32_t index, std::error_code error) {
+void Registrations::change_failed(std::uint32_t index, std::error_code error) {
   const Slot& slot = table_.slot(index);
   if (error == std::errc::operation_not_supported && slot.state.mask == Mask::all) {
     can_edge_ = false;
@@ -400,19 +392,26 @@ void ReactorCore::change_failed(std::uint32_t index, std::error_code error) {
   }
 }
 
-void ReactorCore::schedule_retry(std::uint32_t index) noexcept {
-  Slot& slot = table_.slot(index);
-  std::chrono::nanoseconds interval = options_.probe_interval_min;
-  for (int i = 0; i < slot.backoff && interval < options_.probe_interval_max; ++i)
-    interval = saturating_sum(interval, interval);
-  if (slot.backoff < 60) ++slot.backoff;
-  nothing_pending_ = false;
-  retries_.put(later(options_.clock(), std::min(interval, options_.probe_interval_max)), index);
+/// A condition stays up, must not turn the loop, and the backend has no edges: it is reported by
+/// the edge set, or asked about again from time to time where there is none.
+void Registrations::mask_without_edges(std::uint32_t index, RawInterest wanted) {
+  take_from_kernel(index);
+  detached_.add(index);
+  if (!detached_.put_into_edges(index, wanted, *this)) schedule_retry(index);
 }
 
-void ReactorCore::run_due_retries() {
-  if (retries_.empty()) return;
-  const time_point now = options_.clock();
+void Registrations::schedule_retry(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  std::chrono::nanoseconds interval = loop_.options.probe_interval_min;
+  for (int i = 0; i < slot.backoff && interval < loop_.options.probe_interval_max; ++i)
+    interval = saturating_sum(interval, interval);
+  if (slot.backoff < 60) ++slot.backoff;
+  retries_.put(loop_.from_now(std::min(interval, loop_.options.probe_interval_max)), index);
+  loop_.work_added(retries_.next());
+}
+
+void Registrations::run_due_retries() {
+  const time_point now = loop_.now();
   while (const std::optional<std::uint32_t> index = retries_.due(now)) {
     cancel_retry(*index);
     table_.slot(*index).state.mask = Mask::none;  // asked for again, and masked if nothing is new
@@ -420,7 +419,7 @@ void ReactorCore::run_due_retries() {
   }
 }
 
-std::error_code ReactorCore::rebuild() {
+std::error_code Registrations::rebuild() {
   // What was closed under its watch must not be put into the new set: the number may be another
   // file's by now. The old set still knows.
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -431,10 +430,10 @@ std::error_code ReactorCore::rebuild() {
   return reinstall_all();
 }
 
-std::error_code ReactorCore::reinstall_all() {
-  ++stats_.rebuilds;
-  if (const std::error_code error = reset_backend()) return error;
-  if (prepared_) reschedule();
+std::error_code Registrations::reinstall_all() {
+  ++loop_.stats.rebuilds;
+  if (const std::error_code error = loop_.reset_backend()) return error;
+  loop_.work_added();
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     Slot& slot = table_.slot(i);
     const RawInterest before = std::exchange(slot.installed, RawInterest::none);
@@ -445,32 +444,21 @@ std::error_code ReactorCore::reinstall_all() {
   return {};
 }
 
-void ReactorCore::after_fork(std::error_code& error) {
-  error.clear();
-  if (!backend_) error = Errc::reactor_closed;
-  if (running_) error = Errc::already_running;
-  if (error) return;
-  platform::look_for_fork();
-  if (!forked()) return;
-  posts_->after_fork();
-  leave_process_watches_to_parent();
-  drop_kernel_timer();  // it is the parent's too
-  if (is_looking()) poller_.prepare(stats_.system_calls);
-  kernel_timer_tried_ = false;
-  drop_edges();
+std::error_code Registrations::leave_parent() {
+  prober_.after_fork();
   detached_.reset();
-  error = reinstall_all();
-  if (error) return;
-  fork_count_ = fork_count();
+  return reinstall_all();
+}
+
+void Registrations::after_fork() noexcept {
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
     Slot& slot = table_.slot(i);
     if (slot.edged) note_change(i);
     slot.edged = false;
-    const bool was_parked = slot.detached;
+    const bool was_detached = slot.detached;
     slot.detached = false;
-    if (was_parked) detach(i);
+    if (was_detached) detached_.add(i);
   }
-  signals_.after_fork();
 }
 
 }  // namespace pollux::detail

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+// A report that is more than bytes in the middle of a stream: what it means
+// (io/stream_lifecycle.hpp decides), and what is delivered.
+#include "io/watch_service.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace pollux::detail {
+
+namespace {
+
+/// Whether a readiness watch has what it asked for, and not only a hint: a read or a write does not
+/// block. (At the end of a pipe Linux shows hup alone, and a read is 0.)
+bool has_what_was_asked(RawReady ready, Interest asked) {
+  return any(ready, RawReady::hup) ||
+         (any(ready, RawReady::in) && any(asked, Interest::readable)) ||
+         (any(ready, RawReady::out) && any(asked, Interest::writable));
+}
+
+/// What is delivered to a readiness watch.
+Readiness readiness_of(RawReady ready, Interest asked) {
+  const bool error = any(ready, RawReady::err);
+  const bool hangup = any(ready, RawReady::hup);
+  // Hang-up and error wake whichever was asked for: its owner's read or write must see them.
+  Interest bits = Interest::none;
+  if (error || hangup || any(ready, RawReady::in | RawReady::rdhup)) bits |= Interest::readable;
+  if (error || hangup || any(ready, RawReady::out)) bits |= Interest::writable;
+  if (any(ready, RawReady::pri)) bits |= Interest::priority;
+  return Readiness{bits & asked, error, hangup};
+}
+
+}  // namespace
+
+WatchService::WatchService(LoopContext& loop, const Capabilities& capabilities, std::uint32_t most)
+    : loop_{loop},
+      registrations_{loop, capabilities},
+      batch_{std::make_unique<RawEvent[]>(std::max<std::uint32_t>(most, 1))},
+      batch_room_{std::max<std::uint32_t>(most, 1)} {}
+
+/// Goes through the batch. What stop() or an exception leaves undispatched is forgotten here and
+/// reported anew by the next wait: registrations are level-triggered, or made so again.
+class WatchService::Batch {
+ public:
+  explicit Batch(WatchService& of) : of_{of} {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() {
+    while (!done()) {
+      const Token token = next();
+      Slot* slot = of_.table().find(token);
+      if (slot == nullptr) continue;
+      slot->ready = RawReady::none;
+      slot->inbound = Inbound::unknown;
+      if (slot->state.mask == Mask::all) {
+        slot->state.mask = Mask::none;
+        of_.registrations_.note_change(token.slot);
+      } else if (any(slot->interest, Interest::edge)) {
+        of_.registrations_.take_from_kernel(token.slot);  // and in again: a new edge
+        of_.registrations_.note_change(token.slot);
+      }
+    }
+    of_.batch_size_ = 0;
+  }
+
+  bool done() const { return next_ == of_.batch_size_; }
+  Token next() { return of_.batch_[next_++].token; }
+
+ private:
+  WatchService& of_;
+  std::uint32_t next_ = 0;
+};
+
+std::size_t WatchService::deliver_batch() {
+  std::size_t called = 0;
+  Batch batch{*this};
+  while (!batch.done()) {
+    const Token token = batch.next();
+    Slot* const slot = table().find(token);
+    if (slot == nullptr) continue;  // unwatched by a handler of this turn
+    if (deliver_report(token.slot, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    if (loop_.stopped()) break;
+  }
+  return called;
+}
+
+void WatchService::merge(std::uint32_t count, std::error_code& error) {
+  RawReady seen = RawReady::none;
+  bool all_known = true;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const RawEvent& event = batch_[i];
+    Slot* const slot = table().find(event.token);
+    if (loop_.tracer != nullptr && (slot == nullptr || !slot->internal))
+      loop_.tracer->reported(loop_.now(), event.token, event.ready);
+    // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
+    // or for a slot outside the set, is a registration that could not be removed (its descriptor
+    // was closed first, and a duplicate keeps it alive).
+    if (slot == nullptr || slot->installed == RawInterest::none) {
+      ++loop_.stats.stale_reports;
+      all_known = false;
+      continue;
+    }
+    seen |= event.ready;
+    const RawReady before = slot->ready;
+    slot->ready |= event.ready;
+    if (before != RawReady::none) continue;
+    if (batch_size_ != i) batch_[batch_size_] = event;
+    ++batch_size_;
+  }
+  if (!all_known)
+    error = registrations_.rebuild();  // there is what the kernel's set should have forgotten
+  if (batch_size_ > 1 &&
+      any(seen, registrations_.capabilities().knows_fin ? RawReady::rdhup : RawReady::in))
+    prefetch_probes();
+}
+
+std::size_t WatchService::deliver() {
+  std::size_t called = deliver_batch();
+  if (registrations_.detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
+  return called;
+}
+
+std::size_t WatchService::deliver_edges() {
+  // One at a time: what is left, by stop() or an exception, is still to be had in the next turn.
+  constexpr int most = 64;
+  std::size_t called = 0;
+  for (int i = 0; i < most && !loop_.stopped(); ++i) {
+    const std::optional<RawEvent> event = registrations_.detached().next_edge();
+    if (!event) break;
+    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), event->token, event->ready);
+    Slot* const slot = table().find(event->token);
+    if (slot != nullptr && slot->edged && deliver_slowly(event->token.slot, *slot, event->ready))
+      ++called;
+  }
+  return called;
+}
+
+/// Of several reports: looks at all streams before the first handler runs, so that what a handler
+/// does to another watch's stream has the same effect whether the backend probes or has
+/// the kernel report it. Where a hang-up or error shows, the look takes the code out of the kernel,
+/// and is left to dispatch.
+void WatchService::prefetch_probes() {
+  const bool knows_fin = registrations_.capabilities().knows_fin;
+  const RawReady worth_a_look = knows_fin ? RawReady::rdhup : RawReady::in;
+  for (std::uint32_t i = 0; i < batch_size_; ++i) {
+    const std::uint32_t index = batch_[i].token.slot;
+    Slot& slot = table().slot(index);
+    if (!slot.stream || !any(slot.ready, worth_a_look) ||
+        any(slot.ready, RawReady::hup | RawReady::err))
+      continue;
+    // Natively an end shows itself, and only who reads asks what comes before it.
+    Observation found{.ready = slot.ready};
+    const bool asks = knows_fin
+                          ? is_reading(registrations_.traits(slot), slot.interest, slot.state)
+                          : Lifecycle{registrations_.traits(slot), slot.interest, slot.state, found}
+                                    .step()
+                                    .probe == Probe::inbound;
+    if (asks && probe(index, Probe::inbound, found) == platform::Outcome::answered) {
+      slot.inbound = found.inbound;
+      slot.keep_error(found.error);  // it failed after the wait
+    }
+  }
+}
+
+/// Nothing reports that a descriptor is closed under its watch; with a duplicate alive, or the
+/// number given out again, it could go on being reported for ever. Nor does a kernel say that it
+/// calls a stream readable for what is no byte of it. Once in 256 reports both are asked.
+bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
+  Slot& slot = table().slot(index);
+  if (slot.closed) return false;
+  if (registrations_.is_gone_from_kernel(index)) {
+    registrations_.note_closed(index);
+    return true;
+  }
+  if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
+  Observation found{.ready = ready};
+  if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
+  slot.keep_error(found.error);
+  if (found.inbound != Inbound::empty) return false;
+  slot.state.mask = Mask::all;
+  registrations_.note_change(index);
+  return true;
+}
+
+/// Bits are up that lead to nothing, for whatever cause. Once or twice is chance: another handler
+/// was faster. What goes on is masked until something new happens, and until then does not turn the
+/// loop (rule 2). An exceptional condition that nobody asked for stays up by its nature.
+bool WatchService::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept {
+  constexpr std::uint8_t chance = 2;
+  if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge)) return false;
+  if (slot.backoff < chance) ++slot.backoff;
+  if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
+  slot.state.mask = Mask::all;
+  registrations_.note_change(index);
+  return false;
+}
+
+bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
+  if (slot.closed) return false;
+  const bool counts = !slot.internal;  // run_once() waits for the handlers of users
+  const bool called =
+      slot.stream ? deliver_to_stream(index, slot, ready) : deliver_readiness(index, slot, ready);
+  return called && counts;
+}
+
+bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready) {
+  const Readiness readiness = readiness_of(ready, slot.interest);
+  if (readiness == Readiness{Interest::none}) return note_vain(index, slot, ready);
+  // A hint, or an exceptional condition, may stay up for long: alone it is delivered once, and
+  // again when more has happened.
+  const Mask mask = has_what_was_asked(ready, slot.interest) ? Mask::none : Mask::all;
+  if (!any(slot.interest, Interest::edge) && slot.state.mask != mask) {
+    slot.state.mask = mask;
+    registrations_.note_change(index);
+  }
+  if (mask == Mask::none) slot.backoff = 0;  // else it is retried less and less often
+  if (loop_.tracer != nullptr && !slot.internal)
+    loop_.tracer->told(loop_.now(), table().token(index), readiness);
+  call_handler(index, slot, &readiness);
+  return true;
+}
+
+bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
+  Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
+  if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
+  if (registrations_.capabilities().knows_fin) {
+    slot.verified_in = registrations_.epoch();
+  } else if (!registrations_.is_verified(slot) && registrations_.is_gone_from_kernel(index)) {
+    // Where numbers are looked up anew in each call, what is reported may be another file's by now.
+    registrations_.note_closed(index);
+    return false;
+  }
+  const State before = slot.state;
+  if (before.mask == Mask::all) slot.state.mask = Mask::none;  // something has happened
+  if (slot.type.has(Quirk::unasked)) registrations_.learn_fin_number(slot);
+  // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
+  found.doubted = before.mask == Mask::all || any(ready, RawReady::pri);
+  Decision decision;
+  switch (decide(index, found, decision)) {
+    case platform::Outcome::answered:
+      break;
+    case platform::Outcome::gone:
+      registrations_.note_closed(index);
+      return false;
+    case platform::Outcome::refused:
+      // Nothing is known, and so nothing is delivered. What is up must not turn the loop meanwhile.
+      slot.keep_error(found.error);
+      slot.state.mask = Mask::all;
+      registrations_.note_change(index);
+      registrations_.schedule_retry(index);
+      return false;
+  }
+  // What is masked stays so until it leads to an event. What no kernel call can wait for is
+  // looked at all the same.
+  if (before.mask == Mask::all && decision.events == Event::none && !decision.state.over &&
+      !decision.state.parked) {
+    if (decision.state.mask == Mask::hint) registrations_.schedule_retry(index);
+    decision.state.mask = Mask::all;
+  }
+  slot.state = decision.state;
+  if (decision.state != before) apply(index, before, decision.state);
+  const bool failed = any(decision.events, Event::error);
+  if (!failed) slot.keep_error(found.error);
+  if (decision.events == Event::none)
+    return decision.state == before ? note_vain(index, slot, ready) : false;
+  slot.backoff = 0;
+  const StreamEvent event{decision.events,
+                          failed ? platform::error_code(found.error) : std::error_code{}};
+  if (loop_.tracer != nullptr && !slot.internal)
+    loop_.tracer->told(loop_.now(), table().token(index), event);
+  call_handler(index, slot, &event);
+  return true;
+}
+
+/// A stream has another state: so the kernel may be asked for something else.
+void WatchService::apply(std::uint32_t index, State before, State after) {
+  if (after.over || after.parked) {
+    registrations_.note_over(index);
+    if (after.over) table().drop_handle(table().slot(index).handle, index);
+    return;
+  }
+  registrations_.note_change(index);
+  if (before.mask != Mask::hint && after.mask == Mask::hint) registrations_.schedule_retry(index);
+  if (before.mask != Mask::none && after.mask == Mask::none) registrations_.cancel_retry(index);
+}
+
+/// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
+/// that the descriptor was closed.
+platform::Outcome WatchService::decide(std::uint32_t index, Observation& found,
+                                       Decision& decision) {
+  const Slot& slot = table().slot(index);
+  while (true) {
+    decision = Lifecycle{registrations_.traits(slot), slot.interest, slot.state, found}.step();
+    if (decision.probe == Probe::none) return platform::Outcome::answered;
+    const platform::Outcome outcome = probe(index, decision.probe, found);
+    if (outcome != platform::Outcome::answered) return outcome;
+  }
+}
+
+platform::Outcome WatchService::probe(std::uint32_t index, Probe wanted, Observation& found) {
+  Slot& slot = table().slot(index);
+  // Before a byte of another file is taken for this stream's.
+  if (wanted == Probe::inbound && !registrations_.capabilities().knows_fin &&
+      slot.verified_in != registrations_.epoch() && registrations_.is_gone_from_kernel(index))
+    return platform::Outcome::gone;
+  return registrations_.prober().probe(slot, wanted, found);
+}
+
+void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* event) {
+  if (any(slot.interest, Interest::one_shot)) {
+    // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
+    slot.interest = Interest::none;
+    slot.state.mask = Mask::none;
+    registrations_.note_change(index);
+    registrations_.cancel_retry(index);
+  }
+  if (!slot.internal) ++loop_.stats.events;
+  call(index, slot, event);
+}
+
+}  // namespace pollux::detail
