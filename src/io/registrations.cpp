@@ -99,8 +99,11 @@ InternalWatch Registrations::watch_internal(NativeHandle handle, Interest intere
 }
 
 void Registrations::set_interest(Token token, Interest interest, std::error_code& error) noexcept {
-  error = loop_.refusal_to_register();  // in the child of a fork the set is the parent's
-  if (error) return;
+  error.clear();
+  if (!loop_.backend || loop_.forked()) {  // in the child of a fork the set is the parent's
+    error = loop_.refusal_to_register();
+    return;
+  }
   Slot* slot = table_.find(token);
   if (slot == nullptr || slot->closed) {
     error = Errc::watch_closed;

@@ -131,6 +131,72 @@ def licences(tree):
                 yield path, 1, "the line SPDX-License-Identifier: MIT is missing at the top"
 
 
+def room_circles(tree):
+    """The rooms of src/ stand on each other, and none on itself by way of others."""
+    arrows = {}
+    for path, text in tree.sources(("src/",)).items():
+        room = path.split("/")[1]
+        for number, line in enumerate(text.splitlines(), 1):
+            included = re.match(r'\s*#\s*include\s*"(\w+)/', line)
+            if included and included[1] != room:
+                arrows.setdefault(room, {}).setdefault(included[1], (path, number))
+    stands_on = {room: set(others) for room, others in arrows.items()}
+    while True:  # whoever stands on nothing that is left is in no circle
+        firm = [room for room in stands_on if not stands_on[room] & set(stands_on)]
+        if not firm:
+            break
+        for room in firm:
+            del stands_on[room]
+    for room in sorted(stands_on):
+        for other in sorted(stands_on[room] & set(stands_on)):
+            yield *arrows[room][other], f"{room} includes {other}, and is included by way of it"
+
+
+def classes_of(code):
+    """Each class or struct with a body: its name, where that begins and ends."""
+    for head in re.finditer(r"\b(?:class|struct)\s+(?:alignas\(\w+\)\s+)?(\w+(?:::\w+)*)[^;{}()]*\{", code):
+        depth, end = 1, head.end()
+        while depth and end < len(code):
+            depth += {"{": 1, "}": -1}.get(code[end], 0)
+            end += 1
+        yield head[1], head.start(), head.end(), end - 1
+
+
+def members_of(body):
+    """How many data members and functions a class declares."""
+    data = functions = depth = 0
+    statement = ""
+    for char in body:
+        depth += {"{": 1, "(": 1, "}": -1, ")": -1}.get(char, 0)
+        statement += char
+        if depth or char not in ";}":
+            continue
+        flat = re.sub(r"\b(public|private|protected)\s*:", "", statement).strip()
+        if char == "}" and not re.search(r"\)[^(){]*\{|\btry\b", flat):
+            continue  # an initializer, or a nested type: goes on to its semicolon
+        statement = ""
+        if not flat or flat == ";" or re.match(r"(using|friend|typedef|enum|class|struct|static_assert"
+                                               r"|template\s*<[^>]*>\s*(friend|class|struct))\b", flat):
+            continue
+        if re.search(r"\(", re.split(r"[={]", flat)[0]) or "operator" in flat:
+            functions += 1
+        elif not re.match(r"static\b", flat):
+            data += 1
+    return data, functions
+
+
+def class_sizes(tree):
+    """A class of more is several services."""
+    for path, text in tree.sources(("src/",)).items():
+        code = code_of(text)
+        for name, start, begin, end in classes_of(code):
+            data, functions = members_of(code[begin:end])
+            if data > 20 or functions > 40:
+                yield (path, code.count("\n", 0, start) + 1,
+                       f"{name} has {data} data members and {functions} functions; "
+                       "20 and 40 are the limits")
+
+
 def dead_files(tree):
     """Every source is named by some CMake file; every header is, or is included somewhere."""
     includes = {pathlib.PurePosixPath(name).name for text in tree.texts.values()
@@ -184,7 +250,7 @@ def left_open(tree):
             yield path, number, f"{word} is for an issue, not for the code"
 
 
-RULES = (columns, sizes, native_words, gone_words, system_conditions, output, honest_tests, licences,
+RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, system_conditions, output, honest_tests, licences,
          dead_files, backend_readmes, machine_paths, left_open)
 
 
