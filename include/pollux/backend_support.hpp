@@ -132,7 +132,7 @@ class HandleRegistry {
   static constexpr std::uint64_t no_device = ~std::uint64_t{0};
 
   bool knows(std::uint32_t key) const noexcept {
-    return key < known_.size() && known_[key].told_by != By::nothing;
+    return key < keys_ && known_[key].told_by != By::nothing;
   }
   std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
                           unsigned mode, std::uint64_t& calls) noexcept;
@@ -141,6 +141,7 @@ class HandleRegistry {
   void remove_from_set(NativeHandle handle, std::uint64_t& calls) noexcept;
 
   std::vector<Known> known_;  ///< by key
+  std::uint32_t keys_ = 0;    ///< how many there is room for
   NativeHandle set_ = no_handle;
   std::uint64_t socket_device_ = no_device;  ///< the one that all sockets are on, once it is known
 };

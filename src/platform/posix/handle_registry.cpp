@@ -48,7 +48,9 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error,
 }
 
 void HandleRegistry::make_room(std::uint32_t keys) {
-  if (known_.size() < keys) known_.resize(keys);
+  if (keys_ >= keys) return;
+  known_.resize(keys);
+  keys_ = keys;
 }
 
 std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
@@ -58,7 +60,7 @@ std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
   if (::fstat(handle, &status) != 0) return platform::error_code(errno);
   const HandleIdentity identity = identity_of(status);
   const bool is_usual = S_ISSOCK(status.st_mode) && identity.device == socket_device_;
-  if (!is_usual || key >= known_.size())
+  if (!is_usual || key >= keys_)
     return add_new(key, handle, identity, static_cast<unsigned>(status.st_mode), calls);
   known_[key] = {identity, By::identity};
   return {};
@@ -71,7 +73,7 @@ std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle handle,
   Known known{identity, By::identity};
   if (const std::error_code error = examine(handle, mode, known, calls)) return error;
   try {
-    if (key >= known_.size()) make_room(key + key / 2 + 16);
+    if (key >= keys_) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
     if (known.told_by == By::set) remove_from_set(handle, calls);
     return refusal(std::errc::not_enough_memory);
@@ -121,6 +123,7 @@ void HandleRegistry::reset() noexcept {
   if (set_ != no_handle) platform::close_handle(set_, uncounted);
   set_ = no_handle;
   known_.clear();
+  keys_ = 0;
 }
 
 }  // namespace pollux
