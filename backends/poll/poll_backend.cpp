@@ -68,6 +68,15 @@ class PollBackend final : public Backend {
     return {};
   }
 
+  std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
+    const std::size_t position = find(handle);
+    if (position == 0 || tokens_[position] != token)
+      return refusal(std::errc::no_such_file_or_directory);
+    const bool is_ours = files_.is_same(token.slot, handle, system_calls_);
+    remove(position);
+    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+  }
+
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
     int left = poll(timeout);
