@@ -74,8 +74,7 @@ class Requests {
   }
 
   /// False if there was no room for a request.
-  bool ask_for(std::uint32_t slot) {
-    Registration& listed = known_[slot];
+  bool ask_for(std::uint32_t slot, Registration& listed) {
     if (listed.handle == no_handle) return true;
     if (listed.armed && !cancel(slot)) return false;
     if (is_for_set(listed) && put_into_set(slot)) return true;
