@@ -26,7 +26,7 @@ void ReactorCore::prefetch_probes() {
         knows_fin_ ? is_reading(traits(slot), slot.interest, slot.state)
                    : Lifecycle{traits(slot), slot.interest, slot.state, found}.step().probe ==
                          Probe::inbound;
-    if (asks && probe(index, Probe::inbound, found) == platform::Outcome::answered) {
+    if (asks && probe(index, slot, Probe::inbound, found) == platform::Outcome::answered) {
       slot.inbound = found.inbound;
       if (found.error != 0) slot.pending_error = found.error;  // it failed after the wait
     }
@@ -39,28 +39,18 @@ void ReactorCore::prefetch_probes() {
 bool ReactorCore::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table_.slot(index);
   if (slot.closed) return false;
-  if (is_gone_from_kernel(index)) {
+  if (is_gone_from_kernel(index, slot)) {
     note_closed(index);
     return true;
   }
   if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
   Observation found{.ready = ready};
-  if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
+  if (probe(index, slot, Probe::inbound, found) != platform::Outcome::answered) return false;
   if (found.error != 0) slot.pending_error = found.error;
   if (found.inbound != Inbound::empty) return false;
   slot.state.mask = Mask::all;
   note_change(index);
   return true;
-}
-
-/// The backend is asked whether a number still is what is watched under it.
-bool ReactorCore::is_gone_from_kernel(std::uint32_t index) {
-  Slot& slot = table_.slot(index);
-  if (slot.installed == RawInterest::none) return !is_still_ours(index);
-  if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
-  if (is_gone(install(index, slot.installed))) return true;
-  slot.verified_in = epoch();
-  return false;
 }
 
 /// Bits are up that lead to nothing, for whatever cause. Once or twice is chance: another handler
@@ -108,7 +98,7 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
   if (knows_fin_) {
     slot.verified_in = epoch();
-  } else if (!is_verified(slot) && is_gone_from_kernel(index)) {
+  } else if (!is_verified(slot) && is_gone_from_kernel(index, slot)) {
     // Where numbers are looked up anew in each call, what is reported may be another file's by now.
     note_closed(index);
     return false;
@@ -119,7 +109,7 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
   found.doubted = before.mask == Mask::all || any(ready, RawReady::pri);
   Decision decision;
-  switch (decide(index, found, decision)) {
+  switch (decide(index, slot, found, decision)) {
     case platform::Outcome::answered:
       break;
     case platform::Outcome::gone:
@@ -168,12 +158,12 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
-platform::Outcome ReactorCore::decide(std::uint32_t index, Observation& found, Decision& decision) {
-  const Slot& slot = table_.slot(index);
+platform::Outcome ReactorCore::decide(std::uint32_t index, Slot& slot, Observation& found,
+                                      Decision& decision) {
   while (true) {
     decision = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
     if (decision.probe == Probe::none) return platform::Outcome::answered;
-    const platform::Outcome outcome = probe(index, decision.probe, found);
+    const platform::Outcome outcome = probe(index, slot, decision.probe, found);
     if (outcome != platform::Outcome::answered) return outcome;
   }
 }
@@ -187,14 +177,14 @@ bool ReactorCore::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept 
                  .found == Standing::good;
 }
 
-platform::Outcome ReactorCore::probe(std::uint32_t index, Probe wanted, Observation& found) {
-  Slot& slot = table_.slot(index);
+platform::Outcome ReactorCore::probe(std::uint32_t index, Slot& slot, Probe wanted,
+                                     Observation& found) {
   ++stats_.probes;
   std::uint64_t& calls = stats_.system_calls;
   const auto known = [&] { return knows_over_ ? found.ready : RawReady::none; };
   if (wanted == Probe::inbound) {
     // Before a byte of another file is taken for this stream's.
-    if (!knows_fin_ && slot.verified_in != epoch() && is_gone_from_kernel(index))
+    if (!knows_fin_ && slot.verified_in != epoch() && is_gone_from_kernel(index, slot))
       return platform::Outcome::gone;
     auto answer = platform::probe_inbound(slot.handle, slot.type, known(), poller_, calls);
     if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready))

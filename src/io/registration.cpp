@@ -312,6 +312,16 @@ std::error_code ReactorCore::install_again(Slot& slot, Token token, RawInterest 
   return error;
 }
 
+/// The backend is asked whether a number still is what is watched under it.
+bool ReactorCore::is_gone_from_kernel(std::uint32_t index, Slot& slot) {
+  if (slot.installed == RawInterest::none) return !is_still_ours(index);
+  if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
+  const Token token{index, slot.generation};
+  if (is_gone(set_backend_interest(slot, token, slot.installed))) return true;
+  slot.verified_in = epoch();
+  return false;
+}
+
 std::error_code ReactorCore::reset_backend() try {
   return backend_->reset();
 } catch (const std::bad_alloc&) {

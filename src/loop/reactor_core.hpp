@@ -152,6 +152,7 @@ class ReactorCore : public CoreBase {
   std::error_code install(Slot& slot, Token token, RawInterest wanted);
   std::error_code install_again(Slot& slot, Token token, RawInterest wanted);
   std::error_code set_backend_interest(Slot& slot, Token token, RawInterest wanted);
+  bool is_gone_from_kernel(std::uint32_t index, Slot& slot);
   void take_from_kernel(std::uint32_t index) noexcept;
   void take_from_kernel(Slot& slot, Token token) noexcept;
   void note_change(std::uint32_t index) noexcept;
@@ -253,12 +254,11 @@ class ReactorCore : public CoreBase {
 
   // io/delivery.cpp: reports that take a closer look.
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
-  bool is_gone_from_kernel(std::uint32_t index);
   bool deliver(std::uint32_t index, Slot& slot, RawReady ready);
   bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
   bool deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready);
-  platform::Outcome decide(std::uint32_t index, Observation& found, Decision& decision);
-  platform::Outcome probe(std::uint32_t index, Probe wanted, Observation& found);
+  platform::Outcome decide(std::uint32_t index, Slot& slot, Observation& found, Decision& decision);
+  platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
   bool is_none_of_its_own(const Slot& slot, RawReady ready) noexcept;
   void learn_fin_number(Slot& slot) noexcept;
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
