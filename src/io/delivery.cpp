@@ -160,8 +160,9 @@ bool ReactorCore::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady re
 /// that the descriptor was closed.
 platform::Outcome ReactorCore::decide(std::uint32_t index, Slot& slot, Observation& found,
                                       Decision& decision) {
+  const Traits traits = this->traits(slot);
   while (true) {
-    decision = Lifecycle{traits(slot), slot.interest, slot.state, found}.step();
+    decision = Lifecycle{traits, slot.interest, slot.state, found}.step();
     if (decision.probe == Probe::none) return platform::Outcome::answered;
     const platform::Outcome outcome = probe(index, slot, decision.probe, found);
     if (outcome != platform::Outcome::answered) return outcome;
