@@ -40,7 +40,7 @@ inline constexpr RawReady asio_reports = RawReady::in | RawReady::out;
 /// One registration: up to three waits, each of which Asio completes once. Every outstanding wait
 /// holds a share, so that a completion that comes late finds an entry without an owner, and not a
 /// dead one.
-class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
+class AsioEntry {
  public:
   using Queue = std::vector<std::shared_ptr<AsioEntry>>;
 
@@ -51,20 +51,21 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   ~AsioEntry() { release(); }
 
   /// Registers `handle` with Asio.
-  std::error_code open(NativeHandle handle, const HandleIdentity& identity) {
+  static std::error_code open(const std::shared_ptr<AsioEntry>& entry, NativeHandle handle,
+                              const HandleIdentity& identity) {
     std::error_code error;
     try {
-      descriptor_.assign(handle, error);
+      entry->descriptor_.assign(handle, error);
     } catch (const std::bad_alloc&) {
       return refusal(std::errc::not_enough_memory);
     }
     // Asio's category is its own; the number is the system's.
     if (error) return {error.value(), std::system_category()};
-    identity_ = identity;
+    entry->identity_ = identity;
     // The first wait makes Asio switch the descriptor to non-blocking mode (once, as it remembers).
     // It is not ours to configure: switch it back.
     const int flags = ::fcntl(handle, F_GETFL);
-    error = arm(shared_from_this(), RawInterest::hup);
+    error = arm(entry, RawInterest::hup);
     if ((flags & O_NONBLOCK) == 0) ::fcntl(handle, F_SETFL, flags);
     return error;
   }
@@ -232,6 +233,10 @@ class AsioBackend final : public Backend {
     return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
   }
 
+  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
+    return set_interest(handle, from, RawInterest::none, token);  // asks by itself
+  }
+
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     if (const auto error = ask_again()) return {.error = error.value()};
     if (context_->stopped()) context_->restart();
@@ -305,15 +310,15 @@ class AsioBackend final : public Backend {
     const HandleIdentity identity = files_.identity(token.slot);
     const auto place =
         entries_.emplace(handle, std::make_shared<AsioEntry>(*context_, token, reported_)).first;
-    AsioEntry& entry = *place->second;
-    std::error_code error = entry.open(handle, identity);
+    const std::shared_ptr<AsioEntry>& entry = place->second;
+    std::error_code error = AsioEntry::open(entry, handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
     if (error == std::errc::file_exists && orphans_->take_back(handle, identity))
-      error = entry.open(handle, identity);
-    if (!error) error = AsioEntry::arm(place->second, interest);
+      error = AsioEntry::open(entry, handle, identity);
+    if (!error) error = AsioEntry::arm(entry, interest);
     if (!error) return {};
-    entry.disown();
-    entry.release();
+    entry->disown();
+    entry->release();
     entries_.erase(place);
     return error;
   } catch (const std::bad_alloc&) {
@@ -369,16 +374,16 @@ class AsioBackend final : public Backend {
 
   void remove(Entries::iterator place, bool unchanged) noexcept {
     files_.remove(place->second->token().slot, place->first, system_calls_);
-    let_go(*place->second, unchanged);
+    let_go(place->second, unchanged);
     entries_.erase(place);
   }
 
-  void let_go(AsioEntry& entry, bool unchanged) noexcept {
-    entry.disown();
+  void let_go(const std::shared_ptr<AsioEntry>& entry, bool unchanged) noexcept {
+    entry->disown();
     if (unchanged && has_left_) {
-      entry.release();
+      entry->release();
     } else {
-      orphans_->adopt(entry.shared_from_this());
+      orphans_->adopt(entry);
     }
   }
 
@@ -387,7 +392,7 @@ class AsioBackend final : public Backend {
     make_room();
     AsioOrphans& orphans = ::asio::use_service<AsioOrphans>(context);
     const auto wake = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
-    auto error = wake->open(wake_handle_.handle(), {});
+    auto error = AsioEntry::open(wake, wake_handle_.handle(), {});
     if (!error) error = AsioEntry::arm(wake, RawInterest::in);
     if (error) {
       wake->disown();
@@ -423,7 +428,7 @@ class AsioBackend final : public Backend {
   }
 
   void forget_all() noexcept {
-    for (const auto& [handle, entry] : entries_) let_go(*entry, is_unchanged(handle, *entry));
+    for (const auto& [handle, entry] : entries_) let_go(entry, is_unchanged(handle, *entry));
     entries_.clear();
     files_.reset();  // not one by one: in the child of a fork they are the parent's
     // What was reported of the wake handle, or is to be asked about, stays so; nothing else does,
@@ -432,7 +437,7 @@ class AsioBackend final : public Backend {
       std::erase_if(*queue, [](const auto& entry) { return !entry->active(); });
   }
   void forget_wake() noexcept {
-    if (wake_ != nullptr) let_go(*wake_, true);
+    if (wake_ != nullptr) let_go(wake_, true);
     wake_ = nullptr;
   }
 
