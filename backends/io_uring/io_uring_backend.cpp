@@ -42,6 +42,7 @@ class IoUringBackend final : public Backend {
       remove(token.slot);
       return refusal(std::errc::no_such_file_or_directory);
     }
+    if (const int refused = requests_.prepare_for(to)) return {refused, std::system_category()};
     known->interest = to;
     known_.list(token.slot);
     return {};
@@ -89,6 +90,8 @@ class IoUringBackend final : public Backend {
     }
     if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
       remove(token.slot);  // likewise, and nobody has said so
+    if (const int refused = requests_.prepare_for(interest))
+      return {refused, std::system_category()};
     // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
     return known_.put(handle, interest, token);
   }
@@ -108,8 +111,8 @@ class IoUringBackend final : public Backend {
 
   /// Asks about what is listed, waits if there is time, and reports what there is room for.
   void pass(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
-    const bool waits = !timeout.is_zero();
-    ask(waits);
+    ask(!timeout.is_zero());
+    const bool waits = !timeout.is_zero() && !requests_.is_in_trouble();
     // What completes at once for nothing must not end the wait: it is handed over before.
     if (requests_.take_quiet() || !waits) gather(out, result, Timeout::zero());
     if (waits && is_idle(result)) gather(out, result, timeout);
@@ -125,7 +128,7 @@ class IoUringBackend final : public Backend {
     known_.ask_for_listed([&](std::uint32_t slot, Registration& listed) {
       if (waits || !may_be_looked_at(listed)) return requests_.ask_for(slot, listed);
       known_.hint(slot);
-      return true;
+      return Asked::done;
     });
     requests_.ask_for_own(wake_.handle());
   }

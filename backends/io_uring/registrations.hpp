@@ -62,6 +62,9 @@ inline RawReady to_raw(const Registration& told, int events) {
   return static_cast<RawReady>(events & (to_native(told.interest) | POLLHUP | POLLERR));
 }
 
+/// What came of asking about one: done, to be done again with the next wait, or there was no room.
+enum class Asked : std::uint8_t { done, again, no_room };
+
 /// Slots in their order, each once at most. Room for all is made before, and not looked for.
 class SlotList {
  public:
@@ -73,6 +76,7 @@ class SlotList {
   bool empty() const noexcept { return size_ == 0; }
   std::uint32_t operator[](std::size_t place) const noexcept { return slots_[place]; }
   void put(std::uint32_t slot) noexcept { slots_[size_++] = slot; }
+  void move(std::size_t from, std::size_t to) noexcept { slots_[to] = slots_[from]; }
   /// Drops those in [from, to): mostly all.
   void drop(std::size_t from, std::size_t to) noexcept {
     while (to < size_) slots_[from++] = slots_[to++];
@@ -186,16 +190,22 @@ class Registrations {
     due.listed = true;
     listed_.put(slot);
   }
-  /// Calls `ask` with each that is listed, until it says no.
+  /// Calls `ask` with each that is listed, until there is no room.
   template <class Ask>
   void ask_for_listed(Ask ask) {
     std::size_t done = 0;
+    std::size_t kept = 0;
     for (; done < listed_.size(); ++done) {
       const std::uint32_t slot = listed_[done];
-      if (!ask(slot, by_slot_[slot])) break;
-      by_slot_[slot].listed = false;
+      const Asked asked = ask(slot, by_slot_[slot]);
+      if (asked == Asked::no_room) break;
+      if (asked == Asked::again) {
+        listed_.move(done, kept++);
+      } else {
+        by_slot_[slot].listed = false;
+      }
     }
-    listed_.drop(0, done);
+    listed_.drop(kept, done);
   }
 
   /// Who is to be looked at, each once, oldest first.
