@@ -41,14 +41,19 @@ class EpollSet {
   /// Readable when it has something to tell; no_handle before there was anything to put in.
   NativeHandle handle() const noexcept { return set_; }
 
+  /// Makes it, unless it is there. 0, or the system's number.
+  int open() noexcept {
+    if (set_ != no_handle) return 0;
+    ++calls_;
+    set_ = ::epoll_create1(EPOLL_CLOEXEC);
+    return set_ == no_handle ? errno : 0;
+  }
   /// Puts it in, or changes what is asked for. 0, or the system's number.
   int put(NativeHandle handle, std::uint32_t events, Request named, bool is_in) noexcept {
-    if (set_ == no_handle) {
-      ++calls_;
-      set_ = ::epoll_create1(EPOLL_CLOEXEC);
-      if (set_ == no_handle) return errno;
-    }
-    return control(is_in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, handle, events, named);
+    if (const int error = open()) return error;
+    const int error = control(is_in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, handle, events, named);
+    // Closed under its watch, kept by a duplicate, and now under its number again.
+    return error == EEXIST ? control(EPOLL_CTL_MOD, handle, events, named) : error;
   }
   void remove(NativeHandle handle) noexcept { control(EPOLL_CTL_DEL, handle, 0, {}); }
 

@@ -42,9 +42,17 @@ class IoUringBackend final : public Backend {
       remove(token.slot);
       return refusal(std::errc::no_such_file_or_directory);
     }
+    if (const int refused = requests_.prepare_for(to)) return {refused, std::system_category()};
     known->interest = to;
     known_.list(token.slot);
     return {};
+  }
+
+  std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
+    if (known_.find(handle, token) == nullptr) return refusal(std::errc::no_such_file_or_directory);
+    const bool is_ours = known_.is_same(token.slot);
+    remove(token.slot);
+    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -82,6 +90,8 @@ class IoUringBackend final : public Backend {
     }
     if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
       remove(token.slot);  // likewise, and nobody has said so
+    if (const int refused = requests_.prepare_for(interest))
+      return {refused, std::system_category()};
     // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
     return known_.put(handle, interest, token);
   }
@@ -101,8 +111,8 @@ class IoUringBackend final : public Backend {
 
   /// Asks about what is listed, waits if there is time, and reports what there is room for.
   void pass(std::span<RawEvent> out, WaitResult& result, Timeout timeout) {
-    const bool waits = !timeout.is_zero();
-    ask(waits);
+    ask(!timeout.is_zero());
+    const bool waits = !timeout.is_zero() && !requests_.is_in_trouble();
     // What completes at once for nothing must not end the wait: it is handed over before.
     if (requests_.take_quiet() || !waits) gather(out, result, Timeout::zero());
     if (waits && is_idle(result)) gather(out, result, timeout);
@@ -115,10 +125,10 @@ class IoUringBackend final : public Backend {
 
   void ask(bool waits) {
     requests_.begin_pass();
-    known_.ask_for_listed([&](std::uint32_t slot) {
-      if (waits || !may_be_looked_at(known_[slot])) return requests_.ask_for(slot);
+    known_.ask_for_listed([&](std::uint32_t slot, Registration& listed) {
+      if (waits || !may_be_looked_at(listed)) return requests_.ask_for(slot, listed);
       known_.hint(slot);
-      return true;
+      return Asked::done;
     });
     requests_.ask_for_own(wake_.handle());
   }
@@ -179,7 +189,7 @@ class IoUringBackend final : public Backend {
   bool judge(std::uint32_t slot, int events, std::span<RawEvent> out, WaitResult& result) {
     Registration& hinted = known_[slot];
     if (hinted.handle == no_handle) return true;
-    if ((events & POLLNVAL) != 0 || has_changed_hands(slot, events)) {
+    if ((events & POLLNVAL) != 0 || has_changed_hands(slot, hinted, events)) {
       // Closed under its watch: forgotten, as epoll's set does by itself.
       if (hinted.armed && !requests_.cancel(slot)) return false;
       known_.forget(slot);
@@ -199,9 +209,9 @@ class IoUringBackend final : public Backend {
 
   /// A request holds the file that it was asked for, and a look goes by the number. Where the one
   /// has not seen what has woken the other, the number may have been closed and given out again.
-  bool has_changed_hands(std::uint32_t slot, int events) {
+  bool has_changed_hands(std::uint32_t slot, const Registration& hinted, int events) {
     constexpr int for_ever = POLLHUP | POLLRDHUP;
-    const int woke = known_[slot].woke;
+    const int woke = hinted.woke;
     if (woke == 0 || ((woke & events) != 0 && (woke & ~events & for_ever) == 0)) return false;
     return !known_.is_same(slot);
   }

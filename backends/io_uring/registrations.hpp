@@ -15,22 +15,24 @@
 
 namespace pollux {
 
-struct Registration {
+/// Two fit into a line of the cache.
+struct alignas(16) Registration {
   NativeHandle handle = no_handle;  ///< none: not in use
   std::uint32_t generation = 0;
   std::uint32_t number = 0;  ///< of its last request
   std::uint32_t asked = 0;   ///< the pass in which that was handed over
   short woke = 0;            ///< with what it has completed, until that is looked at
+  short misses = 0;          ///< how often in a row a look has found nothing
   RawInterest interest = RawInterest::none;
-  bool armed = false;   ///< the kernel has that request
-  bool fin = false;     ///< RDHUP shows, when it was last seen
-  bool listed = false;  ///< these two outlive the registration
+  bool armed = false;    ///< the kernel has that request
+  bool fin = false;      ///< RDHUP shows, when it was last seen
+  bool placed = false;   ///< it has been asked whether it is for the set
+  bool for_set = false;  ///< it is (epoll_set.hpp)
+  bool in_set = false;   ///< and the set has it
+  bool listed = false;   ///< these two outlive the registration
   bool hinted = false;
-  std::uint8_t misses : 2 = 0;  ///< how often in a row a look has found nothing
-  bool placed : 1 = false;      ///< it has been asked whether it is for the set
-  bool for_set : 1 = false;     ///< it is (epoll_set.hpp)
-  bool in_set : 1 = false;      ///< and the set has it
 };
+static_assert(sizeof(Registration) == 32);
 
 inline constexpr RawReady all_bits =
     RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
@@ -60,6 +62,33 @@ inline RawReady to_raw(const Registration& told, int events) {
   return static_cast<RawReady>(events & (to_native(told.interest) | POLLHUP | POLLERR));
 }
 
+/// What came of asking about one: done, to be done again with the next wait, or there was no room.
+enum class Asked : std::uint8_t { done, again, no_room };
+
+/// Slots in their order, each once at most. Room for all is made before, and not looked for.
+class SlotList {
+ public:
+  /// May throw std::bad_alloc.
+  void make_room(std::size_t slots) {
+    if (slots_.size() < slots) slots_.resize(slots);
+  }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  std::uint32_t operator[](std::size_t place) const noexcept { return slots_[place]; }
+  void put(std::uint32_t slot) noexcept { slots_[size_++] = slot; }
+  void move(std::size_t from, std::size_t to) noexcept { slots_[to] = slots_[from]; }
+  /// Drops those in [from, to): mostly all.
+  void drop(std::size_t from, std::size_t to) noexcept {
+    while (to < size_) slots_[from++] = slots_[to++];
+    size_ = from;
+  }
+  void clear() noexcept { size_ = 0; }
+
+ private:
+  std::vector<std::uint32_t> slots_;
+  std::size_t size_ = 0;
+};
+
 class Registrations {
  public:
   static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
@@ -69,7 +98,7 @@ class Registrations {
 
   /// What `token` names for `handle`, or null.
   Registration* find(NativeHandle handle, Token token) noexcept {
-    if (token.slot >= by_slot_.size()) return nullptr;
+    if (!is_slot(token.slot)) return nullptr;
     Registration& found = by_slot_[token.slot];
     return found.handle == handle && found.generation == token.generation ? &found : nullptr;
   }
@@ -78,16 +107,17 @@ class Registrations {
     const auto index = static_cast<std::size_t>(handle);
     return index < by_handle_.size() ? by_handle_[index] : no_slot;
   }
-  bool is_slot(std::uint32_t slot) const noexcept { return slot < by_slot_.size(); }
+  bool is_slot(std::uint32_t slot) const noexcept { return slot < slots_; }
   Registration& operator[](std::uint32_t slot) noexcept { return by_slot_[slot]; }
 
   /// So that nothing else ever allocates. False if there is no memory.
   bool make_room(NativeHandle handle, std::uint32_t slot) noexcept try {
-    if (slot >= by_slot_.size()) {
-      const std::size_t size = slot + slot / 2 + 16;
-      listed_.reserve(size);
-      hints_.reserve(size);
+    if (!is_slot(slot)) {
+      const std::uint32_t size = slot + slot / 2 + 16;
+      listed_.make_room(size);
+      hints_.make_room(size);
       by_slot_.resize(size);
+      slots_ = size;
     }
     const auto index = static_cast<std::size_t>(handle);
     if (index >= by_handle_.size()) by_handle_.resize(index + index / 2 + 16, no_slot);
@@ -130,7 +160,7 @@ class Registrations {
 
   /// The set is another, and knows none of them.
   void leave_set() noexcept {
-    for (std::uint32_t slot = 0; slot < by_slot_.size(); ++slot) {
+    for (std::uint32_t slot = 0; is_slot(slot); ++slot) {
       if (!by_slot_[slot].in_set) continue;
       by_slot_[slot].in_set = false;
       list(slot);
@@ -138,7 +168,7 @@ class Registrations {
   }
   /// The ring knows none of them any more: all are to be asked about anew.
   void disarm_all() noexcept {
-    for (std::uint32_t slot = 0; slot < by_slot_.size(); ++slot) {
+    for (std::uint32_t slot = 0; is_slot(slot); ++slot) {
       Registration& known = by_slot_[slot];
       known.armed = false;
       if (known.handle != no_handle) list(slot);
@@ -147,6 +177,7 @@ class Registrations {
   void clear() noexcept {
     files_.reset();
     by_slot_.clear();
+    slots_ = 0;
     by_handle_.clear();
     listed_.clear();
     hints_.clear();
@@ -154,43 +185,50 @@ class Registrations {
 
   /// Who is to be asked about by the next wait, each once.
   void list(std::uint32_t slot) noexcept {
-    if (by_slot_[slot].listed) return;
-    by_slot_[slot].listed = true;
-    listed_.push_back(slot);
+    Registration& due = by_slot_[slot];
+    if (due.listed) return;
+    due.listed = true;
+    listed_.put(slot);
   }
-  /// Calls `ask` with each that is listed, until it says no.
+  /// Calls `ask` with each that is listed, until there is no room.
   template <class Ask>
   void ask_for_listed(Ask ask) {
     std::size_t done = 0;
-    while (done < listed_.size() && ask(listed_[done])) by_slot_[listed_[done++]].listed = false;
-    drop(listed_, done);
+    std::size_t kept = 0;
+    for (; done < listed_.size(); ++done) {
+      const std::uint32_t slot = listed_[done];
+      const Asked asked = ask(slot, by_slot_[slot]);
+      if (asked == Asked::no_room) break;
+      if (asked == Asked::again) {
+        listed_.move(done, kept++);
+      } else {
+        by_slot_[slot].listed = false;
+      }
+    }
+    listed_.drop(kept, done);
   }
 
   /// Who is to be looked at, each once, oldest first.
   void hint(std::uint32_t slot) noexcept {
-    if (by_slot_[slot].hinted) return;
-    by_slot_[slot].hinted = true;
-    hints_.push_back(slot);
+    Registration& due = by_slot_[slot];
+    if (due.hinted) return;
+    due.hinted = true;
+    hints_.put(slot);
   }
-  const std::vector<std::uint32_t>& hints() const noexcept { return hints_; }
+  const SlotList& hints() const noexcept { return hints_; }
   void drop_hints(std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) by_slot_[hints_[i]].hinted = false;
-    drop(hints_, count);
+    hints_.drop(0, count);
   }
 
  private:
-  /// The first ones: mostly all.
-  static void drop(std::vector<std::uint32_t>& slots, std::size_t count) noexcept {
-    if (count == slots.size()) return slots.clear();
-    slots.erase(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
-  }
-
   std::uint64_t& calls_;
   HandleRegistry files_;
   std::vector<Registration> by_slot_;
+  std::uint32_t slots_ = 0;  ///< how many there is room for
   std::vector<std::uint32_t> by_handle_;
-  std::vector<std::uint32_t> listed_;
-  std::vector<std::uint32_t> hints_;
+  SlotList listed_;
+  SlotList hints_;
 };
 
 }  // namespace pollux

@@ -65,6 +65,9 @@ class Requests {
   bool take_quiet() noexcept { return std::exchange(quiet_, false); }
   /// A failure that nobody could be told of when it was found, once: an errno.
   int take_trouble() noexcept { return std::exchange(trouble_, 0); }
+  bool is_in_trouble() const noexcept { return trouble_ != 0; }
+  /// Makes the set, if such an interest cannot do without. 0, or an errno.
+  int prepare_for(RawInterest interest) noexcept { return needs_set(interest) ? set_.open() : 0; }
 
   /// Asks for the wake handle and the set, where that has not been done.
   void ask_for_own(NativeHandle wake) {
@@ -73,23 +76,21 @@ class Requests {
       set_armed_ = ring_->poll(set_request, set_.handle(), POLLIN, false);
   }
 
-  /// False if there was no room for a request.
-  bool ask_for(std::uint32_t slot) {
-    Registration& listed = known_[slot];
-    if (listed.handle == no_handle) return true;
-    if (listed.armed && !cancel(slot)) return false;
-    if (is_for_set(listed) && put_into_set(slot)) return true;
+  Asked ask_for(std::uint32_t slot, Registration& listed) {
+    if (listed.handle == no_handle) return Asked::done;
+    if (listed.armed && !cancel(slot)) return Asked::no_room;
+    if (is_for_set(listed) && put_into_set(slot)) return Asked::done;
     const bool quiet = listed.fin && !any(listed.interest, RawInterest::rdhup);
     const bool multi = quiet || any(listed.interest, RawInterest::edge);
     const std::uint32_t number = next_number();
     short events = to_native(listed.interest);
     if ((events & POLLIN) != 0) events = static_cast<short>(events | woken_mark);
-    if (!ring_->poll({slot, number}, listed.handle, events, multi)) return false;
+    if (!ring_->poll({slot, number}, listed.handle, events, multi)) return Asked::no_room;
     listed.number = number;
     listed.asked = pass_;
     listed.armed = true;
     quiet_ |= quiet;
-    return true;
+    return needs_set(listed.interest) ? Asked::again : Asked::done;
   }
 
   /// For the next enter(). False if there was no room for a request.
@@ -228,11 +229,15 @@ class Requests {
     return last_number_ = (last_number_ + 1) & Ring::largest_number;
   }
 
-  /// Who asks for more than `in` is nobody's address. A request that asks for `pri` alone is not
-  /// woken by it (Linux 6.18), and a look may come too late: some conditions are told only once.
+  /// A request that asks for `pri` alone is not woken by it (Linux 6.18), and a look may come too
+  /// late: some conditions are told only once.
+  static bool needs_set(RawInterest interest) {
+    return any(interest, RawInterest::pri) && !any(interest, RawInterest::rdhup);
+  }
+
+  /// Who asks for more than `in` is nobody's address.
   bool is_for_set(Registration& asked) {
-    if (any(asked.interest, RawInterest::pri) && !any(asked.interest, RawInterest::rdhup))
-      asked.for_set = true;
+    if (needs_set(asked.interest)) asked.for_set = true;
     if (!asked.placed && to_native(asked.interest) == POLLIN) {
       ++calls_;
       asked.placed = true;
@@ -255,7 +260,11 @@ class Requests {
       known_.forget(slot);  // closed under its watch
       return true;
     }
-    if (set_error_ == EBADF || set_error_ == EINVAL) trouble_ = EBADF;  // the set was closed
+    if (set_error_ == EBADF || set_error_ == EINVAL) {
+      trouble_ = EBADF;  // the set was closed
+    } else if (!put.in_set && needs_set(put.interest)) {
+      trouble_ = set_error_;  // the request that is made instead is not woken by all it asks for
+    }
     return put.in_set;
   }
 

@@ -116,32 +116,10 @@ bool Ring::is_mine() const noexcept {
   return enabled_ && fork_count_ == fork_count();
 }
 
-bool Ring::has_work() const noexcept {
-  return queued() != 0 || has_flag(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-}
-
-std::optional<Completion> Ring::next() noexcept {
-  const unsigned head = *ring_.cq.khead;
-  if (head == io_uring_smp_load_acquire(ring_.cq.ktail)) return std::nullopt;
-  const io_uring_cqe& oldest = ring_.cq.cqes[head & ring_.cq.ring_mask];
-  const Completion taken{std::bit_cast<Request>(std::uint64_t{oldest.user_data}), oldest.res,
-                         (oldest.flags & IORING_CQE_F_MORE) != 0};
-  io_uring_smp_store_release(ring_.cq.khead, head + 1);
-  return taken;
-}
-
 io_uring_sqe* Ring::request() noexcept {
   io_uring_sqe* free = io_uring_get_sqe(&ring_);
   if (free == nullptr && call(0, 0, nullptr) == 0) free = io_uring_get_sqe(&ring_);
   return free;
-}
-
-unsigned Ring::queued() const noexcept {
-  return ring_.sq.sqe_tail - IO_URING_READ_ONCE(*ring_.sq.khead);
-}
-
-bool Ring::has_flag(unsigned flags) const noexcept {
-  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
 }
 
 int Ring::timed_call(unsigned completions, std::chrono::nanoseconds duration) noexcept {

@@ -2,6 +2,7 @@
 // One ring of io_uring, for poll requests: two queues, and the one system call that serves both.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -56,16 +57,30 @@ class Ring {
   /// Whether requests can be made here at all: not in the child of a fork.
   bool is_mine() const noexcept;
   /// Whether enter() has something to do even if it is not to wait.
-  bool has_work() const noexcept;
+  bool has_work() const noexcept {
+    return queued() != 0 || has_flag(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+  }
 
   /// Takes the oldest completion.
-  std::optional<Completion> next() noexcept;
+  std::optional<Completion> next() noexcept {
+    const unsigned head = *ring_.cq.khead;
+    if (head == io_uring_smp_load_acquire(ring_.cq.ktail)) return std::nullopt;
+    const io_uring_cqe& oldest = ring_.cq.cqes[head & ring_.cq.ring_mask];
+    const Completion taken{std::bit_cast<Request>(std::uint64_t{oldest.user_data}), oldest.res,
+                           (oldest.flags & IORING_CQE_F_MORE) != 0};
+    io_uring_smp_store_release(ring_.cq.khead, head + 1);
+    return taken;
+  }
 
  private:
   int end_all() noexcept;
   io_uring_sqe* request() noexcept;
-  unsigned queued() const noexcept;
-  bool has_flag(unsigned flags) const noexcept;
+  unsigned queued() const noexcept {
+    return ring_.sq.sqe_tail - IO_URING_READ_ONCE(*ring_.sq.khead);
+  }
+  bool has_flag(unsigned flags) const noexcept {
+    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
+  }
   int timed_call(unsigned completions, std::chrono::nanoseconds duration) noexcept;
   int call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept;
 

@@ -68,6 +68,15 @@ class PollBackend final : public Backend {
     return {};
   }
 
+  std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
+    const std::size_t position = find(handle);
+    if (position == 0 || tokens_[position] != token)
+      return refusal(std::errc::no_such_file_or_directory);
+    const bool is_ours = files_.is_same(token.slot, handle, system_calls_);
+    remove(position);
+    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+  }
+
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result;
     int left = poll(timeout);
@@ -122,6 +131,7 @@ class PollBackend final : public Backend {
     polled_.assign(1, {wake_.handle(), POLLIN, 0});
     tokens_.assign(1, {});
     position_.clear();
+    handles_ = 0;
     files_.reset();
     next_ = 1;
   }
@@ -139,7 +149,7 @@ class PollBackend final : public Backend {
   /// Where `handle` is in the arrays; 0 if nowhere, since the wake handle is there.
   std::size_t find(NativeHandle handle) const {
     const auto index = static_cast<std::size_t>(handle);
-    return handle >= 0 && index < position_.size() ? position_[index] : 0;
+    return index < handles_ ? position_[index] : 0;  // a negative one is beyond them
   }
 
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
@@ -152,7 +162,7 @@ class PollBackend final : public Backend {
     if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
     const auto index = static_cast<std::size_t>(handle);
     try {
-      if (index >= position_.size()) position_.resize(index + index / 2 + 16, 0);
+      if (index >= handles_) make_room(index);
       tokens_.push_back(token);
       polled_.push_back({handle, to_native(interest), 0});
     } catch (const std::bad_alloc&) {
@@ -163,6 +173,11 @@ class PollBackend final : public Backend {
     position_[index] = polled_.size() - 1;
     set_.forget(handle, system_calls_);
     return {};
+  }
+
+  void make_room(std::size_t index) {
+    position_.resize(index + index / 2 + 16, 0);
+    handles_ = position_.size();
   }
 
   /// Fills the gap with the last entry: the arrays stay dense.
@@ -186,6 +201,7 @@ class PollBackend final : public Backend {
   std::vector<pollfd> polled_;         ///< what poll() is given, in place; the wake handle first
   std::vector<Token> tokens_;          ///< beside it
   std::vector<std::size_t> position_;  ///< by handle
+  std::size_t handles_ = 0;            ///< how many there is room for
   std::size_t next_ = 1;
   UnlimitedPoll set_;  ///< for when poll() refuses so many
   std::size_t refused_at_ = static_cast<std::size_t>(-1);

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -39,7 +40,7 @@ inline constexpr RawReady asio_reports = RawReady::in | RawReady::out;
 /// One registration: up to three waits, each of which Asio completes once. Every outstanding wait
 /// holds a share, so that a completion that comes late finds an entry without an owner, and not a
 /// dead one.
-class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
+class AsioEntry {
  public:
   using Queue = std::vector<std::shared_ptr<AsioEntry>>;
 
@@ -50,20 +51,21 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   ~AsioEntry() { release(); }
 
   /// Registers `handle` with Asio.
-  std::error_code open(NativeHandle handle, const HandleIdentity& identity) {
+  static std::error_code open(const std::shared_ptr<AsioEntry>& entry, NativeHandle handle,
+                              const HandleIdentity& identity) {
     std::error_code error;
     try {
-      descriptor_.assign(handle, error);
+      entry->descriptor_.assign(handle, error);
     } catch (const std::bad_alloc&) {
       return refusal(std::errc::not_enough_memory);
     }
     // Asio's category is its own; the number is the system's.
     if (error) return {error.value(), std::system_category()};
-    identity_ = identity;
+    entry->identity_ = identity;
     // The first wait makes Asio switch the descriptor to non-blocking mode (once, as it remembers).
     // It is not ours to configure: switch it back.
     const int flags = ::fcntl(handle, F_GETFL);
-    error = arm(RawInterest::hup);
+    error = arm(entry, RawInterest::hup);
     if ((flags & O_NONBLOCK) == 0) ::fcntl(handle, F_SETFL, flags);
     return error;
   }
@@ -73,18 +75,21 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
   NativeHandle handle() { return descriptor_.native_handle(); }
   const HandleIdentity& identity() const noexcept { return identity_; }
 
-  /// Makes the waits that `interest` needs and that are not outstanding. A wait that is not needed
-  /// any more stays, and its completion is not reported. Without memory the old interest holds.
-  std::error_code arm(RawInterest interest) try {
-    if (any(interest, RawInterest::in)) arm(Wait::wait_read);
-    if (any(interest, RawInterest::out)) arm(Wait::wait_write);
-    arm(Wait::wait_error);  // hang-up and error are heard in any case
-    interest_ = interest;
+  /// Makes the waits of `entry` that `interest` needs and that are not outstanding. A wait that is
+  /// not needed any more stays, and its completion is not reported. Without memory the old interest
+  /// holds.
+  static std::error_code arm(const std::shared_ptr<AsioEntry>& entry, RawInterest interest) try {
+    if (any(interest, RawInterest::in)) arm(entry, Wait::wait_read);
+    if (any(interest, RawInterest::out)) arm(entry, Wait::wait_write);
+    arm(entry, Wait::wait_error);  // hang-up and error are heard in any case
+    entry->interest_ = interest;
     return {};
   } catch (const std::bad_alloc&) {
     return refusal(std::errc::not_enough_memory);
   }
-  std::error_code arm_again() { return arm(interest_); }
+  static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry) {
+    return arm(entry, entry->interest_);
+  }
 
   /// What was reported since the last call. Asio tells hang-up, error and exceptional conditions by
   /// one completion, and with the first two completes the other waits as well: then poll() says
@@ -119,26 +124,28 @@ class AsioEntry : public std::enable_shared_from_this<AsioEntry> {
     allocator_type get_allocator() const noexcept {
       return allocator_type{entry->memory_[static_cast<std::size_t>(wait)]};
     }
-    void operator()(const std::error_code& error) const { entry->completed(wait, error); }
+    void operator()(const std::error_code& error) const { completed(entry, wait, error); }
   };
 
-  void arm(Wait wait) {
-    bool& outstanding = outstanding_[static_cast<std::size_t>(wait)];
-    if (outstanding) return;
-    descriptor_.async_wait(wait, Completion{shared_from_this(), wait});
-    outstanding = true;
+  static void arm(const std::shared_ptr<AsioEntry>& entry, Wait wait) {
+    if (!entry->outstanding_[static_cast<std::size_t>(wait)]) ask(entry, wait);
+  }
+  static void ask(const std::shared_ptr<AsioEntry>& entry, Wait wait) {
+    entry->descriptor_.async_wait(wait, Completion{entry, wait});
+    entry->outstanding_[static_cast<std::size_t>(wait)] = true;
   }
 
-  void completed(Wait wait, const std::error_code& error) noexcept {
-    outstanding_[static_cast<std::size_t>(wait)] = false;
-    if (!active() || error == ::asio::error::operation_aborted) return;
+  static void completed(const std::shared_ptr<AsioEntry>& entry, Wait wait,
+                        const std::error_code& error) noexcept {
+    entry->outstanding_[static_cast<std::size_t>(wait)] = false;
+    if (!entry->active() || error == ::asio::error::operation_aborted) return;
     RawReady bit = RawReady::err;
     if (!error && wait == Wait::wait_read) bit = RawReady::in;
     if (!error && wait == Wait::wait_write) bit = RawReady::out;
-    if (bit == RawReady::in && !any(interest_, RawInterest::in)) return;
-    if (bit == RawReady::out && !any(interest_, RawInterest::out)) return;
-    if (ready_ == RawReady::none) reported_->push_back(shared_from_this());  // there is room
-    ready_ |= bit;
+    if (bit == RawReady::in && !any(entry->interest_, RawInterest::in)) return;
+    if (bit == RawReady::out && !any(entry->interest_, RawInterest::out)) return;
+    if (entry->ready_ == RawReady::none) entry->reported_->push_back(entry);  // there is room
+    entry->ready_ |= bit;
   }
 
   friend class AsioOrphans;
@@ -221,39 +228,39 @@ class AsioBackend final : public Backend {
     // Asio would not say that the descriptor was closed.
     const bool unchanged = is_unchanged(handle, *found->second);
     if (to != RawInterest::none && unchanged)
-      return from != to ? found->second->arm(to) : std::error_code{};
+      return from != to ? AsioEntry::arm(found->second, to) : std::error_code{};
     remove(found, unchanged);
     return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+  }
+
+  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
+    return set_interest(handle, from, RawInterest::none, token);  // asks by itself
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     if (const auto error = ask_again()) return {.error = error.value()};
     if (context_->stopped()) context_->restart();
     ++system_calls_;
-    // Asio does not say that its own descriptors were closed, and turns without end: it is not left
-    // alone for long. (The core waits again.)
-    const std::chrono::nanoseconds longest = std::chrono::seconds{5};
-    if (reported_.empty() && !timeout.is_zero())
-      context_->run_one_for(std::min(timeout.duration(), longest));
+    if (reported_.empty() && !timeout.is_zero()) run_one(timeout);
     // What else is complete. Bounded: an application's handlers may post themselves for ever.
     for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
     }
     WaitResult result;
     std::size_t handed_out = 0;
     while (result.count < out.size() && handed_out < reported_.size()) {
-      std::shared_ptr<AsioEntry> entry = std::move(reported_[handed_out++]);
-      if (!entry->active()) continue;
-      const RawReady ready = entry->take_ready(system_calls_);
-      if (entry == wake_) {
+      AsioEntry& entry = *reported_[handed_out++];
+      if (!entry.active()) continue;
+      const RawReady ready = entry.take_ready(system_calls_);
+      if (&entry == wake_.get()) {
         wake_handle_.drain();
         result.woken = true;
       } else {
-        out[result.count++] = {entry->token(), ready};
+        out[result.count++] = {entry.token(), ready};
       }
-      told_.push_back(std::move(entry));  // there is room
     }
-    reported_.erase(reported_.begin(), reported_.begin() + static_cast<std::ptrdiff_t>(handed_out));
-    if (told_.empty() && !timeout.is_zero() && !wake_handle_.is_open(system_calls_))
+    keep_told(handed_out);
+    if (result.count == 0 && !result.woken && !timeout.is_zero() &&
+        !wake_handle_.is_open(system_calls_))
       result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;
   }
@@ -285,6 +292,7 @@ class AsioBackend final : public Backend {
 
  private:
   using Entries = std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>>;
+  static constexpr std::chrono::seconds longest_alone{5};
 
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
     if (const auto old = entries_.find(handle); old != entries_.end()) {
@@ -302,15 +310,15 @@ class AsioBackend final : public Backend {
     const HandleIdentity identity = files_.identity(token.slot);
     const auto place =
         entries_.emplace(handle, std::make_shared<AsioEntry>(*context_, token, reported_)).first;
-    AsioEntry& entry = *place->second;
-    std::error_code error = entry.open(handle, identity);
+    const std::shared_ptr<AsioEntry>& entry = place->second;
+    std::error_code error = AsioEntry::open(entry, handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
     if (error == std::errc::file_exists && orphans_->take_back(handle, identity))
-      error = entry.open(handle, identity);
-    if (!error) error = entry.arm(interest);
+      error = AsioEntry::open(entry, handle, identity);
+    if (!error) error = AsioEntry::arm(entry, interest);
     if (!error) return {};
-    entry.disown();
-    entry.release();
+    entry->disown();
+    entry->release();
     entries_.erase(place);
     return error;
   } catch (const std::bad_alloc&) {
@@ -325,6 +333,16 @@ class AsioBackend final : public Backend {
     }
   }
 
+  /// Asio does not say that its own descriptors were closed, and turns without end: it is not left
+  /// alone for long. (The core waits again.)
+  void run_one(Timeout timeout) {
+    if (timeout.duration() <= longest_alone) {
+      context_->run_one_for(timeout.duration());
+    } else if (context_->run_one_until(alone_until_) == 0) {
+      alone_until_ = std::chrono::steady_clock::now() + longest_alone;
+    }
+  }
+
   /// What was reported by the last wait is asked about again: level-triggered, by re-arming.
   std::error_code ask_again() {
     std::error_code error;
@@ -332,10 +350,22 @@ class AsioBackend final : public Backend {
     for (; next != told_.end() && !error; ++next) {
       if (!(*next)->active()) continue;
       ++system_calls_;
-      error = (*next)->arm_again();
+      error = AsioEntry::arm_again(*next);
     }
-    told_.erase(told_.begin(), error ? next - 1 : next);
+    if (error) {
+      told_.erase(told_.begin(), next - 1);
+    } else {
+      told_.clear();
+    }
     return error;
+  }
+
+  /// The first ones have been handed out: mostly all. Nothing is left of those before them.
+  void keep_told(std::size_t count) noexcept {
+    if (count == reported_.size()) return told_.swap(reported_);
+    const auto end = reported_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::move(reported_.begin(), end, std::back_inserter(told_));  // there is room
+    reported_.erase(reported_.begin(), end);
   }
 
   bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
@@ -344,16 +374,16 @@ class AsioBackend final : public Backend {
 
   void remove(Entries::iterator place, bool unchanged) noexcept {
     files_.remove(place->second->token().slot, place->first, system_calls_);
-    let_go(*place->second, unchanged);
+    let_go(place->second, unchanged);
     entries_.erase(place);
   }
 
-  void let_go(AsioEntry& entry, bool unchanged) noexcept {
-    entry.disown();
+  void let_go(const std::shared_ptr<AsioEntry>& entry, bool unchanged) noexcept {
+    entry->disown();
     if (unchanged && has_left_) {
-      entry.release();
+      entry->release();
     } else {
-      orphans_->adopt(entry.shared_from_this());
+      orphans_->adopt(entry);
     }
   }
 
@@ -362,8 +392,8 @@ class AsioBackend final : public Backend {
     make_room();
     AsioOrphans& orphans = ::asio::use_service<AsioOrphans>(context);
     const auto wake = std::make_shared<AsioEntry>(context, Token{0xFFFFFFFF, 0}, reported_);
-    auto error = wake->open(wake_handle_.handle(), {});
-    if (!error) error = wake->arm(RawInterest::in);
+    auto error = AsioEntry::open(wake, wake_handle_.handle(), {});
+    if (!error) error = AsioEntry::arm(wake, RawInterest::in);
     if (error) {
       wake->disown();
       wake->release();
@@ -398,7 +428,7 @@ class AsioBackend final : public Backend {
   }
 
   void forget_all() noexcept {
-    for (const auto& [handle, entry] : entries_) let_go(*entry, is_unchanged(handle, *entry));
+    for (const auto& [handle, entry] : entries_) let_go(entry, is_unchanged(handle, *entry));
     entries_.clear();
     files_.reset();  // not one by one: in the child of a fork they are the parent's
     // What was reported of the wake handle, or is to be asked about, stays so; nothing else does,
@@ -407,7 +437,7 @@ class AsioBackend final : public Backend {
       std::erase_if(*queue, [](const auto& entry) { return !entry->active(); });
   }
   void forget_wake() noexcept {
-    if (wake_ != nullptr) let_go(*wake_, true);
+    if (wake_ != nullptr) let_go(wake_, true);
     wake_ = nullptr;
   }
 
@@ -420,6 +450,10 @@ class AsioBackend final : public Backend {
   HandleRegistry files_;
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
+  /// Not moved with each wait, which would read the clock once more: one in 5 seconds may be cut
+  /// short.
+  std::chrono::steady_clock::time_point alone_until_ =
+      std::chrono::steady_clock::now() + longest_alone;
   Entries entries_;
   std::shared_ptr<AsioEntry> wake_;
 };

@@ -111,23 +111,39 @@ class HandleRegistry {
   bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
   /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {
-    return key < known_.size() ? known_[key].identity : HandleIdentity{};
+    return knows(key) ? known_[key].identity : HandleIdentity{};
   }
   /// Forgets `handle`, whatever it stands for by now.
-  void remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  void remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
+    if (!knows(key)) return;
+    if (known_[key].told_by == By::set) remove_from_set(handle, calls);
+    known_[key].told_by = By::nothing;
+  }
   /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
   void reset() noexcept;
 
  private:
+  /// What tells that a number still stands for the same file; nothing, if none was put down.
+  enum class By : std::uint8_t { nothing, identity, set };
   struct Known {
     HandleIdentity identity;
-    bool put_down = false;
-    bool in_set = false;  ///< else the identity tells
+    By told_by = By::nothing;
   };
-  std::error_code examine(NativeHandle handle, Known& known, std::uint64_t& calls) noexcept;
+  static constexpr std::uint64_t no_device = ~std::uint64_t{0};
+
+  bool knows(std::uint32_t key) const noexcept {
+    return key < keys_ && known_[key].told_by != By::nothing;
+  }
+  std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
+                          unsigned mode, std::uint64_t& calls) noexcept;
+  std::error_code examine(NativeHandle handle, unsigned mode, Known& known,
+                          std::uint64_t& calls) noexcept;
+  void remove_from_set(NativeHandle handle, std::uint64_t& calls) noexcept;
 
   std::vector<Known> known_;  ///< by key
+  std::uint32_t keys_ = 0;    ///< how many there is room for
   NativeHandle set_ = no_handle;
+  std::uint64_t socket_device_ = no_device;  ///< the one that all sockets are on, once it is known
 };
 
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.

@@ -311,11 +311,10 @@ void Registrations::learn_fin_number(Slot& slot) noexcept {
   slot.fast_path = is_fast_path(traits(slot), slot.type, slot.interest, Watched::stream);
 }
 
-bool Registrations::is_gone_from_kernel(std::uint32_t index) {
-  Slot& slot = table_.slot(index);
+bool Registrations::is_gone_from_kernel(std::uint32_t index, Slot& slot) {
   if (slot.installed == RawInterest::none) return !detached_.is_still_ours(index);
   if (any(slot.installed, RawInterest::edge)) return false;  // to ask would be a new one
-  if (is_gone(install(index, slot.installed))) return true;
+  if (is_gone(set_backend_interest(slot, {index, slot.generation}, slot.installed))) return true;
   slot.verified_in = epoch();
   return false;
 }

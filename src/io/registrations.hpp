@@ -88,7 +88,7 @@ class Registrations {
   std::uint32_t epoch() const noexcept { return static_cast<std::uint32_t>(loop_.turn); }
   bool is_verified(const Slot& slot) const noexcept { return epoch() - slot.verified_in <= 1; }
   /// Asks the backend whether a number still is what is watched under it.
-  bool is_gone_from_kernel(std::uint32_t index);
+  bool is_gone_from_kernel(std::uint32_t index, Slot& slot);
   /// What is to be asked for may be another: the next turn tells the backend.
   void note_change(std::uint32_t index) noexcept;
   /// Its descriptor was closed under it: it gets no event any more.

@@ -145,7 +145,9 @@ class Lifecycle {
   constexpr Decision step() const {
     // Nothing follows hangup, and a parked stream is outside the kernel's set.
     if (state_.over || state_.parked) return {Probe::none, Event::none, state_};
-    return is_err_alone() ? beside_an_error() : in_its_phase();
+    if (is_err_alone()) [[unlikely]]
+      return beside_an_error();
+    return in_its_phase();
   }
 
  private:

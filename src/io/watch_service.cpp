@@ -156,7 +156,7 @@ void WatchService::prefetch_probes() {
                           : Lifecycle{registrations_.traits(slot), slot.interest, slot.state, found}
                                     .step()
                                     .probe == Probe::inbound;
-    if (asks && probe(index, Probe::inbound, found) == platform::Outcome::answered) {
+    if (asks && probe(index, slot, Probe::inbound, found) == platform::Outcome::answered) {
       slot.inbound = found.inbound;
       slot.keep_error(found.error);  // it failed after the wait
     }
@@ -169,13 +169,13 @@ void WatchService::prefetch_probes() {
 bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table().slot(index);
   if (slot.closed) return false;
-  if (registrations_.is_gone_from_kernel(index)) {
+  if (registrations_.is_gone_from_kernel(index, slot)) {
     registrations_.note_closed(index);
     return true;
   }
   if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
   Observation found{.ready = ready};
-  if (probe(index, Probe::inbound, found) != platform::Outcome::answered) return false;
+  if (probe(index, slot, Probe::inbound, found) != platform::Outcome::answered) return false;
   slot.keep_error(found.error);
   if (found.inbound != Inbound::empty) return false;
   slot.state.mask = Mask::all;
@@ -226,7 +226,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
   if (registrations_.capabilities().knows_fin) {
     slot.verified_in = registrations_.epoch();
-  } else if (!registrations_.is_verified(slot) && registrations_.is_gone_from_kernel(index)) {
+  } else if (!registrations_.is_verified(slot) && registrations_.is_gone_from_kernel(index, slot)) {
     // Where numbers are looked up anew in each call, what is reported may be another file's by now.
     registrations_.note_closed(index);
     return false;
@@ -237,7 +237,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
   found.doubted = before.mask == Mask::all || any(ready, RawReady::pri);
   Decision decision;
-  switch (decide(index, found, decision)) {
+  switch (decide(index, slot, found, decision)) {
     case platform::Outcome::answered:
       break;
     case platform::Outcome::gone:
@@ -287,22 +287,22 @@ void WatchService::apply(std::uint32_t index, State before, State after) {
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
-platform::Outcome WatchService::decide(std::uint32_t index, Observation& found,
+platform::Outcome WatchService::decide(std::uint32_t index, Slot& slot, Observation& found,
                                        Decision& decision) {
-  const Slot& slot = table().slot(index);
+  const Traits traits = registrations_.traits(slot);
   while (true) {
-    decision = Lifecycle{registrations_.traits(slot), slot.interest, slot.state, found}.step();
+    decision = Lifecycle{traits, slot.interest, slot.state, found}.step();
     if (decision.probe == Probe::none) return platform::Outcome::answered;
-    const platform::Outcome outcome = probe(index, decision.probe, found);
+    const platform::Outcome outcome = probe(index, slot, decision.probe, found);
     if (outcome != platform::Outcome::answered) return outcome;
   }
 }
 
-platform::Outcome WatchService::probe(std::uint32_t index, Probe wanted, Observation& found) {
-  Slot& slot = table().slot(index);
+platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wanted,
+                                      Observation& found) {
   // Before a byte of another file is taken for this stream's.
   if (wanted == Probe::inbound && !registrations_.capabilities().knows_fin &&
-      slot.verified_in != registrations_.epoch() && registrations_.is_gone_from_kernel(index))
+      slot.verified_in != registrations_.epoch() && registrations_.is_gone_from_kernel(index, slot))
     return platform::Outcome::gone;
   return registrations_.prober().probe(slot, wanted, found);
 }

@@ -64,8 +64,8 @@ class WatchService {
   std::size_t deliver_edges();
   void prefetch_probes();
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
-  platform::Outcome decide(std::uint32_t index, Observation& found, Decision& decision);
-  platform::Outcome probe(std::uint32_t index, Probe wanted, Observation& found);
+  platform::Outcome decide(std::uint32_t index, Slot& slot, Observation& found, Decision& decision);
+  platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);

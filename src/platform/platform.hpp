@@ -25,10 +25,13 @@ auto uninterrupted(Call call) noexcept {
 
 template <class Call>
 auto uninterrupted(Call call, std::uint64_t& calls) noexcept {
-  return uninterrupted([&] {
+  ++calls;
+  auto result = call();
+  while (result < 0 && errno == EINTR) {
     ++calls;
-    return call();
-  });
+    result = call();
+  }
+  return result;
 }
 
 /// What fork_count() returns, for frequent callers; 0 in a child in which nobody has called that
@@ -68,6 +71,8 @@ class HandlePoller {
   Sight look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept;
 
  private:
+  Sight look_without_poll(NativeHandle handle, short events, std::uint64_t& calls) const noexcept;
+
   NativeHandle set_ = no_handle;
 };
 

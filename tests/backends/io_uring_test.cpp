@@ -683,6 +683,85 @@ TEST_F(IoUring, WatchesATerminalThatWakesForNothingWhereThereIsNoDescriptorForIt
   EXPECT_EQ(look(5s), RawReady::in);
 }
 
+TEST_F(IoUring, RefusesAPriorityWatchWhereThereIsNoDescriptorForItsSet) {
+  const Pair pair = make_pair(PairKind::tcp4);
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::in));
+  {
+    const DescriptorLimit limit{0};
+    EXPECT_EQ(change(pair.local, RawInterest::in, RawInterest::pri),
+              std::errc::too_many_files_open);
+    write_bytes(pair.peer, "abc");
+    EXPECT_EQ(look(5s), RawReady::in) << "the old interest is gone";
+    ASSERT_FALSE(change(pair.local, RawInterest::in, RawInterest::none));
+    EXPECT_EQ(change(pair.local, RawInterest::none, RawInterest::pri),
+              std::errc::too_many_files_open);
+    EXPECT_EQ(change(pair.local, RawInterest::pri, RawInterest::pri),
+              std::errc::no_such_file_or_directory);
+  }
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::pri));
+  EXPECT_EQ(look(), RawReady::none);
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_EQ(look(5s), RawReady::pri);
+}
+
+TEST_F(IoUring, SaysForAsLongAsItLastsThatItsSetIsLostAndHearsOfPriorityAfterwards) {
+  Pair closed = make_pair(PairKind::tcp4);
+  const Pair pair = make_pair(PairKind::tcp4);
+  const Pair bytes = make_pair(PairKind::unix_stream);
+  ASSERT_FALSE(change(closed.local, RawInterest::none, RawInterest::pri));
+  ASSERT_FALSE(
+      backend_->set_interest(pair.local.get(), RawInterest::none, RawInterest::pri, {2, 1}));
+  ASSERT_FALSE(
+      backend_->set_interest(bytes.local.get(), RawInterest::none, RawInterest::in, {3, 1}));
+  EXPECT_EQ(look(), RawReady::none);
+  // It stays in the set, and cannot be taken out of it: the set is made anew.
+  const Handle duplicate{::dup(closed.local.get())};
+  const NativeHandle number = closed.local.get();
+  closed.local.close();
+  static_cast<void>(backend_->set_interest(number, RawInterest::pri, RawInterest::none, token));
+  ASSERT_EQ(::send(closed.peer.get(), "!", 1, MSG_OOB), 1);
+  std::array<RawEvent, 4> out;
+  {
+    const DescriptorLimit limit{0};
+    WaitResult result = backend_->wait(out, Timeout{1ms});
+    EXPECT_EQ(result.count, 0u);
+    for (const Timeout timeout : {Timeout{1h}, Timeout::infinite(), Timeout::zero()}) {
+      result = backend_->wait(out, timeout);
+      EXPECT_EQ(result.count, 0u);
+      EXPECT_EQ(result.error, EMFILE);
+    }
+    write_bytes(bytes.peer, "abc");
+    result = backend_->wait(out, Timeout{5s});
+    ASSERT_EQ(result.count, 1u) << "what else there is, is not heard";
+    EXPECT_EQ(out[0].token.slot, 3u);
+    drain(bytes.local);
+    EXPECT_EQ(backend_->wait(out, Timeout{5s}).error, EMFILE);
+  }
+  EXPECT_EQ(look(), RawReady::none);
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  const WaitResult result = backend_->wait(out, Timeout{5s});
+  EXPECT_EQ(result.error, 0);
+  ASSERT_EQ(result.count, 1u);
+  EXPECT_EQ(out[0].token.slot, 2u);
+  EXPECT_EQ(out[0].ready, RawReady::pri);
+}
+
+TEST_F(IoUring, HearsOfPriorityUnderANumberThatItsSetStillHas) {
+  Pair pair = make_pair(PairKind::tcp4);
+  const Handle duplicate{::dup(pair.local.get())};
+  const NativeHandle number = pair.local.get();
+  ASSERT_FALSE(change(pair.local, RawInterest::none, RawInterest::pri));
+  EXPECT_EQ(look(), RawReady::none);
+  pair.local.close();
+  static_cast<void>(backend_->set_interest(number, RawInterest::pri, RawInterest::none, token));
+  const Handle again{::fcntl(duplicate.get(), F_DUPFD_CLOEXEC, number)};
+  ASSERT_EQ(again.get(), number);
+  ASSERT_FALSE(change(again, RawInterest::none, RawInterest::pri));
+  EXPECT_EQ(look(), RawReady::none);
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_EQ(look(5s), RawReady::pri);
+}
+
 TEST_F(IoUring, TellsAnEdgeOfAListenerOnce) {
   const Handle listener = make_listener(PairKind::unix_stream);
   ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in | RawInterest::edge));

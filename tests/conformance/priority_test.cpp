@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "conformance/kit.hpp"
+#include "support/limits.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -62,6 +63,30 @@ TEST_P(Priority, IsToldOfUrgentDataAndOfNothingElse) {
     EXPECT_EQ(::recv(pair.local.get(), &byte, 1, MSG_OOB), 1);
     EXPECT_TRUE(sleeps());
   }
+}
+
+TEST_P(Priority, IsRefusedWhereItCouldNotBeToldForWantOfDescriptors) {
+  if (!has_priority()) return;
+  const Pair pair = make_pair(kind());
+  const Pair other = make_pair(kind());
+  Told told;
+  const auto tell = [&](Readiness readiness) { told(readiness); };
+  Reactor short_of{make_contestant(backend())};
+  Watch changed = short_of.watch(other.local.get(), Interest::readable, tell);
+  Watch watch;
+  {
+    std::error_code error;
+    const support::NoDescriptorLeft none;
+    changed.set_interest(Interest::priority, error);
+    EXPECT_TRUE(!error || error == std::errc::too_many_files_open) << error.message();
+    EXPECT_EQ(changed.interest(), error ? Interest::readable : Interest::priority);
+    watch = short_of.watch(pair.local.get(), Interest::priority, tell, error);
+    EXPECT_TRUE(!error || error == std::errc::too_many_files_open) << error.message();
+    short_of.run_once(1ms);
+  }
+  if (!watch) watch = short_of.watch(pair.local.get(), Interest::priority, tell);
+  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_TRUE(run_until(short_of, [&] { return told.priority; }));
 }
 
 TEST_P(Priority, ThatNobodyDealsWithDoesNotTurnTheLoop) {

@@ -16,74 +16,83 @@ namespace platform = detail::platform;
 
 namespace {
 
-/// What fstat() says, `mode` with it. The error is cleared if it says anything.
-HandleIdentity look_up(NativeHandle handle, unsigned& mode, std::error_code& error,
-                       std::uint64_t& calls) noexcept {
-  ++calls;
-  struct stat status {};
-  if (::fstat(handle, &status) != 0) {
-    error = platform::error_code(errno);
-    return {};
-  }
-  error.clear();
-  HandleIdentity identity{static_cast<std::uint64_t>(status.st_dev),
-                          static_cast<std::uint64_t>(status.st_ino)};
-  mode = static_cast<unsigned>(status.st_mode);
-  // Both ends of a pipe are one inode.
-  if (S_ISFIFO(status.st_mode)) {
-    ++calls;
-    identity.access = static_cast<std::uint32_t>(::fcntl(handle, F_GETFL) & O_ACCMODE);
-  }
-  return identity;
+HandleIdentity identity_of(const struct stat& status) noexcept {
+  return {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino)};
 }
 
-/// Of a socket and a pipe no other has the same, and both may be watched.
-bool is_told_by_identity(NativeHandle handle, const HandleIdentity& identity, unsigned mode,
-                         std::uint64_t& calls) noexcept {
-  return platform::device_of(handle, identity.device, mode, calls) != platform::Device::other;
+/// Both ends of a pipe are one inode.
+std::uint32_t access_of(NativeHandle handle, std::uint64_t& calls) noexcept {
+  ++calls;
+  return static_cast<std::uint32_t>(::fcntl(handle, F_GETFL) & O_ACCMODE);
 }
 
 }  // namespace
 
 HandleIdentity identify(NativeHandle handle, std::error_code& error,
                         std::uint64_t& calls) noexcept {
-  unsigned mode = 0;
-  const HandleIdentity identity = look_up(handle, mode, error, calls);
-  if (error || is_told_by_identity(handle, identity, mode, calls)) return identity;
+  struct stat status;
+  ++calls;
+  if (::fstat(handle, &status) != 0) {
+    error = platform::error_code(errno);
+    return {};
+  }
+  error.clear();
+  HandleIdentity identity = identity_of(status);
+  const auto mode = static_cast<unsigned>(status.st_mode);
+  if (S_ISFIFO(status.st_mode)) identity.access = access_of(handle, calls);
+  if (platform::device_of(handle, identity.device, mode, calls) != platform::Device::other)
+    return identity;
   const int refused = platform::refusal_to_watch(handle, mode, calls);
   if (refused != 0) error = platform::error_code(refused);
   return identity;
 }
 
 void HandleRegistry::make_room(std::uint32_t keys) {
-  if (known_.size() < keys) known_.resize(keys);
+  if (keys_ >= keys) return;
+  known_.resize(keys);
+  keys_ = keys;
 }
 
 std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle,
                                     std::uint64_t& calls) noexcept {
-  Known known;
-  if (const std::error_code error = examine(handle, known, calls)) return error;
+  struct stat status;
+  ++calls;
+  if (::fstat(handle, &status) != 0) return platform::error_code(errno);
+  const HandleIdentity identity = identity_of(status);
+  const bool is_usual = S_ISSOCK(status.st_mode) && identity.device == socket_device_;
+  if (!is_usual || key >= keys_)
+    return add_new(key, handle, identity, static_cast<unsigned>(status.st_mode), calls);
+  known_[key] = {identity, By::identity};
+  return {};
+}
+
+std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle handle,
+                                        HandleIdentity identity, unsigned mode,
+                                        std::uint64_t& calls) noexcept {
+  if (S_ISFIFO(mode)) identity.access = access_of(handle, calls);
+  Known known{identity, By::identity};
+  if (const std::error_code error = examine(handle, mode, known, calls)) return error;
   try {
-    if (key >= known_.size()) make_room(key + key / 2 + 16);
+    if (key >= keys_) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
-    if (known.in_set) platform::remove_from_file_set(set_, handle, calls);
+    if (known.told_by == By::set) remove_from_set(handle, calls);
     return refusal(std::errc::not_enough_memory);
   }
-  known.put_down = true;
   known_[key] = known;
   return {};
 }
 
-std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
+/// Of a socket and a pipe no other has the same identity, and both may be watched. All else the
+/// kernel is asked about.
+std::error_code HandleRegistry::examine(NativeHandle handle, unsigned mode, Known& known,
                                         std::uint64_t& calls) noexcept {
-  std::error_code error;
-  unsigned mode = 0;
-  known.identity = look_up(handle, mode, error, calls);
-  if (error || is_told_by_identity(handle, known.identity, mode, calls)) return error;
+  const platform::Device on = platform::device_of(handle, known.identity.device, mode, calls);
+  if (on == platform::Device::sockets) socket_device_ = known.identity.device;
+  if (on != platform::Device::other) return {};
   if (set_ == no_handle) set_ = platform::open_file_set(calls);
-  known.in_set = set_ != no_handle;
   int refused = 0;
-  if (known.in_set) {
+  if (set_ != no_handle) {
+    known.told_by = By::set;
     refused = platform::add_to_file_set(set_, handle, calls);
   } else {
     refused = platform::refusal_to_watch(handle, mode, calls);
@@ -93,18 +102,20 @@ std::error_code HandleRegistry::examine(NativeHandle handle, Known& known,
 
 bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle,
                              std::uint64_t& calls) noexcept {
-  if (key >= known_.size() || !known_[key].put_down) return false;
-  if (known_[key].in_set) return platform::is_in_file_set(set_, handle, calls);
-  std::error_code error;
-  unsigned mode = 0;
-  return look_up(handle, mode, error, calls) == known_[key].identity && !error;
+  if (!knows(key)) return false;
+  const Known& known = known_[key];
+  if (known.told_by == By::set) return platform::is_in_file_set(set_, handle, calls);
+  struct stat status;
+  ++calls;
+  if (::fstat(handle, &status) != 0) return false;
+  HandleIdentity identity = identity_of(status);
+  if (S_ISFIFO(status.st_mode)) identity.access = access_of(handle, calls);
+  return identity == known.identity;
 }
 
-void HandleRegistry::remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
-  if (key >= known_.size() || !known_[key].put_down) return;
-  // Fails where the number is another's by now: the set has forgotten the file that was closed.
-  if (known_[key].in_set) platform::remove_from_file_set(set_, handle, calls);
-  known_[key] = {};
+/// Fails where the number is another's by now: the set has forgotten the file that was closed.
+void HandleRegistry::remove_from_set(NativeHandle handle, std::uint64_t& calls) noexcept {
+  platform::remove_from_file_set(set_, handle, calls);
 }
 
 void HandleRegistry::reset() noexcept {
@@ -112,6 +123,7 @@ void HandleRegistry::reset() noexcept {
   if (set_ != no_handle) platform::close_handle(set_, uncounted);
   set_ = no_handle;
   known_.clear();
+  keys_ = 0;
 }
 
 }  // namespace pollux

@@ -177,6 +177,11 @@ Sight HandlePoller::look(NativeHandle handle, short events, std::uint64_t& calls
   pollfd look{handle, events, 0};
   if (uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) >= 0) return {look.revents};
   if (errno != EINVAL) return {0, errno};
+  return look_without_poll(handle, events, calls);
+}
+
+Sight HandlePoller::look_without_poll(NativeHandle handle, short events,
+                                      std::uint64_t& calls) const noexcept {
   if (set_ != no_handle) return look_by_set(set_, handle, events, calls);
   const NativeHandle set = open_look_set(calls);
   if (set == no_handle) return {0, errno};
