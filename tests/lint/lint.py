@@ -9,7 +9,8 @@ import re
 import sys
 
 SOURCE = (".hpp", ".cpp", ".cpp.in")
-ROOMS = ("include/", "src/", "backends/", "tests/", "tools/", "bench/", "examples/")
+ROOMS = ("include/", "src/", "backends/", "conformance/", "tests/", "tools/", "bench/",
+         "examples/")
 LIBRARY = ("include/", "src/", "backends/")
 GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
                        r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
@@ -118,7 +119,7 @@ def output(tree):
 
 
 def honest_tests(tree):
-    for path, text in tree.sources(("tests/", "bench/")).items():
+    for path, text in tree.sources(("conformance/", "tests/", "bench/")).items():
         for number, word in lines_matching(NO_TEST, code_of(text)):
             yield path, number, f"{word}: a test neither skips nor sleeps"
 
@@ -184,8 +185,8 @@ def left_open(tree):
             yield path, number, f"{word} is for an issue, not for the code"
 
 
-RULES = (columns, sizes, native_words, gone_words, system_conditions, output, honest_tests, licences,
-         dead_files, backend_readmes, machine_paths, left_open)
+RULES = (columns, sizes, native_words, gone_words, system_conditions, output, honest_tests,
+         licences, dead_files, backend_readmes, machine_paths, left_open)
 
 
 def breaches(root, cmake_version):

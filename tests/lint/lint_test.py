@@ -85,6 +85,7 @@ class LintTest(unittest.TestCase):
             ("output", "include/pollux/backend.hpp", backend + "void f() { ::exit(1); }\n"),
             ("honest_tests", "tests/a.hpp", SPDX + "void f() { GTEST_SKIP(); }\n"),
             ("honest_tests", "tests/a.hpp", SPDX + "auto f = &std::this_thread::sleep_for;\n"),
+            ("honest_tests", "conformance/kit/a.hpp", SPDX + "void f() { GTEST_SKIP(); }\n"),
             ("licences", "src/core.cpp", core.removeprefix(SPDX)),
             ("licences", "scripts/x", "#!/bin/sh\n"),
             ("licences", "tests/x.py", "import sys\n"),
