@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <pollux/conformance.hpp>
+#include <pollux/testing/conformance.hpp>
 
 #include "conformance/kit/kit.hpp"
 

@@ -12,6 +12,8 @@ SOURCE = (".hpp", ".cpp", ".cpp.in")
 ROOMS = ("include/", "src/", "backends/", "conformance/", "tests/", "tools/", "bench/",
          "examples/")
 LIBRARY = ("include/", "src/", "backends/")
+# Who may include pollux/detail/: the library, and those of our own tests that are about it.
+MACHINERY = LIBRARY + ("tests/unit/", "tests/support/")
 GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
                        r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
@@ -28,6 +30,7 @@ OUTPUT = re.compile(
     r"|\b(printf|fprintf|puts|fputs|perror|abort|_?exit)\s*\(")
 NO_TEST = re.compile(r"\b(GTEST_SKIP|DISABLED_\w*|sleep_for|sleep_until|usleep|nanosleep)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}*-])/(root|home|tmp)\b")
+DETAIL_HEADER = re.compile(r"^\s*#\s*include\s*[<\"]pollux/detail/[^>\"]+[>\"]")
 LEFT_OPEN = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 
@@ -124,6 +127,13 @@ def honest_tests(tree):
             yield path, number, f"{word}: a test neither skips nor sleeps"
 
 
+def detail_headers(tree):
+    for path, text in tree.sources().items():
+        if not path.startswith(MACHINERY):
+            for number, include in lines_matching(DETAIL_HEADER, text):
+                yield path, number, f"{include}: pollux/detail/ is for the library alone"
+
+
 def licences(tree):
     for path, text in tree.texts.items():
         script = path.endswith(".py") or text.startswith("#!")
@@ -186,7 +196,7 @@ def left_open(tree):
 
 
 RULES = (columns, sizes, native_words, gone_words, system_conditions, output, honest_tests,
-         licences, dead_files, backend_readmes, machine_paths, left_open)
+         detail_headers, licences, dead_files, backend_readmes, machine_paths, left_open)
 
 
 def breaches(root, cmake_version):
