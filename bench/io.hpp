@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace pollux::bench {
 

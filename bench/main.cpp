@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The program: pollux's backends, epoll and poll by hand, and the peers that are linked.
-#include <pollux/bench.hpp>
+#include <pollux/testing/bench.hpp>
 
 int main(int argc, char** argv) {
   return pollux::bench::run(argc, argv);

@@ -9,7 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <pollux/bench.hpp>
+#include <pollux/testing/bench.hpp>
 
 #include "cell_meter.hpp"
 #include "loops/loops.hpp"

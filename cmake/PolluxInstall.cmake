@@ -9,7 +9,8 @@ target_sources(pollux PUBLIC
   FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
   FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/asio_lifecycle.hpp
-        ${PROJECT_SOURCE_DIR}/include/pollux/asio_memory.hpp)
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_lifecycle.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_memory.hpp)
 # Likewise the adapters for other libraries' loops.
 set(embed_headers asio.hpp glib.hpp guest.hpp libuv.hpp qt.hpp)
 list(TRANSFORM embed_headers PREPEND ${PROJECT_SOURCE_DIR}/include/pollux/embed/)

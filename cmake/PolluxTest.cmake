@@ -17,7 +17,7 @@ function(pollux_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES;ARGUMENTS")
   add_executable(${name} ${arg_SOURCES})
   pollux_target_defaults(${name})
-  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} pollux_support GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} pollux_test_support GTest::gtest_main)
   pollux_add_tests(${name} LABEL "${arg_LABEL}" TIMEOUT "${arg_TIMEOUT}" ARGUMENTS ${arg_ARGUMENTS})
 endfunction()
 

@@ -14,7 +14,7 @@
 
 #include <pollux/pollux.hpp>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 #include "terminal.hpp"
 
 namespace pollux::tools {

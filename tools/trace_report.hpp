@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "conformance/scenarios/scenarios.hpp"
 #include "options.hpp"
-#include "scenarios/scenarios.hpp"
 
 namespace pollux::tools {
 

@@ -18,8 +18,8 @@
 
 #include <pollux/version.hpp>
 
-#include "differential/batches.hpp"
-#include "differential/explorer.hpp"
+#include "conformance/engine/batches.hpp"
+#include "conformance/engine/explorer.hpp"
 #include "terminal.hpp"
 
 namespace pollux::tools {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // pollux, on each backend that is compiled in and on those that were added.
 #include <pollux/backends.hpp>
-#include <pollux/bench.hpp>
 #include <pollux/reactor.hpp>
+#include <pollux/testing/bench.hpp>
 
 #include "../rows.hpp"
 #include "loops.hpp"

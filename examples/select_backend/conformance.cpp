@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <pollux/conformance.hpp>
+#include <pollux/testing/conformance.hpp>
 
 #include "select_backend.hpp"
 

@@ -21,9 +21,9 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/basic_stream_descriptor.hpp>
 
-#include <pollux/asio_memory.hpp>
 #include <pollux/backend.hpp>
 #include <pollux/backend_support.hpp>
+#include <pollux/detail/asio_memory.hpp>
 
 namespace pollux {
 

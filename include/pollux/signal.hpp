@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include <pollux/registration.hpp>
+#include <pollux/detail/registration.hpp>
 
 namespace pollux {
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <system_error>
 
-#include <pollux/registration.hpp>
+#include <pollux/detail/registration.hpp>
 
 namespace pollux {
 

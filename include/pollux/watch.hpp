@@ -5,8 +5,8 @@
 #include <system_error>
 #include <utility>
 
+#include <pollux/detail/registration.hpp>
 #include <pollux/events.hpp>
-#include <pollux/registration.hpp>
 
 namespace pollux {
 

@@ -13,10 +13,10 @@
 #include <utility>
 
 #include <pollux/backend_support.hpp>
+#include <pollux/detail/any_handler.hpp>
+#include <pollux/detail/saturating_time.hpp>
 #include <pollux/error.hpp>
-#include <pollux/handler.hpp>
 #include <pollux/reactor.hpp>
-#include <pollux/saturating_time.hpp>
 
 #include "base/wakeup.hpp"
 

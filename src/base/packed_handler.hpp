@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <utility>
 
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 namespace pollux::detail {
 

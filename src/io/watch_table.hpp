@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 #include "base/slot_table.hpp"
 #include "io/stream_lifecycle.hpp"

@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include <pollux/backend.hpp>
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 #include "base/loop_context.hpp"
 #include "io/registrations.hpp"

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <pollux/backend.hpp>
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 #include "base/slot_table.hpp"
 #include "io/registrations.hpp"

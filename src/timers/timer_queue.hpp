@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 #include "base/slot_table.hpp"
 

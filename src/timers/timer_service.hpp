@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include <pollux/backend.hpp>
-#include <pollux/handler.hpp>
+#include <pollux/detail/any_handler.hpp>
 
 #include "base/loop_context.hpp"
 #include "timers/kernel_timer.hpp"

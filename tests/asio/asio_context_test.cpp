@@ -17,7 +17,7 @@
 #include <pollux/asio.hpp>
 #include <pollux/pollux.hpp>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace {
 

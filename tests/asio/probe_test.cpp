@@ -14,9 +14,9 @@
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
 
-#include "support/limits.hpp"
-#include "support/pairs.hpp"
-#include "support/processes.hpp"
+#include "conformance/support/limits.hpp"
+#include "conformance/support/pairs.hpp"
+#include "conformance/support/processes.hpp"
 
 namespace {
 

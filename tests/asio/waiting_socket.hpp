@@ -17,8 +17,8 @@
 
 #include <pollux/asio_lifecycle.hpp>
 
-#include "support/limits.hpp"
-#include "support/pairs.hpp"
+#include "conformance/support/limits.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace pollux::support {
 

@@ -18,7 +18,7 @@
 
 #include <pollux/pollux.hpp>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace {
 

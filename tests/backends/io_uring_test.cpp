@@ -30,8 +30,8 @@
 
 #include <pollux/backends.hpp>
 
-#include "support/pairs.hpp"
-#include "support/processes.hpp"
+#include "conformance/support/pairs.hpp"
+#include "conformance/support/processes.hpp"
 
 namespace pollux {
 namespace {

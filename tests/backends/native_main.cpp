@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/contestants.hpp"
+#include "conformance/support/contestants.hpp"
 
 int main(int argc, char** argv) {
   using namespace pollux::support;

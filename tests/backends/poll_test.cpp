@@ -10,8 +10,8 @@
 
 #include <pollux/backends.hpp>
 
-#include "support/limits.hpp"
-#include "support/pairs.hpp"
+#include "conformance/support/limits.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace pollux {
 namespace {

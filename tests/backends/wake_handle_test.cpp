@@ -14,8 +14,8 @@
 
 #include <gtest/gtest.h>
 
-#include "support/contestants.hpp"
-#include "support/processes.hpp"
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/processes.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <pollux/backends.hpp>
-#include <pollux/conformance.hpp>
+#include <pollux/testing/conformance.hpp>
 
 namespace {
 

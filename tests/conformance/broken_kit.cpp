@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include <pollux/conformance.hpp>
+#include <pollux/testing/conformance.hpp>
 
 #include "differential/broken_backends.hpp"
 

@@ -9,7 +9,7 @@
 
 #include <pollux/backends.hpp>
 
-#include "support/forwarding_backend.hpp"
+#include "conformance/support/forwarding_backend.hpp"
 
 namespace pollux::differential {
 

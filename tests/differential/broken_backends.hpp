@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "differential/explorer.hpp"
+#include "conformance/engine/explorer.hpp"
 
 namespace pollux::differential {
 

@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "conformance/support/forwarding_backend.hpp"
+#include "conformance/support/pairs.hpp"
 #include "differential/broken_backends.hpp"
-#include "support/forwarding_backend.hpp"
-#include "support/pairs.hpp"
 
 namespace pollux::differential {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What once was told otherwise, and backends that are broken: each is caught. (Every history, on
-// every backend, is tests/conformance/every_history_test.cpp.)
+// every backend, is conformance/kit/every_history_test.cpp.)
 #include <csignal>
 
 #include <gtest/gtest.h>
 
+#include "conformance/engine/explorer.hpp"
+#include "conformance/support/forwarding_backend.hpp"
 #include "differential/broken_backends.hpp"
-#include "differential/explorer.hpp"
-#include "support/forwarding_backend.hpp"
 
 namespace pollux::differential {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "differential/explorer.hpp"
+#include "conformance/engine/explorer.hpp"
 
 namespace pollux::differential {
 

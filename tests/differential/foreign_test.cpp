@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "differential/explorer.hpp"
+#include "conformance/engine/explorer.hpp"
 #include "differential/foreign_poll.hpp"
 
 namespace pollux::differential {

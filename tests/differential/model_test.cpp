@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "differential/batches.hpp"
-#include "differential/explorer.hpp"
+#include "conformance/engine/batches.hpp"
+#include "conformance/engine/explorer.hpp"
 
 namespace pollux::differential {
 namespace {

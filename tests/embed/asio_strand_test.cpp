@@ -11,8 +11,8 @@
 
 #include <pollux/embed/asio.hpp>
 
-#include "support/contestants.hpp"
-#include "support/pairs.hpp"
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace pollux::embed {
 namespace {

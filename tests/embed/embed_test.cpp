@@ -16,10 +16,10 @@
 
 #include <gtest/gtest.h>
 
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/pairs.hpp"
+#include "conformance/support/recorder.hpp"
 #include "embed/host.hpp"
-#include "support/contestants.hpp"
-#include "support/pairs.hpp"
-#include "support/recorder.hpp"
 
 namespace pollux::embed {
 namespace {

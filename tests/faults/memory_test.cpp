@@ -25,10 +25,10 @@
 #include <pollux/embed/asio.hpp>
 #endif
 
-#include "support/contestants.hpp"
-#include "support/pairs.hpp"
-#include "support/processes.hpp"
-#include "support/recorder.hpp"
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/pairs.hpp"
+#include "conformance/support/processes.hpp"
+#include "conformance/support/recorder.hpp"
 
 namespace {
 

@@ -21,7 +21,7 @@
 
 #include <unistd.h>
 
-#include "support/recorder.hpp"
+#include "conformance/support/recorder.hpp"
 
 namespace pollux::faults {
 

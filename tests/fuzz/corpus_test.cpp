@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-#include "differential/explorer.hpp"
+#include "conformance/engine/explorer.hpp"
 
 namespace pollux::differential {
 namespace {

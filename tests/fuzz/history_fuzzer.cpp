@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "conformance/engine/explorer.hpp"
 #include "differential/broken_backends.hpp"
-#include "differential/explorer.hpp"
 
 namespace pollux::differential {
 

@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.24)
 
 set(sources "")
-foreach(room include src backends tests tools bench examples)
+foreach(room include src backends conformance tests tools bench examples)
   file(GLOB_RECURSE found ${ROOT}/${room}/*.hpp ${ROOT}/${room}/*.cpp)
   list(APPEND sources ${found})
 endforeach()

@@ -9,8 +9,11 @@ import re
 import sys
 
 SOURCE = (".hpp", ".cpp", ".cpp.in")
-ROOMS = ("include/", "src/", "backends/", "tests/", "tools/", "bench/", "examples/")
+ROOMS = ("include/", "src/", "backends/", "conformance/", "tests/", "tools/", "bench/",
+         "examples/")
 LIBRARY = ("include/", "src/", "backends/")
+# Who may include pollux/detail/: the library, and those of our own tests that are about it.
+MACHINERY = LIBRARY + ("tests/unit/", "tests/support/")
 GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
                        r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
@@ -27,6 +30,7 @@ OUTPUT = re.compile(
     r"|\b(printf|fprintf|puts|fputs|perror|abort|_?exit)\s*\(")
 NO_TEST = re.compile(r"\b(GTEST_SKIP|DISABLED_\w*|sleep_for|sleep_until|usleep|nanosleep)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}*-])/(root|home|tmp)\b")
+DETAIL_HEADER = re.compile(r"^\s*#\s*include\s*[<\"]pollux/detail/[^>\"]+[>\"]")
 LEFT_OPEN = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 
@@ -118,9 +122,16 @@ def output(tree):
 
 
 def honest_tests(tree):
-    for path, text in tree.sources(("tests/", "bench/")).items():
+    for path, text in tree.sources(("conformance/", "tests/", "bench/")).items():
         for number, word in lines_matching(NO_TEST, code_of(text)):
             yield path, number, f"{word}: a test neither skips nor sleeps"
+
+
+def detail_headers(tree):
+    for path, text in tree.sources().items():
+        if not path.startswith(MACHINERY):
+            for number, include in lines_matching(DETAIL_HEADER, text):
+                yield path, number, f"{include}: pollux/detail/ is for the library alone"
 
 
 def licences(tree):
@@ -250,8 +261,8 @@ def left_open(tree):
             yield path, number, f"{word} is for an issue, not for the code"
 
 
-RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, system_conditions, output, honest_tests, licences,
-         dead_files, backend_readmes, machine_paths, left_open)
+RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, system_conditions, output,
+         honest_tests, detail_headers, licences, dead_files, backend_readmes, machine_paths, left_open)
 
 
 def breaches(root, cmake_version):

@@ -19,8 +19,12 @@ CLEAN = {
 #define POLLUX_VERSION_STRING "1.2.3"
 """,
     "include/pollux/backend.hpp": SPDX + "#if defined(_WIN32)\n#endif\n",
+    "include/pollux/reactor.hpp": SPDX + "#include <pollux/detail/time.hpp>\n",
+    "include/pollux/detail/time.hpp": SPDX,
     "src/CMakeLists.txt": "add_library(pollux core.cpp)\n",
     "src/core.cpp": SPDX + """#include <pollux/backend.hpp>
+#include <pollux/detail/time.hpp>
+#include <pollux/reactor.hpp>
 #include <pollux/version.hpp>
 // EPOLLIN and exit() may be spoken of. /* So may printf(). */
 const char* word = "POLLIN \\" std::cout";
@@ -37,7 +41,9 @@ int count = snprintf(nullptr, 0, "");
     "examples/CMakeLists.txt": "foreach(x echo)\n  add_executable(${x} ${x}.cpp)\nendforeach()\n",
     "examples/echo.cpp": SPDX + "int main() { printf(\"\"); }\n",
     "tests/CMakeLists.txt": "foreach(x rule)\n  add_test(${x}_test.cpp)\nendforeach()\n",
-    "tests/rule_test.cpp": SPDX,
+    "tests/rule_test.cpp": SPDX + "// Not #include <pollux/detail/time.hpp>\n",
+    "tests/unit/CMakeLists.txt": "add_executable(unit time_test.cpp)\n",
+    "tests/unit/time_test.cpp": SPDX + "#include <pollux/detail/time.hpp>\n",
     "build-other/left_over.cpp": "not looked at",
     ".git/config": "not looked at",
 }
@@ -85,6 +91,9 @@ class LintTest(unittest.TestCase):
             ("output", "include/pollux/backend.hpp", backend + "void f() { ::exit(1); }\n"),
             ("honest_tests", "tests/a.hpp", SPDX + "void f() { GTEST_SKIP(); }\n"),
             ("honest_tests", "tests/a.hpp", SPDX + "auto f = &std::this_thread::sleep_for;\n"),
+            ("honest_tests", "conformance/kit/a.hpp", SPDX + "void f() { GTEST_SKIP(); }\n"),
+            ("detail_headers", "tools/a.hpp", SPDX + "#include <pollux/detail/a.hpp>\n"),
+            ("detail_headers", "conformance/kit/a.hpp", SPDX + '# include "pollux/detail/a.hpp"\n'),
             ("licences", "src/core.cpp", core.removeprefix(SPDX)),
             ("licences", "scripts/x", "#!/bin/sh\n"),
             ("licences", "tests/x.py", "import sys\n"),

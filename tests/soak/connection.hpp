@@ -13,9 +13,9 @@
 
 #include <pollux/reactor.hpp>
 
+#include "conformance/support/pairs.hpp"
 #include "soak/checker.hpp"
 #include "soak/random.hpp"
-#include "support/pairs.hpp"
 
 namespace pollux::soak {
 

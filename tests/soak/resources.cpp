@@ -9,7 +9,7 @@
 #include <malloc.h>
 #endif
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace pollux::soak {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
-#include <pollux/saturating_time.hpp>
+#include <pollux/detail/saturating_time.hpp>
 
 namespace pollux::support {
 

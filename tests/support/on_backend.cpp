@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-#include "support/contestants.hpp"
+#include "conformance/support/contestants.hpp"
 
 int main(int argc, char** argv) {
   using namespace pollux::support;

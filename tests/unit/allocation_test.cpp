@@ -12,8 +12,8 @@
 #include <gtest/gtest.h>
 #include <pollux/pollux.hpp>
 
-#include "support/contestants.hpp"
-#include "support/pairs.hpp"
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/pairs.hpp"
 
 namespace {
 

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 #include "unit/fake_reactor.hpp"
 
 namespace pollux::support {

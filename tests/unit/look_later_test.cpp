@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <pollux/reactor.hpp>
 
-#include "support/pairs.hpp"
+#include "conformance/support/pairs.hpp"
 #include "unit/fake_reactor.hpp"
 
 namespace pollux::support {

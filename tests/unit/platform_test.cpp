@@ -12,8 +12,8 @@
 #include <gtest/gtest.h>
 #include <pollux/backend_support.hpp>
 
+#include "conformance/support/pairs.hpp"
 #include "platform/platform.hpp"
-#include "support/pairs.hpp"
 
 namespace pollux::support {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Arithmetic on times at their ends: all pairs of what lies there, against numbers of 128 bits; and
 // timers that are due there.
-#include <pollux/saturating_time.hpp>
+#include <pollux/detail/saturating_time.hpp>
 
 #include <algorithm>
 #include <limits>

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <pollux/pollux.hpp>
 
-#include "support/contestants.hpp"
+#include "conformance/support/contestants.hpp"
 
 namespace pollux {
 

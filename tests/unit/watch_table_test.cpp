@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <pollux/handler.hpp>
+
 namespace pollux::detail {
 
 namespace {

@@ -19,7 +19,7 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
-#include <pollux/asio_memory.hpp>
+#include <pollux/detail/asio_memory.hpp>
 #include <pollux/embed/guest.hpp>
 
 namespace pollux::embed {

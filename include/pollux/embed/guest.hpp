@@ -13,8 +13,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <pollux/detail/saturating_time.hpp>
 #include <pollux/reactor.hpp>
-#include <pollux/saturating_time.hpp>
 
 namespace pollux::embed::detail {
 

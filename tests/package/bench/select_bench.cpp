@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <pollux/bench.hpp>
+#include <pollux/testing/bench.hpp>
 
 #include "select_backend.hpp"
 

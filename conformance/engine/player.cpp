@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/engine/player.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace pollux::differential {
+
+namespace {
+
+using support::Handle;
+using support::Pair;
+
+/// Time stands still while a history is played, but for the moments in which the player lets the
+/// reactor's looks come due: a trace does not depend on how fast the machine is.
+thread_local std::chrono::steady_clock::time_point now{};
+
+ReactorOptions options() {
+  ReactorOptions options;
+  options.clock = [] { return now; };
+  return options;
+}
+
+constexpr int most_turns = 40;
+
+/// Who holds a descriptor, and what its watch was told in this run of the loop.
+struct Sitter {
+  Handle handle;
+  Handle duplicate;
+  Reactor* reactor = nullptr;
+  StreamWatch stream;
+  Watch plain;
+  bool watched = false;
+  Interest interest = Interest::readable;
+  Trace told;
+  Event standing = Event::none;  ///< readable and writable, as told in this turn
+  bool peer_closed = false;
+  bool told_failure = false;  ///< to a readiness watch
+};
+
+}  // namespace
+
+/// One history on its way.
+class Player::Play {
+ public:
+  Play(Player& player, const History& history)
+      : player_{player},
+        history_{history},
+        shape_{shape(history.kind)},
+        sitters_(shape_.seats.size()) {
+    sit_down();
+    // Set while it is watched, an offset is not known to the reactor (docs/contract.md).
+    const bool peeks = std::ranges::find(history.ops, Op::peek) != history.ops.end();
+    for (std::size_t i = 0; i < shape_.watched; ++i) {
+      if (peeks) set_peek_offset(sitters_[i].handle);
+      watch(sitters_[i]);
+    }
+  }
+
+  Trace run() {
+    if (history_.pace == Pace::each) settle();
+    for (std::size_t i = 0; i < history_.ops.size(); ++i) {
+      say(Item::What::op, static_cast<int>(i));
+      apply(history_.ops[i]);
+      if (history_.pace == Pace::each) settle();
+    }
+    if (history_.pace != Pace::each) settle();
+    end();
+    return std::move(trace_);
+  }
+
+ private:
+  void sit_down() {
+    for (std::size_t i = 0; i < sitters_.size(); ++i) {
+      const Seat& seat = shape_.seats[i];
+      sitters_[i].reactor = &player_.reactor(seat.reactor);
+      // The first at its line comes with the other end; who follows at its end has a duplicate.
+      if (seat.end != 0 || sitters_[i].handle) continue;
+      Pair pair = player_.connections_.make(history_.kind);
+      sitters_[i].handle = std::move(pair.local);
+      if (shape_.family == Family::listener) port_ = port_of(sitters_[i].handle);
+      sitters_[seat.opposite].handle = std::move(pair.peer);
+      for (std::size_t j = i + 1; j < sitters_.size(); ++j) {
+        const Seat& other = shape_.seats[j];
+        if (other.line == seat.line && other.end == seat.end)
+          sitters_[j].handle = support::duplicate(sitters_[i].handle);
+      }
+    }
+  }
+
+  void watch(Sitter& who) {
+    std::error_code refused;
+    watch(who, refused);
+    who.watched = !refused;
+    if (refused) say(Item::What::refused, refused.value(), number_of(who));
+  }
+
+  void watch(Sitter& who, std::error_code& refused) {
+    if (shape_.readiness) {
+      const auto hear = [&who](Readiness ready) {
+        who.told_failure |= ready.error();
+        if (ready.readable()) who.standing |= Event::readable;
+        if (ready.writable()) who.standing |= Event::writable;
+      };
+      who.plain = who.reactor->watch(who.handle.get(), who.interest, hear, refused);
+    } else {
+      who.stream = who.reactor->watch_stream(
+          who.handle.get(), who.interest,
+          [this, &who](const StreamEvent& event) { hear(who, event); }, refused);
+    }
+  }
+
+  void unwatch(Sitter& who) {
+    who.watched = false;
+    who.stream.reset();
+    who.plain.reset();
+  }
+
+  void hear(Sitter& who, const StreamEvent& event) {
+    const auto tell = [&](Item::What what, int value = 0) {
+      const Item item{what, value, number_of(who)};
+      if (who.told.empty() || who.told.back() != item) who.told.push_back(item);
+    };
+    if (event.peer_closed()) who.peer_closed = true;
+    if (event.end_of_stream()) tell(Item::What::end_of_stream);
+    if (event.error()) tell(Item::What::error, event.error().value());
+    if (event.hangup()) tell(Item::What::hangup);
+    if (event.readable()) {
+      who.standing |= Event::readable;
+      if (!has_byte(history_.kind, who.handle, urgent_)) tell(Item::What::false_readable);
+    }
+    if (event.writable()) who.standing |= Event::writable;
+  }
+
+  int number_of(const Sitter& who) const { return static_cast<int>(&who - sitters_.data()); }
+
+  void settle() {
+    settle(player_.reactor(0));
+    if (shape_.seats[1].reactor == 1) settle(player_.reactor(1));
+    for (Sitter& who : sitters_) {
+      // Its place between the other events of one run of the loop may differ (rule 15): told first.
+      if (std::exchange(who.peer_closed, false)) say(Item::What::peer_closed, 0, number_of(who));
+      trace_.insert(trace_.end(), who.told.begin(), who.told.end());
+      who.told.clear();
+      if (const Event standing = std::exchange(who.standing, Event::none); standing != Event::none)
+        say(Item::What::standing, static_cast<int>(standing), number_of(who));
+    }
+  }
+
+  /// What was told up to now, and what stands, of one reactor's watches.
+  struct Heard {
+    std::size_t items = 0;
+    std::array<Event, 2> standing{};
+    bool stands() const { return standing[0] != Event::none || standing[1] != Event::none; }
+    friend bool operator==(const Heard&, const Heard&) = default;
+  };
+
+  /// Runs the loop until it has nothing new to tell, and has looked at everything that it looks at
+  /// on a timer.
+  void settle(Reactor& reactor) {
+    Heard before = turn(reactor);
+    bool looked = false;
+    for (int turns = 0; turns < most_turns; ++turns) {
+      const std::uint64_t reports = reactor.stats().reports;
+      const Heard heard = turn(reactor);
+      const bool quiet = heard == before;
+      before = heard;
+      if (!quiet) continue;
+      if (looked) {
+        // Two turns alike. If nothing stands, nothing may have woken the loop either.
+        if (!heard.stands() && reactor.stats().reports != reports) continue;
+        return;
+      }
+      now += std::chrono::seconds{1};  // longer than any look is put off
+      looked = true;
+    }
+    say(Item::What::spin);
+  }
+
+  Heard turn(Reactor& reactor) {
+    for (Sitter& who : sitters_) {
+      if (who.reactor == &reactor) who.standing = Event::none;
+    }
+    reactor.poll();
+    Heard heard;
+    for (std::size_t i = 0; i < shape_.watched; ++i) {
+      if (sitters_[i].reactor != &reactor) continue;
+      heard.items += sitters_[i].told.size();
+      heard.standing[i] = sitters_[i].standing;
+    }
+    return heard;
+  }
+
+  Sitter& here() { return sitters_[here_]; }
+  Sitter& opposite(const Sitter& who) {
+    return sitters_[shape_.seats[static_cast<std::size_t>(number_of(who))].opposite];
+  }
+
+  void apply(Op op) {
+    if (op == Op::turn) return settle();
+    // With bytes unread over there, a close is a reset.
+    const bool resets = op == Op::peer_reset ||
+                        (op == Op::peer_close && support::has_unread(opposite(here()).handle));
+    apply_now(op);
+    if (shape_.family == Family::mptcp) await(op, resets);
+  }
+
+  /// MPTCP's worker brings over what a FIN or a reset does.
+  void await(Op op, bool resets) {
+    const Handle& mine = here().handle;
+    const bool from_there = op == Op::peer_shutdown_write || op == Op::peer_close;
+    const bool from_here = op == Op::shutdown_write;
+    fin_there_ |= from_there;
+    fin_here_ |= from_here;
+    if (resets || ((from_there || from_here) && fin_there_ && fin_here_)) {
+      await_hang_up(mine);
+    } else if (from_there) {
+      await_end(mine);
+    } else if (from_here) {
+      await_end(opposite(here()).handle);
+    }
+  }
+
+  void apply_now(Op op) {
+    if (op == Op::swap) {
+      here_ = 1 - here_;
+    } else if (is_of_the_peer(op)) {
+      apply_there(op, opposite(here()));
+    } else if (!apply_to_watch(op, here())) {
+      apply_here(op, here());
+    }
+  }
+
+  void apply_there(Op op, Sitter& there) {
+    if (history_.kind == Kind::listener) {
+      if (here().handle) callers_.push_back(connect_to(here().handle));
+      return;
+    }
+    if (!there.handle) return;
+    switch (op) {
+      case Op::peer_write:
+        write_to(history_.kind, there.handle, opposite(there).handle, chunk);
+        return;
+      case Op::peer_urgent:
+        urgent_ = true;
+        write_urgent(there.handle);
+        return;
+      case Op::peer_shutdown_write:
+        ::shutdown(there.handle.get(), SHUT_WR);
+        return;
+      case Op::peer_shutdown_read:
+        ::shutdown(there.handle.get(), SHUT_RD);
+        return;
+      case Op::peer_read:
+        support::drain(there.handle);
+        return;
+      case Op::peer_discard:
+        return discard_input(there.handle);
+      case Op::peer_reset:
+        set_linger_zero(there.handle);
+        [[fallthrough]];
+      default:
+        unwatch(there);
+        return there.handle.close();
+    }
+  }
+
+  /// False if it is not about a watch.
+  bool apply_to_watch(Op op, Sitter& who) {
+    switch (op) {
+      case Op::pause:
+        return ask(who, who.interest & ~Interest::readable);
+      case Op::resume:
+        return ask(who, who.interest | Interest::readable);
+      case Op::ask_writable:
+        return ask(who, who.interest | Interest::writable);
+      case Op::stop_writable:
+        return ask(who, who.interest & ~Interest::writable);
+      case Op::ask_peer_closed:
+        return ask(who, who.interest | Interest::peer_closed);
+      case Op::rewatch:
+        unwatch(who);
+        if (who.handle) watch(who);
+        return true;
+      case Op::unwatch:
+        unwatch(who);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  bool ask(Sitter& who, Interest interest) {
+    who.interest = interest;
+    if (!who.watched) return true;
+    std::error_code refused;
+    if (shape_.readiness) {
+      who.plain.set_interest(interest, refused);
+    } else {
+      who.stream.set_interest(interest, refused);
+    }
+    if (refused) say(Item::What::refused, refused.value(), number_of(who));
+    return true;
+  }
+
+  void apply_here(Op op, Sitter& who) {
+    if (op == Op::close_duplicate) return who.duplicate.close();
+    if (!who.handle) return;
+    switch (op) {
+      case Op::write:
+      case Op::read:
+      case Op::read_one:
+      case Op::read_elsewhere:
+        return move_bytes(op, who);
+      case Op::read_urgent:
+        return result(read_urgent(who.handle));
+      case Op::peek:
+        return result(peek(who.handle));
+      case Op::relay:
+        return relay(who);
+      case Op::shutdown_read:
+        ::shutdown(who.handle.get(), SHUT_RD);
+        return;
+      case Op::shutdown_write:
+        ::shutdown(who.handle.get(), SHUT_WR);
+        return;
+      case Op::low_water:
+        return set_low_water(who.handle);
+      case Op::packet_mode:
+        return set_packet_mode(who.handle);
+      case Op::duplicate:
+        who.duplicate = support::duplicate(who.handle);
+        return;
+      case Op::reset:
+        set_linger_zero(who.handle);
+        unwatch(who);
+        who.handle.close();
+        return look(who);
+      default:
+        close(who);
+        return look(who);
+    }
+  }
+
+  long bytes_moved(Op op, Sitter& who) {
+    if (op == Op::write) return write_to(history_.kind, who.handle, opposite(who).handle, chunk);
+    if (history_.kind == Kind::listener) return accept_and_drop(who.handle);
+    if (op == Op::read) return support::read_bytes(who.handle);
+    if (op == Op::read_one) return support::read_bytes(who.handle, 1);
+    return support::read_bytes(support::duplicate(who.handle), 1);
+  }
+
+  void move_bytes(Op op, Sitter& who) {
+    const long count = bytes_moved(op, who);
+    result(count);
+    // A readiness watch is told of a failure for once, and in its own time.
+    const bool failed = count == -ECONNREFUSED || count == -ECONNRESET;
+    if (shape_.readiness && failed && std::exchange(who.told_failure, false))
+      say(Item::What::had_been_told);
+  }
+
+  void relay(Sitter& who) {
+    const long count = support::read_bytes(who.handle);
+    result(count);
+    const Handle& to = sitters_[1 - here_].handle;
+    if (count > 0 && to)
+      result(support::write_bytes(to, std::string(static_cast<std::size_t>(count), 'x')));
+  }
+
+  /// The watch closes it where it may: it has no duplicate then.
+  void close(Sitter& who) {
+    const bool alone = !who.duplicate && shape_.seats.size() != 3;
+    if (who.watched && alone && (who.stream.close() || who.plain.close())) who.handle.release();
+    unwatch(who);
+    who.handle.close();
+  }
+
+  /// What there is to see of it at the other side.
+  void look(Sitter& who) {
+    if (sees_something(who)) say(Item::What::peer_sees, static_cast<int>(sight(who)));
+  }
+  bool sees_something(Sitter& who) {
+    return shape_.family == Family::listener || opposite(who).handle;
+  }
+  Sight sight(Sitter& who) {
+    // Whoever listens has no peer, but a port that somebody else may want.
+    return shape_.family == Family::listener ? look_at_port(port_)
+                                             : look_at(history_.kind, opposite(who).handle);
+  }
+
+  void end() {
+    for (Sitter& who : sitters_) {
+      unwatch(who);
+      who.duplicate.close();
+    }
+    for (std::size_t i = 0; i < sitters_.size(); ++i) {
+      if (i == shape_.watched && is_left_behind()) say(Item::What::left_behind);
+      abandon(sitters_[i].handle);
+    }
+  }
+
+  /// Whether, with all that was watched closed, the other side does not see it.
+  bool is_left_behind() {
+    const bool tells = shape_.family != Family::fifo && shape_.family != Family::udp;
+    return tells && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
+  }
+
+  void result(long value) { say(Item::What::result, static_cast<int>(value)); }
+  void say(Item::What what, int value = 0, int watch = 0) {
+    trace_.push_back({what, value, watch});
+  }
+
+  /// Closes without leaving a TIME_WAIT behind: hundreds of thousands of histories share the ports.
+  static void abandon(Handle& handle) {
+    set_linger_zero(handle);
+    handle.close();
+  }
+
+  Player& player_;
+  const History& history_;
+  const Shape& shape_;
+  std::vector<Sitter> sitters_;
+  std::vector<Handle> callers_;  ///< of a listener
+  std::size_t here_ = 0;
+  bool urgent_ = false;  ///< a byte was sent as such
+  bool fin_here_ = false;
+  bool fin_there_ = false;
+  std::uint16_t port_ = 0;  ///< of a listener
+  Trace trace_;
+};
+
+Player::Player(support::Contestant::Make make) : make_{std::move(make)} {
+  static_cast<void>(reactor(0));
+}
+
+Reactor& Player::reactor(std::size_t number) {
+  auto& reactor = reactors_[number];
+  if (!reactor) reactor = std::make_unique<Reactor>(make_(), options());
+  return *reactor;
+}
+
+Trace Player::play(const History& history) {
+  return Play{*this, history}.run();
+}
+
+EarlyNotice Player::early_notice() const noexcept {
+  return any(reactors_[0]->backend_reports(), RawReady::rdhup) ? EarlyNotice::immediate
+                                                               : EarlyNotice::after_drain;
+}
+
+}  // namespace pollux::differential

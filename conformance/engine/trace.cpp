@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/engine/trace.hpp"
+
+#include <system_error>
+
+#include <pollux/events.hpp>
+
+#include "conformance/engine/history.hpp"
+
+namespace pollux::differential {
+
+namespace {
+
+std::string what_of(const Item& item) {
+  switch (item.what) {
+    case Item::What::op:
+      return "";
+    case Item::What::result:
+      return item.value < 0 ? std::system_category().message(-item.value)
+                            : std::to_string(item.value) + " bytes";
+    case Item::What::end_of_stream:
+      return "end_of_stream";
+    case Item::What::error:
+      return "error(" + std::system_category().message(item.value) + ")";
+    case Item::What::hangup:
+      return "hangup";
+    case Item::What::standing:
+      return "[" + pollux::to_string(static_cast<Event>(item.value)) + "]";
+    case Item::What::peer_closed:
+      return "peer_closed";
+    case Item::What::had_been_told:
+      return "(had been told)";
+    case Item::What::refused:
+      return "REFUSED(" + std::to_string(item.value) + ")";
+    case Item::What::peer_sees:
+      return item.value == 0   ? "(peer: nothing)"
+             : item.value == 1 ? "(peer: end)"
+                               : "(peer: failure)";
+    case Item::What::left_behind:
+      return "LEFT BEHIND";
+    case Item::What::false_readable:
+      return "FALSE READABLE";
+    case Item::What::spin:
+      return "SPIN";
+  }
+  return "";
+}
+
+std::string to_string(const Item& item) {
+  return (item.watch == 0 ? "" : "2nd:") + what_of(item);
+}
+
+}  // namespace
+
+std::string to_line(const Trace& trace, const History& history) {
+  std::string text;
+  for (const Item& item : trace) {
+    if (item.what == Item::What::op) {
+      if (!text.empty()) text += "; ";
+      text += to_string(history.ops[static_cast<std::size_t>(item.value)]);
+      text += ':';
+    } else {
+      text += ' ' + to_string(item);
+    }
+  }
+  return text;
+}
+
+std::string to_string(const Trace& trace, const History& history) {
+  std::string text = "(start)";
+  for (const Item& item : trace) {
+    if (item.what == Item::What::op) {
+      text += '\n';
+      text += to_string(history.ops[static_cast<std::size_t>(item.value)]);
+    } else {
+      text += ' ' + to_string(item);
+    }
+  }
+  return text + '\n';
+}
+
+}  // namespace pollux::differential

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// Sockets that are somebody's address: they listen, or take datagrams from anybody, and others want
+// the address when they are done. Goal: it is free as soon as its socket is closed, by unwatching
+// and closing, by the mistake of rule 11, by the end of the process, however that comes.
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conformance/kit/kit.hpp"
+#include "conformance/support/processes.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+/// Where a socket is bound, and what it is.
+class Address {
+ public:
+  explicit Address(const Handle& bound) {
+    ::getsockname(bound.get(), reinterpret_cast<sockaddr*>(&name_), &size_);
+    socklen_t size = sizeof type_;
+    ::getsockopt(bound.get(), SOL_SOCKET, SO_TYPE, &type_, &size);
+  }
+
+  /// A socket like the first, if the address is free.
+  Handle bind() const {
+    Handle fresh{::socket(name_.ss_family, type_ | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    const auto* name = reinterpret_cast<const sockaddr*>(&name_);
+    if (::bind(fresh.get(), name, size_) != 0) return {};
+    if (type_ == SOCK_STREAM && ::listen(fresh.get(), 16) != 0) return {};
+    return fresh;
+  }
+  bool is_free() const { return static_cast<bool>(bind()); }
+
+ private:
+  sockaddr_storage name_{};
+  socklen_t size_ = sizeof name_;
+  int type_ = 0;
+};
+
+/// A socket that takes datagrams, bound as the listener of that kind is.
+Handle make_mailbox(PairKind kind) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  const Handle model = make_listener(kind);
+  ::getsockname(model.get(), reinterpret_cast<sockaddr*>(&name), &size);
+  Handle mailbox{::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (::bind(mailbox.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0)
+    throw std::system_error{errno, std::system_category(), "bind"};
+  return mailbox;
+}
+
+class Addresses : public OnEachKind {
+ protected:
+  /// One that listens, and one that takes datagrams.
+  template <class Test>
+  void each(Test test) {
+    for (const bool listens : {true, false}) {
+      SCOPED_TRACE(listens ? "a listener" : "a mailbox");
+      test(listens ? make_listener(kind()) : make_mailbox(kind()));
+    }
+  }
+  Watch watch(const Handle& handle) {
+    return reactor().watch(handle.get(), Interest::readable, [this](Readiness) { ++told_; });
+  }
+
+  int told_ = 0;
+};
+
+TEST_P(Addresses, AreFreeWhenTheWatchHasEndedAndTheSocketIsClosed) {
+  each([this](Handle bound) {
+    const Address address{bound};
+    Watch local = watch(bound);
+    EXPECT_TRUE(sleeps());
+    local.reset();
+    bound.close();
+    EXPECT_TRUE(address.is_free());
+  });
+}
+
+TEST_P(Addresses, AreFreeWhenTheSocketIsClosedUnderItsWatch) {
+  each([this](Handle bound) {
+    const Address address{bound};
+    const Watch local = watch(bound);
+    EXPECT_TRUE(sleeps());
+    bound.close();
+    EXPECT_TRUE(address.is_free());
+    EXPECT_TRUE(sleeps());
+  });
+}
+
+TEST_P(Addresses, AreFreeWhenTheProcessHasEnded) {
+  each([this](Handle bound) {
+    const Address address{bound};
+    for (const bool killed : {false, true}) {
+      SCOPED_TRACE(killed ? "killed" : "ended");
+      if (!bound) bound = address.bind();
+      ASSERT_TRUE(bound);
+      in_a_child([&] {
+        Reactor loop{make_contestant(backend())};
+        const Watch local = loop.watch(bound.get(), Interest::readable, [](Readiness) {});
+        waits_in(glance, loop);
+        if (killed) ::raise(SIGKILL);
+        ::_exit(0);
+        return true;
+      });
+      bound.close();
+      EXPECT_TRUE(address.is_free());
+    }
+  });
+}
+
+TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveNeverTurnTheLoop) {
+  for (const bool unwatched : {false, true}) {
+    SCOPED_TRACE(unwatched);
+    Handle bound = make_listener(kind());
+    Handle innocent = make_listener(kind());
+    Watch local = watch(bound);
+    const Watch bystander = watch(innocent);
+    EXPECT_TRUE(sleeps());
+    const Handle copy = duplicate(bound);
+    bound.close();
+    if (unwatched) local.reset();
+    const Handle client = start_connect(kind(), copy);
+    for (int i = 0; i < 600; ++i) reactor().poll();
+    EXPECT_TRUE(sleeps());
+    told_ = 0;
+    const Handle other = start_connect(kind(), innocent);
+    EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+    const Handle accepted = accept_one(innocent);
+    EXPECT_TRUE(sleeps());
+  }
+}
+
+TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveAreToldOfToNobodyElse) {
+  Handle old = make_listener(kind());
+  Watch first = reactor().watch(old.get(), Interest::readable, [](Readiness) { FAIL(); });
+  EXPECT_TRUE(sleeps());
+  const Handle copy = duplicate(old);
+  old.close();
+  first.reset();
+  const Handle fresh = make_listener(kind());
+  const Watch second = watch(fresh);
+  EXPECT_TRUE(sleeps());
+  const Handle client = start_connect(kind(), copy);
+  for (int i = 0; i < 10; ++i) reactor().poll();
+  sleeps();
+  EXPECT_EQ(told_, 0);
+  const Handle other = start_connect(kind(), fresh);
+  EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+}
+
+TEST_P(Addresses, AreToldOfToNobodyWhoHasUnwatchedThem) {
+  const Handle bound = make_listener(kind());
+  const Handle other = make_listener(kind());
+  const Watch bystander = watch(other);
+  Watch local = watch(bound);
+  EXPECT_TRUE(sleeps());
+  local.reset();
+  const Handle client = start_connect(kind(), bound);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Addresses, AreWatchedByAProcessAndItsChildEachByItself) {
+  const Handle bound = make_listener(kind());
+  Watch local = watch(bound);
+  EXPECT_TRUE(sleeps());
+  EXPECT_TRUE(in_a_child([&] {
+    reactor().after_fork();
+    waits_in(glance, reactor());
+    local.set_interest(Interest::writable);
+    waits_in(glance, reactor());
+    local.reset();
+    return told_ == 0;
+  }));
+  const Handle client = start_connect(kind(), bound);
+  EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+}
+
+TEST_P(Addresses, AreToldOfForAsLongAsSomebodyWaits) {
+  const Handle bound = make_listener(kind());
+  Watch local = watch(bound);
+  EXPECT_TRUE(sleeps());
+  const Handle first = start_connect(kind(), bound);
+  const Handle second = start_connect(kind(), bound);
+  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  const Handle accepted = accept_one(bound);
+  told_ = 0;
+  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  local.set_interest(Interest::none);
+  EXPECT_TRUE(sleeps());
+  told_ = 0;
+  local.set_interest(Interest::readable);
+  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  const Handle last = accept_one(bound);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Addresses, ManyAreToldOfInTurn) {
+  constexpr std::size_t many = 150;
+  std::vector<Handle> bound, clients;
+  std::vector<Watch> watches;
+  std::vector<bool> told(many);
+  for (std::size_t i = 0; i < many; ++i) {
+    bound.push_back(make_listener(kind()));
+    watches.push_back(reactor().watch(bound[i].get(), Interest::readable,
+                                      [&told, i](Readiness) { told[i] = true; }));
+  }
+  EXPECT_TRUE(sleeps());
+  for (const Handle& listener : bound) clients.push_back(start_connect(kind(), listener));
+  const auto all = [&] { return std::ranges::count(told, true) == static_cast<long>(many); };
+  EXPECT_TRUE(run_until(reactor(), all));
+}
+
+POLLUX_ON_EACH_KIND(Addresses, sockets);
+
+}  // namespace
+}  // namespace pollux::conformance

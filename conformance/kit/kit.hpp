@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// What the conformance tests share: one row for every backend under test and kind of stream.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "conformance/support/contestants.hpp"
+#include "conformance/support/recorder.hpp"
+
+namespace pollux::conformance {
+
+using namespace support;
+
+/// How long the histories of every_history_test.cpp are at most: run()'s --depth.
+inline unsigned history_depth = 3;
+
+/// What one instance of a test runs on.
+struct Row {
+  std::string_view backend;
+  PairKind kind{};
+};
+void PrintTo(const Row& row, std::ostream* to);
+
+// The kinds of stream that a test makes sense for.
+inline constexpr PairKind tcp[] = {PairKind::tcp4, PairKind::tcp6};
+inline constexpr PairKind unix_streams[] = {PairKind::unix_stream};
+inline constexpr PairKind sockets[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream};
+inline constexpr PairKind pipes[] = {PairKind::pipe};
+inline constexpr PairKind streams[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream,
+                                       PairKind::pipe};
+
+/// The backends under test, each with each of `kinds`.
+std::vector<Row> rows(std::span<const PairKind> kinds);
+/// The name of such a row: epoll_tcp4.
+std::string row_name(const testing::TestParamInfo<Row>& info);
+
+/// The backends under test, for what does not depend on the kind of stream.
+std::vector<std::string_view> backend_rows();
+std::string backend_row_name(const testing::TestParamInfo<std::string_view>& info);
+
+/// Every backend under test x each of `kinds`; `suite` is a class derived from OnEachKind.
+#define POLLUX_ON_EACH_KIND(suite, kinds) \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(rows(kinds)), row_name)
+/// Every backend under test; `suite` is a class derived from OnEachBackend.
+#define POLLUX_ON_EACH_BACKEND(suite) \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(backend_rows()), backend_row_name)
+
+/// A reactor on a given backend; and no test may leave a descriptor open.
+class KitTest : public testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  virtual std::string_view backend() const = 0;
+
+  Reactor& reactor() { return *reactor_; }
+  /// A fresh reactor with these options, instead of the one there was.
+  void use(const ReactorOptions& options) { reactor_.emplace(make_contestant(backend()), options); }
+
+  /// Nothing is left to do, and no handler is called: the backend is asked for exactly one wait,
+  /// the one that runs into the deadline. (Where it cannot hear of a failure without being asked
+  /// for more, the loop also looks by itself from time to time, and less and less often.)
+  /// rule02_idle_states_test.cpp takes its time; elsewhere a glance will do.
+  static constexpr std::chrono::milliseconds glance{10};
+  testing::AssertionResult sleeps(std::chrono::milliseconds duration = glance);
+
+ private:
+  std::size_t descriptors_before_ = 0;
+  std::optional<Reactor> reactor_;
+};
+
+class OnEachBackend : public KitTest, public testing::WithParamInterface<std::string_view> {
+ protected:
+  std::string_view backend() const override { return GetParam(); }
+};
+
+class OnEachKind : public KitTest, public testing::WithParamInterface<Row> {
+ protected:
+  std::string_view backend() const override { return GetParam().backend; }
+  PairKind kind() const { return GetParam().kind; }
+
+  using History = std::function<void(Pair& pair)>;
+  using Story = std::function<void(Pair& pair, Recorder& local)>;
+
+  /// `history` happens to a fresh pair, `story` is what the watch of its local side must hear of
+  /// it: one that was there before, and one that is registered after the fact.
+  void before_and_after(Interest interest, const History& history, const Story& story);
+  /// As above, for a paused watch: with an empty interest, and with all it may still ask for. What
+  /// only those ask for, `writable` and `peer_closed`, is left out of the story.
+  void while_paused(const History& history, const Story& story);
+};
+
+/// Whether `recorder` now hears exactly that.
+testing::AssertionResult hears(Recorder& recorder, std::string_view expected);
+/// The same, where the last error that was reported must be that one.
+testing::AssertionResult hears(Recorder& recorder, std::string_view expected, std::errc error);
+/// Whether nothing comes, although the loop turns.
+testing::AssertionResult hears_nothing(Recorder& recorder);
+
+/// Makes the recorder's handler read all there is whenever something is readable; `total` counts.
+void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& total);
+
+/// The peer resets the connection. (On AF_UNIX that is a close with bytes unread.)
+void reset_by_peer(Pair& pair);
+
+}  // namespace pollux::conformance

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Readiness watches, as the contract's words define them: readable and writable; hang-up and error
+// wake whichever of the two was asked for; nothing is probed or consumed (rule 10), nothing is
+// heard without an interest, and what cannot be watched as a stream can be watched so (rule 14).
+#include <cerrno>
+#include <chrono>
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "conformance/kit/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Interest both = Interest::readable | Interest::writable;
+
+/// Watches for readiness, and adds up what it is told.
+class Listening {
+ public:
+  Listening(Reactor& reactor, const Handle& handle, Interest interest)
+      : watch{reactor.watch(handle.get(), interest,
+                            [this](Readiness readiness) {
+                              ++calls_;
+                              if (readiness.readable()) heard_ |= Interest::readable;
+                              if (readiness.writable()) heard_ |= Interest::writable;
+                            })},
+        reactor_{reactor} {}
+  Listening(Listening&&) = delete;
+
+  /// What is told from now on, within a few turns if it is `expected`, and forgotten then.
+  Interest hear(Interest expected) {
+    if (expected != Interest::none) run_until(reactor_, [&] { return heard_ == expected; });
+    settle(reactor_);
+    return std::exchange(heard_, Interest::none);
+  }
+  int calls() const noexcept { return calls_; }
+
+  Watch watch;
+
+ private:
+  Reactor& reactor_;
+  Interest heard_ = Interest::none;
+  int calls_ = 0;
+};
+
+class AReadinessWatch : public OnEachKind {
+ protected:
+  void expect_heard(Listening& local, Interest expected) {
+    EXPECT_EQ(to_string(local.hear(expected)), to_string(expected));
+  }
+};
+
+TEST_P(AReadinessWatch, IsReadableForAsLongAsAByteIsThere) {
+  const Pair pair = make_pair(kind());
+  Listening local{reactor(), pair.local, Interest::readable};
+  expect_heard(local, Interest::none);
+  write_bytes(pair.peer, "ab");
+  expect_heard(local, Interest::readable);
+  EXPECT_EQ(read_bytes(pair.local, 1), 1);
+  expect_heard(local, Interest::readable);
+  EXPECT_EQ(read_bytes(pair.local, 1), 1);
+  expect_heard(local, Interest::none);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AReadinessWatch, IsWritableForAsLongAsThereIsRoom) {
+  const Pair pair = make_pair(kind());
+  Listening peer{reactor(), pair.peer, Interest::writable};
+  expect_heard(peer, Interest::writable);
+  fill(pair.peer);
+  expect_heard(peer, Interest::none);
+  drain(pair.local);
+  expect_heard(peer, Interest::writable);
+}
+
+TEST_P(AReadinessWatch, IsReadableAtTheEndForAsLongAsItIsAskedFor) {
+  Pair pair = make_pair(kind());
+  Listening local{reactor(), pair.local, Interest::readable};
+  pair.peer.close();
+  expect_heard(local, Interest::readable);
+  expect_heard(local, Interest::readable);
+  EXPECT_EQ(read_bytes(pair.local), 0);
+  local.watch.set_interest(Interest::none);
+  expect_heard(local, Interest::none);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AReadinessWatch, WithoutAnInterestHearsNothingAndMakesNoTurn) {
+  Pair pair = make_pair(kind());
+  Listening local{reactor(), pair.local, Interest::none};
+  write_bytes(pair.peer, "abc");
+  expect_heard(local, Interest::none);
+  pair.peer.close();
+  expect_heard(local, Interest::none);
+  EXPECT_TRUE(sleeps());
+  local.watch.set_interest(Interest::readable);
+  expect_heard(local, Interest::readable);
+}
+
+TEST_P(AReadinessWatch, ThatEndsHearsNothingMore) {
+  const Pair pair = make_pair(kind());
+  Listening local{reactor(), pair.local, Interest::readable};
+  write_bytes(pair.peer, "abc");
+  expect_heard(local, Interest::readable);
+  local.watch.reset();
+  const int calls = local.calls();
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(local.calls(), calls);
+}
+
+TEST_P(AReadinessWatch, MayBeEndedByItsOwnHandler) {
+  const Pair pair = make_pair(kind());
+  int calls = 0;
+  Watch watch;
+  watch = reactor().watch(pair.local.get(), Interest::readable, [&](Readiness) {
+    ++calls;
+    watch.reset();
+  });
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(reactor().run_once(5s), 1u);
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(calls, 1);
+}
+
+POLLUX_ON_EACH_KIND(AReadinessWatch, streams);
+
+class AReadinessWatchOfASocket : public AReadinessWatch {};
+
+TEST_P(AReadinessWatchOfASocket, IsWokenByAnErrorWhicheverWasAskedFor) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    Pair pair = make_pair(kind());
+    Listening local{reactor(), pair.local, interest};
+    reset_by_peer(pair);
+    expect_heard(local, interest);
+  }
+}
+
+TEST_P(AReadinessWatchOfASocket, LeavesTheErrorToItsOwner) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    Pair pair = make_pair(kind());
+    Listening local{reactor(), pair.local, interest};
+    reset_by_peer(pair);
+    expect_heard(local, interest);
+    EXPECT_EQ(read_bytes(pair.local), -ECONNRESET);
+  }
+}
+
+TEST_P(AReadinessWatchOfASocket, IsWokenByAHangUpWhicheverWasAskedFor) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    const Pair pair = make_pair(kind());
+    Listening local{reactor(), pair.local, interest};
+    shutdown_both(pair.local);
+    expect_heard(local, interest);
+  }
+}
+
+POLLUX_ON_EACH_KIND(AReadinessWatchOfASocket, sockets);
+
+class AReadinessWatchOfAPipe : public AReadinessWatch {};
+
+TEST_P(AReadinessWatchOfAPipe, IsWokenByALostWriterWhicheverWasAskedFor) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    // A reading end cannot be written to: to ask only for that is to ask for failures.
+    if (interest == Interest::writable && !any(reactor().backend_reports(), RawReady::err))
+      continue;
+    Pair pair = make_pair(kind());
+    Listening reader{reactor(), pair.local, interest};
+    expect_heard(reader, Interest::none);
+    pair.peer.close();
+    expect_heard(reader, interest);
+  }
+}
+
+TEST_P(AReadinessWatchOfAPipe, IsWokenByALostReaderWhicheverWasAskedForAlsoWhenFull) {
+  for (const Interest interest : {Interest::readable, Interest::writable, both}) {
+    Pair pair = make_pair(kind());
+    fill(pair.peer);
+    Listening writer{reactor(), pair.peer, interest};
+    expect_heard(writer, Interest::none);
+    pair.local.close();
+    expect_heard(writer, interest);
+  }
+}
+
+POLLUX_ON_EACH_KIND(AReadinessWatchOfAPipe, pipes);
+
+class AReadinessWatchOfAListener : public AReadinessWatch {};
+
+TEST_P(AReadinessWatchOfAListener, IsReadableForAsLongAsAConnectionWaits) {
+  const Handle listener = make_listener(kind());
+  Listening local{reactor(), listener, Interest::readable};
+  expect_heard(local, Interest::none);
+  const Handle client = start_connect(kind(), listener);
+  expect_heard(local, Interest::readable);
+  const Handle server = accept_one(listener);
+  local.hear(Interest::none);
+  expect_heard(local, Interest::none);
+}
+
+POLLUX_ON_EACH_KIND(AReadinessWatchOfAListener, sockets);
+
+class AReadinessWatchOfAnEvent : public OnEachBackend {};
+
+TEST_P(AReadinessWatchOfAnEvent, IsReadableUntilTheEventIsTaken) {
+  const Handle event{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  int calls = 0;
+  const Watch watch = reactor().watch(event.get(), Interest::readable, [&](Readiness readiness) {
+    EXPECT_TRUE(readiness.readable());
+    EXPECT_FALSE(readiness.writable());
+    ++calls;
+    eventfd_t value = 0;
+    EXPECT_EQ(::eventfd_read(event.get(), &value), 0);
+  });
+  EXPECT_EQ(reactor().poll(), 0u);
+  for (int i = 1; i <= 3; ++i) {
+    ::eventfd_write(event.get(), 1);
+    EXPECT_EQ(reactor().run_once(5s), 1u);
+    EXPECT_EQ(calls, i);
+  }
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AReadinessWatchOfAnEvent, OfManyIsToldApart) {
+  std::vector<Handle> events;
+  std::vector<Watch> watches;
+  std::vector<std::size_t> heard;
+  for (std::size_t i = 0; i < 700; ++i) {
+    events.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    watches.push_back(reactor().watch(events[i].get(), Interest::readable, [&, i](Readiness) {
+      heard.push_back(i);
+      eventfd_t value = 0;
+      ::eventfd_read(events[i].get(), &value);
+    }));
+  }
+  for (const std::size_t i : {699u, 3u, 256u, 0u, 511u}) {
+    ::eventfd_write(events[i].get(), 1);
+    reactor().run_once(5s);
+    EXPECT_EQ(heard, std::vector<std::size_t>{i});
+    heard.clear();
+  }
+}
+
+TEST_P(AReadinessWatchOfAnEvent, OfAPacketOfNoBytesIsNoEndOfAnything) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  const Handle local{ends[0]};
+  const Handle peer{ends[1]};
+  int calls = 0;
+  const Watch watch = reactor().watch(local.get(), Interest::readable, [&](Readiness) { ++calls; });
+  EXPECT_EQ(::send(peer.get(), "", 0, MSG_NOSIGNAL), 0);
+  reactor().run_once(5s);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(read_bytes(local), 0);
+  EXPECT_TRUE(sleeps());
+  write_bytes(peer, "abc");
+  reactor().run_once(5s);
+  EXPECT_EQ(calls, 2);
+}
+
+POLLUX_ON_EACH_BACKEND(AReadinessWatchOfAnEvent);
+
+}  // namespace
+}  // namespace pollux::conformance

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// Rule 1: end_of_stream is never reported while a byte is unread, so that code which closes on it
+// cannot lose data. Goal: every way of reading slowly, on every kind of stream.
+#include <optional>
+
+#include <sys/socket.h>
+
+#include "conformance/kit/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class BytesBeforeTheEnd : public OnEachKind {
+ protected:
+  /// What comes when the last byte has been read, if the peer closed.
+  std::string_view end_of_a_closed_peer() const {
+    return is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup";
+  }
+};
+
+TEST_P(BytesBeforeTheEnd, EndOfStreamWaitsUntilTheLastByteIsRead) {
+  const auto three_bytes_and_the_end = [](Pair& pair) {
+    write_bytes(pair.peer, "abc");
+    pair.peer.close();
+  };
+  before_and_after(Interest::readable, three_bytes_and_the_end, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(read_bytes(pair.local, 2), 2);
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(read_bytes(pair.local, 1), 1);
+    EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
+    EXPECT_EQ(read_bytes(pair.local), 0);
+  });
+}
+
+TEST_P(BytesBeforeTheEnd, AStreamWithoutAByteIsAtItsEndAndNotReadable) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { pair.peer.close(); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
+        EXPECT_EQ(read_bytes(pair.local), 0);
+      });
+}
+
+TEST_P(BytesBeforeTheEnd, AReaderThatTakesOneByteATurnGetsThemAll) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "0123456789");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        int bytes = 0;
+        local.on_event([&](const StreamEvent& event) {
+          if (event.readable()) bytes += read_bytes(pair.local, 1) == 1 ? 1 : 100;
+        });
+        EXPECT_TRUE(hears(local, std::string{"readable "}.append(end_of_a_closed_peer())));
+        EXPECT_EQ(bytes, 10);
+      });
+}
+
+TEST_P(BytesBeforeTheEnd, ClosingOnEndOfStreamLosesNoByteOfALongStream) {
+  std::size_t sent = 0;
+  before_and_after(
+      Interest::readable,
+      [&](Pair& pair) {
+        sent = fill(pair.peer);
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        std::size_t received = 0;
+        local.on_event([&](const StreamEvent& event) {
+          if (event.readable()) received += static_cast<std::size_t>(read_bytes(pair.local, 7000));
+          if (event.end_of_stream()) {
+            local.watch.reset();
+            pair.local.close();
+          }
+        });
+        EXPECT_TRUE(run_until(reactor(), [&] { return !pair.local; }));
+        EXPECT_EQ(received, sent);
+      });
+}
+
+TEST_P(BytesBeforeTheEnd, AHandlerThatDoesNotReadIsNotToldOfTheEnd) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "x");
+        pair.peer.close();
+      },
+      [&](Pair&, Recorder& local) {
+        EXPECT_TRUE(run_until(reactor(), [&] { return local.events().size() >= 10; }));
+        EXPECT_TRUE(hears(local, "readable"));
+      });
+}
+
+TEST_P(BytesBeforeTheEnd, ReadableIsToldForAsLongAsAByteIsThere) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { write_bytes(pair.peer, "xy"); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local, 1), 1);
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local, 1), 1);
+        EXPECT_TRUE(hears_nothing(local));
+        write_bytes(pair.peer, "z");
+        EXPECT_TRUE(hears(local, "readable"));
+      });
+}
+
+TEST_P(BytesBeforeTheEnd, BytesThatComeWithTheEndAreToldBeforeIt) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  std::size_t received = 0;
+  drain_on_readable(local, pair.local, received);
+  write_bytes(pair.peer, "first");
+  EXPECT_TRUE(hears(local, "readable"));
+  write_bytes(pair.peer, "last");
+  pair.peer.close();
+  EXPECT_TRUE(hears(local, std::string{"readable "}.append(end_of_a_closed_peer())));
+  EXPECT_EQ(received, 9u);
+}
+
+POLLUX_ON_EACH_KIND(BytesBeforeTheEnd, streams);
+
+class BytesBeforeTheEndOfASocket : public OnEachKind {};
+
+TEST_P(BytesBeforeTheEndOfASocket, AWriterIsNotToldOfTheEndEither) {
+  before_and_after(
+      Interest::readable | Interest::writable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        shutdown_write(pair.peer);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable writable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream writable"));
+      });
+}
+
+TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreToldBeforeIt) {
+  before_and_after(
+      Interest::readable | Interest::writable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        shutdown_write(pair.peer);
+        shutdown_write(pair.local);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+POLLUX_ON_EACH_KIND(BytesBeforeTheEndOfASocket, sockets);
+
+#if defined(SO_PEEK_OFF)  // Linux
+
+/// Its owner reads ahead: peeks begin at an offset, which they move.
+class AStreamPeekedAtAnOffset : public OnEachKind {
+ protected:
+  void SetUp() override {
+    OnEachKind::SetUp();
+    pair_ = make_pair(kind());
+    const int start = 0;
+    ASSERT_EQ(::setsockopt(pair_->local.get(), SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start), 0);
+  }
+  void TearDown() override {
+    pair_.reset();
+    OnEachKind::TearDown();
+  }
+  int offset() const {
+    int value = -1;
+    socklen_t size = sizeof value;
+    ::getsockopt(pair_->local.get(), SOL_SOCKET, SO_PEEK_OFF, &value, &size);
+    return value;
+  }
+  long peek() {
+    char bytes[16];
+    return ::recv(pair_->local.get(), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+  }
+  Pair& pair() { return *pair_; }
+
+ private:
+  std::optional<Pair> pair_;
+};
+
+TEST_P(AStreamPeekedAtAnOffset, EndsWhenItsLastByteIsReadWhereverTheOffsetIs) {
+  Recorder local{reactor(), pair().local, Interest::readable};
+  write_bytes(pair().peer, "abc");
+  EXPECT_TRUE(hears(local, "readable"));
+  shutdown_write(pair().peer);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(offset(), 0) << "a look has moved it";
+  EXPECT_EQ(peek(), 3);
+  EXPECT_EQ(offset(), 3);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair().local, 2), 2);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(offset(), 1);
+  EXPECT_EQ(read_bytes(pair().local, 1), 1);
+  EXPECT_TRUE(hears(local, "end_of_stream"));
+  shutdown_write(pair().local);
+  EXPECT_TRUE(hears(local, "hangup"));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AStreamPeekedAtAnOffset, IsReadableForAsLongAsAByteIsUnread) {
+  Recorder local{reactor(), pair().local, Interest::readable | Interest::peer_closed};
+  write_bytes(pair().peer, "abc");
+  for (long byte = 0; byte < 3; ++byte) {
+    EXPECT_TRUE(hears(local, "readable"));
+    if (byte == 0) {
+      EXPECT_EQ(peek(), 3);
+    }
+    EXPECT_EQ(read_bytes(pair().local, 1), 1);
+    EXPECT_EQ(offset(), 2 - byte);
+  }
+  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(AStreamPeekedAtAnOffset, KeepsItsBytesAndItsOffsetWhilePaused) {
+  Recorder local{reactor(), pair().local, Interest::none};
+  write_bytes(pair().peer, "abc");
+  EXPECT_EQ(peek(), 3);
+  shutdown_write(pair().peer);
+  shutdown_write(pair().local);
+  EXPECT_TRUE(hears_nothing(local)) << "both directions are over, and bytes unread";
+  EXPECT_EQ(offset(), 3);
+  local.watch.set_interest(Interest::readable);
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(read_bytes(pair().local), 3);
+  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+}
+
+POLLUX_ON_EACH_KIND(AStreamPeekedAtAnOffset, sockets);
+
+#endif
+
+class UrgentBytes : public OnEachKind {
+ protected:
+  static void write_urgent_byte(const Handle& handle) {
+    EXPECT_EQ(::send(handle.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+  }
+};
+
+TEST_P(UrgentBytes, DoNotHideTheBytesBehindThem) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_urgent_byte(pair.peer);
+        write_bytes(pair.peer, "abc");
+        shutdown_write(pair.peer);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+      });
+}
+
+TEST_P(UrgentBytes, WithNothingBehindThemAreNoReasonToHoldTheEndBack) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_urgent_byte(pair.peer);
+        shutdown_write(pair.peer);
+      },
+      [&](Pair&, Recorder& local) {
+        local.ignore(Event::readable);  // on AF_UNIX, until the end is there
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+      });
+}
+
+POLLUX_ON_EACH_KIND(UrgentBytes, sockets);
+
+}  // namespace
+}  // namespace pollux::conformance

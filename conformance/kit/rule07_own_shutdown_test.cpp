@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Rule 7: one's own shutdown. SHUT_RD: end_of_stream once what had arrived is read, and what the
+// peer sends later is not reported. SHUT_WR alone: no event. Both, in either order: end_of_stream,
+// hangup. Goal: each direction alone, both orders, and the peer's end in between.
+#include <cerrno>
+
+#include "conformance/kit/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+class OwnShutdown : public OnEachKind {};
+
+TEST_P(OwnShutdown, OfReadingIsTheEndOfTheStream) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_EQ(read_bytes(pair.local), 0);
+      });
+}
+
+TEST_P(OwnShutdown, OfReadingLeavesWritingAsItWas) {
+  before_and_after(
+      Interest::readable | Interest::writable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream writable"));
+        EXPECT_EQ(write_bytes(pair.local, "abc"), 3);
+        EXPECT_EQ(read_bytes(pair.peer), 3);
+      });
+}
+
+TEST_P(OwnShutdown, OfReadingLetsWhatHadArrivedBeReadFirst) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        shutdown_read(pair.local);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local, 2), 2);
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local, 2), 1);
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+      });
+}
+
+TEST_P(OwnShutdown, OfReadingIsNotToldWhilePaused) {
+  while_paused([](Pair& pair) { shutdown_read(pair.local); },
+               [&](Pair&, Recorder& local) {
+                 EXPECT_TRUE(hears_nothing(local));
+                 local.watch.set_interest(Interest::readable);
+                 EXPECT_TRUE(hears(local, "end_of_stream"));
+               });
+}
+
+TEST_P(OwnShutdown, OfReadingByTheHandlerIsTheEndOfTheStream) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.on_event([&](const StreamEvent& event) {
+    if (!event.readable()) return;
+    EXPECT_EQ(drain(pair.local), 3u);
+    shutdown_read(pair.local);
+  });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+}
+
+TEST_P(OwnShutdown, OfReadingIsInvisibleToThePeer) {
+  Pair pair = make_pair(kind());
+  Recorder peer{reactor(), pair.peer, Interest::readable | Interest::peer_closed};
+  shutdown_read(pair.local);
+  EXPECT_EQ(write_bytes(pair.peer, "abc"), is_tcp(kind()) ? 3 : -EPIPE);
+  EXPECT_TRUE(hears_nothing(peer));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(OwnShutdown, OfWritingIsNoEvent) {
+  for (const Interest interest : {Interest::none, Interest::readable, Interest::peer_closed,
+                                  Interest::readable | Interest::peer_closed}) {
+    before_and_after(
+        interest, [](Pair& pair) { shutdown_write(pair.local); },
+        [&](Pair& pair, Recorder& local) {
+          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_EQ(write_bytes(pair.local, "x"), -EPIPE);
+          EXPECT_TRUE(hears_nothing(local));
+        });
+  }
+}
+
+TEST_P(OwnShutdown, OfWritingLeavesReadingAsItWas) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_EQ(read_bytes(pair.peer), 0);
+        EXPECT_EQ(write_bytes(pair.peer, "abc"), 3);
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local), 3);
+        EXPECT_TRUE(hears_nothing(local));
+        shutdown_write(pair.peer);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+TEST_P(OwnShutdown, OfBothDirectionsIsTheEndAndHangup) {
+  const std::pair<const char*, History> orders[] = {
+      {"at once", [](Pair& pair) { shutdown_both(pair.local); }},
+      {"reading first",
+       [](Pair& pair) {
+         shutdown_read(pair.local);
+         shutdown_write(pair.local);
+       }},
+      {"writing first", [](Pair& pair) {
+         shutdown_write(pair.local);
+         shutdown_read(pair.local);
+       }}};
+  for (const auto& [order, history] : orders) {
+    SCOPED_TRACE(order);
+    const Story story = [](Pair&, Recorder& local) {
+      EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    };
+    before_and_after(Interest::readable, history, story);
+    while_paused(history, story);
+  }
+}
+
+TEST_P(OwnShutdown, OfOneDirectionAfterTheOtherIsToldWhenItCompletesTheEnd) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+        shutdown_write(pair.local);
+        EXPECT_TRUE(hears(local, "hangup"));
+      });
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears_nothing(local));
+        shutdown_read(pair.local);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+TEST_P(OwnShutdown, OfBothDirectionsLetsWhatHadArrivedBeReadFirst) {
+  before_and_after(
+      Interest::readable | Interest::writable,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        shutdown_both(pair.local);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+TEST_P(OwnShutdown, OfWritingAndThePeersEndMakeAHangup) {
+  before_and_after(
+      Interest::readable,
+      [](Pair& pair) {
+        shutdown_write(pair.local);
+        shutdown_write(pair.peer);
+      },
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "end_of_stream hangup")); });
+}
+
+TEST_P(OwnShutdown, ThePeerHearsOfBothDirections) {
+  Pair pair = make_pair(kind());
+  Recorder peer{reactor(), pair.peer, Interest::readable};
+  shutdown_both(pair.local);
+  EXPECT_TRUE(hears(peer, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+}
+
+POLLUX_ON_EACH_KIND(OwnShutdown, sockets);
+
+class OwnShutdownOfTcp : public OnEachKind {};
+
+TEST_P(OwnShutdownOfTcp, OfReadingSilencesWhatThePeerSendsLater) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
+        EXPECT_TRUE(hears_nothing(local));
+        local.watch.set_interest(Interest::none);
+        local.watch.set_interest(Interest::readable);
+        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_EQ(read_bytes(pair.local), 5) << "the kernel still hands it out";
+        pair.peer.close();
+        EXPECT_TRUE(hears_nothing(local));
+      });
+}
+
+TEST_P(OwnShutdownOfTcp, OfReadingAndLaterDataStillEndWithHangup) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
+        EXPECT_TRUE(hears_nothing(local));
+        shutdown_write(pair.local);
+        EXPECT_TRUE(hears(local, "hangup"));
+      });
+}
+
+TEST_P(OwnShutdownOfTcp, OfReadingIsStillFollowedByAReset) {
+  before_and_after(
+      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "end_of_stream"));
+        reset_by_peer(pair);
+        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      });
+}
+
+POLLUX_ON_EACH_KIND(OwnShutdownOfTcp, tcp);
+
+}  // namespace
+}  // namespace pollux::conformance

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Rule 8: connecting. Success: writable. Failure: error + hangup and nothing else. A socket neither
+// connected nor connecting: error(not_connected) + hangup. Goal: each with every interest.
+#include <cerrno>
+#include <cstdio>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "conformance/kit/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+constexpr Interest every_interest[] = {
+    Interest::none, Interest::readable, Interest::writable, Interest::readable | Interest::writable,
+    Interest::readable | Interest::writable | Interest::peer_closed};
+
+class Connecting : public OnEachKind {};
+
+TEST_P(Connecting, ThatSucceedsIsWritable) {
+  for (const Interest interest : {Interest::writable, Interest::readable | Interest::writable}) {
+    const Handle listener = make_listener(kind());
+    const Handle client = start_connect(kind(), listener);
+    Recorder local{reactor(), client, interest};
+    EXPECT_TRUE(hears(local, "writable"));
+    const Handle server = accept_one(listener);
+    EXPECT_EQ(write_bytes(client, "hello"), 5);
+    EXPECT_EQ(read_bytes(server), 5);
+  }
+}
+
+TEST_P(Connecting, ThatSucceedsIsNoEventForAReader) {
+  const Handle listener = make_listener(kind());
+  const Handle client = start_connect(kind(), listener);
+  Recorder local{reactor(), client, Interest::readable | Interest::peer_closed};
+  EXPECT_TRUE(hears_nothing(local));
+  const Handle server = accept_one(listener);
+  EXPECT_TRUE(hears_nothing(local));
+  write_bytes(server, "hello");
+  EXPECT_TRUE(hears(local, "readable"));
+}
+
+TEST_P(Connecting, ToAServerThatSpeaksAndClosesAtOnceIsToldInOrder) {
+  const Handle listener = make_listener(kind());
+  const Handle client = start_connect(kind(), listener);
+  Handle server = accept_one(listener);
+  write_bytes(server, "bye");
+  server.close();
+  Recorder local{reactor(), client, Interest::readable};
+  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_EQ(drain(client), 3u);
+  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+}
+
+TEST_P(Connecting, NotEvenBegunIsAnErrorNotConnected) {
+  for (const Interest interest : every_interest) {
+    SCOPED_TRACE(to_string(interest));
+    const Handle socket = make_socket(kind());
+    Recorder local{reactor(), socket, interest};
+    EXPECT_TRUE(hears(local, "error hangup", std::errc::not_connected));
+  }
+}
+
+POLLUX_ON_EACH_KIND(Connecting, sockets);
+
+class ConnectingTcp : public OnEachKind {};
+
+TEST_P(ConnectingTcp, ThatIsRefusedIsAnErrorAndHangupAndNothingElse) {
+  for (const Interest interest : every_interest) {
+    SCOPED_TRACE(to_string(interest));
+    const Handle socket = start_refused_connect(kind());
+    Recorder local{reactor(), socket, interest};
+    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_refused));
+  }
+}
+
+TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
+  // Two listeners that drop what arrives. Then one is gone, and the other listens: the repeated
+  // SYN, after a second, is refused by one and taken by the other.
+  Handle gone = make_listener(kind());
+  const Handle slow = make_listener(kind());
+  play_dead(gone);
+  play_dead(slow);
+  const Handle refused = start_connect(kind(), gone);
+  const Handle taken = start_connect(kind(), slow);
+  Recorder first{reactor(), refused,
+                 Interest::readable | Interest::writable | Interest::peer_closed};
+  Recorder second{reactor(), taken, Interest::readable | Interest::writable};
+  EXPECT_TRUE(hears_nothing(first));
+  EXPECT_TRUE(hears_nothing(second));
+  EXPECT_TRUE(sleeps());
+  gone.close();
+  const int unused = 0;
+  ASSERT_EQ(::setsockopt(slow.get(), SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused), 0);
+  EXPECT_TRUE(hears(first, "error hangup", std::errc::connection_refused));
+  EXPECT_TRUE(hears(second, "writable"));
+}
+
+TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
+  Handle listener = make_listener(kind());
+  play_dead(listener);
+  const Handle client = start_connect(kind(), listener);
+  Recorder local{reactor(), client, Interest::readable | Interest::writable};
+  EXPECT_TRUE(hears_nothing(local));
+  shutdown_both(client);
+  EXPECT_TRUE(run_until(reactor(), [&] { return !local.events().empty(); }));
+  EXPECT_TRUE(local.events().back().hangup());
+  EXPECT_TRUE(sleeps());
+}
+
+#if defined(TCP_FASTOPEN_CONNECT) && defined(TCP_FASTOPEN_NO_COOKIE)
+TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
+  // Connected by the first write, which the first packet takes along. Until then it has no peer,
+  // and shows room to write all the same. (Where the system forbids it, it connects as usual.)
+  const Handle listener = make_listener(kind());
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::getsockname(listener.get(), name, &size), 0);
+  const Handle client = make_socket(kind());
+  const int on = 1;
+  for (const int option : {TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE})
+    ASSERT_EQ(::setsockopt(client.get(), IPPROTO_TCP, option, &on, sizeof on), 0);
+  ASSERT_TRUE(::connect(client.get(), name, size) == 0 || errno == EINPROGRESS);
+  Recorder local{reactor(), client, Interest::writable};
+  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_EQ(write_bytes(client, "hello"), 5);
+  const Handle server = accept_one(listener);
+  Recorder remote{reactor(), server, Interest::readable};
+  EXPECT_TRUE(hears(remote, "readable"));
+  EXPECT_EQ(read_bytes(server), 5);
+}
+#endif
+
+POLLUX_ON_EACH_KIND(ConnectingTcp, tcp);
+
+#if defined(AF_VSOCK)
+
+class ConnectingToAVirtualMachine : public OnEachBackend {};
+
+TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
+  const Handle socket{::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!socket) {
+    std::puts("No AF_VSOCK to be had here: nothing is tested.");
+    return;
+  }
+  std::error_code error;
+  const StreamWatch watch = reactor().watch_stream(
+      socket.get(), Interest::readable, [](const StreamEvent&) { FAIL() << "is told"; }, error);
+  EXPECT_EQ(error, std::errc::not_connected);
+  EXPECT_FALSE(watch);
+  EXPECT_TRUE(sleeps());
+}
+
+POLLUX_ON_EACH_BACKEND(ConnectingToAVirtualMachine);
+
+#endif
+
+}  // namespace
+}  // namespace pollux::conformance

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT
+// Rule 15: peer_closed is a promise: where it is asked for, the peer's FIN is told once, on every
+// backend, also while nobody reads and while bytes are unread. Its place between two `readable`s
+// may differ; that it comes may not, and every other event has the same place with it as without.
+// Goal: every state it can come in, and those in which it must not: our own SHUT_RD, and a reset.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "conformance/kit/kit.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+/// How often `recorder` was told of peer_closed.
+auto times_told(const Recorder& recorder) {
+  return std::count_if(recorder.events().begin(), recorder.events().end(),
+                       [](const StreamEvent& event) { return event.peer_closed(); });
+}
+
+constexpr Interest reading = Interest::readable | Interest::peer_closed;
+
+class PeerClosed : public OnEachKind {
+ protected:
+  /// What hearing the end of a peer that has closed is called.
+  std::string_view end_of_a_closed_peer() const {
+    return is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup";
+  }
+};
+
+TEST_P(PeerClosed, ComesBeforeTheEndOfAnEmptyStream) {
+  before_and_after(
+      reading, [](Pair& pair) { pair.peer.close(); },
+      [&](Pair&, Recorder& local) {
+        EXPECT_TRUE(hears(local, std::string{"peer_closed "}.append(end_of_a_closed_peer())));
+      });
+}
+
+TEST_P(PeerClosed, ComesOnceWhileAReaderTakesItsTime) {
+  before_and_after(
+      reading,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abcdef");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        local.ignore(Event::peer_closed);
+        for (int byte = 0; byte < 6; ++byte) {
+          EXPECT_TRUE(hears(local, "readable"));
+          EXPECT_EQ(read_bytes(pair.local, 1), 1);
+        }
+        EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
+        EXPECT_EQ(times_told(local), 1);
+      });
+}
+
+TEST_P(PeerClosed, IsNotToldUnlessAskedFor) {
+  for (const Interest interest : {Interest::readable, Interest::none}) {
+    before_and_after(
+        interest,
+        [](Pair& pair) {
+          write_bytes(pair.peer, "abc");
+          pair.peer.close();
+        },
+        [&](Pair& pair, Recorder& local) {
+          settle(reactor());
+          drain(pair.local);
+          settle(reactor());
+          EXPECT_EQ(times_told(local), 0);
+        });
+  }
+}
+
+TEST_P(PeerClosed, IsNotToldOfAnOpenStream) {
+  before_and_after(
+      reading, [](Pair& pair) { write_bytes(pair.peer, "abc"); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears_nothing(local));
+      });
+}
+
+POLLUX_ON_EACH_KIND(PeerClosed, streams);
+
+class PeerClosedOfASocket : public OnEachKind {
+ protected:
+  static void half_close(Pair& pair) { shutdown_write(pair.peer); }
+  static void bytes_and_half_close(Pair& pair) {
+    write_bytes(pair.peer, "abc");
+    shutdown_write(pair.peer);
+  }
+};
+
+TEST_P(PeerClosedOfASocket, IsToldOfAHalfClose) {
+  before_and_after(reading, half_close, [&](Pair&, Recorder& local) {
+    EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, IsToldWhilePaused) {
+  before_and_after(Interest::peer_closed, half_close, [&](Pair&, Recorder& local) {
+    EXPECT_TRUE(hears(local, "peer_closed"));
+    local.watch.set_interest(reading);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, IsToldToAWatchThatOnlyWrites) {
+  before_and_after(Interest::writable | Interest::peer_closed, half_close,
+                   [&](Pair&, Recorder& local) {
+                     local.ignore(Event::writable);
+                     EXPECT_TRUE(hears(local, "peer_closed"));
+                   });
+}
+
+TEST_P(PeerClosedOfASocket, MayBeAskedForAfterTheFact) {
+  before_and_after(Interest::none, half_close, [&](Pair&, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    local.watch.set_interest(Interest::peer_closed);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+    local.watch.set_interest(Interest::none);
+    local.watch.set_interest(Interest::peer_closed);
+    EXPECT_TRUE(hears_nothing(local));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, IsNotToldAfterTheEndOfTheStream) {
+  before_and_after(Interest::readable, half_close, [&](Pair&, Recorder& local) {
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    local.watch.set_interest(reading);
+    EXPECT_TRUE(hears_nothing(local));
+    local.watch.set_interest(Interest::peer_closed);
+    EXPECT_TRUE(hears_nothing(local));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, BehindUnreadBytesIsToldAtTheLatestWhenTheLastOneIsRead) {
+  before_and_after(Interest::peer_closed, bytes_and_half_close, [&](Pair& pair, Recorder& local) {
+    if (local.watch.peer_closed_latency() != PeerClosedLatency::after_drain) {
+      EXPECT_TRUE(hears(local, "peer_closed"));
+    }
+    EXPECT_EQ(drain(pair.local), 3u);
+    EXPECT_TRUE(run_until(reactor(), [&] { return times_told(local) == 1; }));
+    local.forget();
+    EXPECT_TRUE(hears_nothing(local));
+    local.watch.set_interest(Interest::readable);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, LeavesEveryOtherEventInItsPlace) {
+  for (const bool asked : {false, true}) {
+    before_and_after(asked ? reading : Interest::readable, bytes_and_half_close,
+                     [&](Pair& pair, Recorder& local) {
+                       local.ignore(Event::peer_closed);
+                       EXPECT_TRUE(hears(local, "readable"));
+                       EXPECT_EQ(drain(pair.local), 3u);
+                       EXPECT_TRUE(hears(local, "end_of_stream"));
+                       shutdown_write(pair.local);
+                       EXPECT_TRUE(hears(local, "hangup"));
+                       EXPECT_EQ(times_told(local), asked ? 1 : 0);
+                     });
+  }
+}
+
+TEST_P(PeerClosedOfASocket, IsNotToldOfAReset) {
+  for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
+    before_and_after(interest, reset_by_peer, [&](Pair&, Recorder& local) {
+      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    });
+  }
+}
+
+TEST_P(PeerClosedOfASocket, IsNotToldOfAResetBehindBytes) {
+  before_and_after(
+      reading,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        reset_by_peer(pair);
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(read_bytes(pair.local, 3), 3);
+        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      });
+}
+
+TEST_P(PeerClosedOfASocket, IsFollowedByTheErrorOfALaterReset) {
+  before_and_after(Interest::peer_closed, half_close, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears(local, "peer_closed"));
+    reset_by_peer(pair);
+    EXPECT_TRUE(hears(local, "error hangup"));
+  });
+}
+
+TEST_P(PeerClosedOfASocket, IsNotToldOfOurOwnEndOfWriting) {
+  for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
+    before_and_after(
+        interest, [](Pair& pair) { shutdown_write(pair.local); },
+        [&](Pair& pair, Recorder& local) {
+          EXPECT_TRUE(hears_nothing(local));
+          half_close(pair);
+          EXPECT_TRUE(hears(local, "peer_closed end_of_stream hangup"));
+        });
+  }
+}
+
+TEST_P(PeerClosedOfASocket, SaysHowSoonItComes) {
+  const Pair pair = make_pair(kind());
+  const Recorder local{reactor(), pair.local, Interest::peer_closed};
+  const bool native = any(reactor().backend_reports(), RawReady::rdhup);
+  const PeerClosedLatency emulated =
+      is_tcp(kind()) ? PeerClosedLatency::probed : PeerClosedLatency::after_drain;
+  EXPECT_EQ(local.watch.peer_closed_latency(), native ? PeerClosedLatency::immediate : emulated);
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfASocket, sockets);
+
+class PeerClosedOfTcp : public OnEachKind {};
+
+TEST_P(PeerClosedOfTcp, IsToldWhilePausedAtUnreadBytes) {
+  before_and_after(
+      Interest::peer_closed,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "peer_closed"));
+        EXPECT_EQ(drain(pair.local), 3u) << "no byte was consumed";
+      });
+}
+
+TEST_P(PeerClosedOfTcp, IsToldIfTheFinComesLongAfterTheBytes) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::peer_closed};
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears_nothing(local));
+  reactor().run_for(std::chrono::milliseconds{20});
+  EXPECT_TRUE(hears_nothing(local));
+  pair.peer.close();
+  EXPECT_TRUE(hears(local, "peer_closed"));
+}
+
+TEST_P(PeerClosedOfTcp, IsNotToldOfOurOwnEndOfReading) {
+  for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
+    before_and_after(
+        interest, [](Pair& pair) { shutdown_read(pair.local); },
+        [&](Pair&, Recorder& local) {
+          EXPECT_TRUE(hears(local, interest == reading ? "end_of_stream" : ""));
+        });
+  }
+}
+
+TEST_P(PeerClosedOfTcp, IsToldOfThePeersEndAfterOurOwnEndOfReading) {
+  before_and_after(
+      Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears_nothing(local));
+        shutdown_write(pair.peer);
+        EXPECT_TRUE(hears(local, "peer_closed"));
+      });
+}
+
+TEST_P(PeerClosedOfTcp, IsToldWithoutATimerWhereTheLoopLooksAtEveryTurn) {
+  use({.probe_interval_min = {}, .probe_interval_max = {}});
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::peer_closed};
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(hears_nothing(local));
+  pair.peer.close();
+  EXPECT_TRUE(hears(local, "peer_closed"));
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfTcp, tcp);
+
+class PeerClosedOfAUnixStream : public OnEachKind {};
+
+TEST_P(PeerClosedOfAUnixStream, IsToldOfOurOwnEndOfReadingToo) {
+  // Nothing tells it from the peer's: there an own SHUT_RD counts, on every backend.
+  before_and_after(
+      reading, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "peer_closed end_of_stream")); });
+  before_and_after(
+      Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "peer_closed")); });
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfAUnixStream, unix_streams);
+
+class PeerClosedOfAPipe : public OnEachKind {};
+
+TEST_P(PeerClosedOfAPipe, IsToldOfALostWriterBeforeTheBytes) {
+  before_and_after(
+      reading,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "peer_closed readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+TEST_P(PeerClosedOfAPipe, IsToldWhilePausedAtUnreadBytes) {
+  before_and_after(
+      Interest::peer_closed,
+      [](Pair& pair) {
+        write_bytes(pair.peer, "abc");
+        pair.peer.close();
+      },
+      [&](Pair& pair, Recorder& local) {
+        EXPECT_TRUE(hears(local, "peer_closed"));
+        local.watch.set_interest(reading);
+        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_EQ(drain(pair.local), 3u);
+        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      });
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfAPipe, pipes);
+
+/// One connection made of several. What TCP says of one of them is not what has become of it.
+class PeerClosedOfMptcp : public OnEachKind {
+ protected:
+  void SetUp() override {
+    OnEachKind::SetUp();
+    works_ = has_multipath();
+    if (!works_) std::puts("No MPTCP to be had here: this is plain TCP instead.");
+  }
+  Protocol protocol() const { return works_ ? Protocol::multipath : Protocol::usual; }
+
+  /// `story` of the side that was accepted and of the side that has connected, which is watched
+  /// once it is connected, or while it is connecting.
+  void on_each_side(Interest interest, const Story& story) {
+    for (const bool swapped : {false, true}) {
+      SCOPED_TRACE(swapped ? "the connected side" : "the accepted side");
+      Pair pair = make_pair(kind(), protocol());
+      if (swapped) std::swap(pair.local, pair.peer);
+      Recorder local{reactor(), pair.local, interest};
+      story(pair, local);
+    }
+    SCOPED_TRACE("watched while connecting");
+    tell_of_connecting(protocol(), interest, story);
+    SCOPED_TRACE("the peer speaks plain TCP");
+    tell_of_connecting(Protocol::usual, interest, story);
+  }
+
+ private:
+  void tell_of_connecting(Protocol of_listener, Interest interest, const Story& story) {
+    const Handle listener = make_listener(kind(), of_listener);
+    Pair pair{start_connect(kind(), listener, protocol()), {}};
+    Recorder local{reactor(), pair.local, Interest::writable};
+    EXPECT_TRUE(hears(local, "writable"));
+    pair.peer = accept_one(listener);
+    local.watch.set_interest(interest);
+    story(pair, local);
+  }
+
+  bool works_ = false;
+};
+
+TEST_P(PeerClosedOfMptcp, IsToldWhilePausedAtUnreadBytesAndMakesNoTurnAfterwards) {
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    write_bytes(pair.peer, "abc");
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(sleeps());
+    local.watch.set_interest(reading);
+    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_EQ(drain(pair.local), 3u);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(sleeps());
+    shutdown_write(pair.local);
+    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(sleeps());
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, ComesBeforeTheEnd) {
+  on_each_side(reading, [&](Pair& pair, Recorder& local) {
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+    EXPECT_TRUE(sleeps());
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsNotOurOwnEndOfReading) {
+  on_each_side(reading, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(sleeps());
+  });
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    write_bytes(pair.peer, "abc");
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsToldBehindOurOwnEndOfReading) {
+  on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_read(pair.local);
+    EXPECT_TRUE(hears_nothing(local));
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(hears(local, "peer_closed"));
+  });
+}
+
+TEST_P(PeerClosedOfMptcp, IsNotAReset) {
+  for (const Interest interest : {reading, Interest::peer_closed, Interest::none}) {
+    on_each_side(interest, [&](Pair& pair, Recorder& local) {
+      EXPECT_TRUE(hears_nothing(local));
+      reset_connection(pair.peer);
+      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(sleeps());
+    });
+  }
+}
+
+POLLUX_ON_EACH_KIND(PeerClosedOfMptcp, tcp);
+
+}  // namespace
+}  // namespace pollux::conformance

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/scenarios/script.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conformance/scenarios/stage.hpp"
+
+namespace pollux::scenarios {
+
+namespace {
+
+std::string on(Name who, std::string_view what) {
+  return std::string{who} + ": " + std::string{what};
+}
+
+/// A step whose result says nothing.
+template <class Action>
+Step step(std::string text, Action action, std::vector<Tells> tells = {}) {
+  return {std::move(text),
+          [action](Stage& stage) {
+            action(stage);
+            return std::string{};
+          },
+          {},
+          std::move(tells)};
+}
+
+Step start_watching(std::initializer_list<Name> who, Interest interest, bool reads,
+                    std::vector<Tells> tells) {
+  std::string text = "watch";
+  for (const Name name : who) text.append(name == *who.begin() ? " " : ", ").append(name);
+  if (interest != usual) text += " for " + to_string(interest);
+  if (!reads) text += "; read none";
+  return step(
+      std::move(text),
+      [names = std::vector<Name>{who}, interest, reads](Stage& stage) {
+        for (const Name name : names) stage.watch(name, interest, reads);
+      },
+      std::move(tells));
+}
+
+void set_option(const support::Handle& socket, int level, int option, int value, const char* what) {
+  if (::setsockopt(socket.get(), level, option, &value, sizeof value) != 0)
+    throw std::system_error{errno, std::system_category(), what};
+}
+
+}  // namespace
+
+Step watch(std::initializer_list<Name> who, Interest interest, std::vector<Tells> tells) {
+  return start_watching(who, interest, true, std::move(tells));
+}
+
+Step look_at(std::initializer_list<Name> who, std::vector<Tells> tells) {
+  return start_watching(who, usual, false, std::move(tells));
+}
+
+Step ask(Name who, Interest interest, std::vector<Tells> tells) {
+  return step(
+      on(who, "ask for " + to_string(interest)),
+      [who, interest](Stage& stage) { stage.ask(who, interest); }, std::move(tells));
+}
+
+Step unwatch(Name who) {
+  return step(on(who, "unwatch"), [who](Stage& stage) { stage.unwatch(who); });
+}
+
+Step leave(Name who, std::vector<Tells> tells) {
+  return {on(who, "unwatch, close()"),
+          [who](Stage& stage) {
+            stage.unwatch(who);
+            return outcome(::close(stage.handle(who).release()) == 0 ? 0 : -errno);
+          },
+          "0", std::move(tells)};
+}
+
+Step duplicate_local() {
+  return step("dup = dup(local)",
+              [](Stage& stage) { stage.handle(dup) = support::duplicate(stage.handle(local)); });
+}
+
+Step reuse_number() {
+  return step("watch new on the same number", [](Stage& stage) {
+    stage.reuse_number();
+    stage.watch(fresh, usual, true);
+  });
+}
+
+Step write(Name who, std::size_t bytes, std::string result, std::vector<Tells> tells) {
+  return {on(who, "write(" + std::to_string(bytes) + ')'),
+          [who, bytes](Stage& stage) {
+            return outcome(support::write_bytes(stage.handle(who), std::string(bytes, 'x')));
+          },
+          std::move(result), std::move(tells)};
+}
+
+Step read(Name who, std::string result, std::vector<Tells> tells) {
+  return {on(who, "read()"),
+          [who, result](Stage& stage) {
+            // What was just written on the other end may still be on its way.
+            const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+            std::string got = outcome(support::read_bytes(stage.handle(who)));
+            while (got != result && std::chrono::steady_clock::now() < deadline) {
+              std::this_thread::yield();
+              got = outcome(support::read_bytes(stage.handle(who)));
+            }
+            return got;
+          },
+          result, std::move(tells)};
+}
+
+Step shutdown_read(Name who, std::vector<Tells> tells) {
+  return step(
+      on(who, "shutdown(SHUT_RD)"),
+      [who](Stage& stage) { support::shutdown_read(stage.handle(who)); }, std::move(tells));
+}
+
+Step shutdown_write(Name who, std::vector<Tells> tells) {
+  return step(
+      on(who, "shutdown(SHUT_WR)"),
+      [who](Stage& stage) { support::shutdown_write(stage.handle(who)); }, std::move(tells));
+}
+
+Step close(Name who, std::vector<Tells> tells) {
+  return step(
+      on(who, "close()"), [who](Stage& stage) { stage.handle(who).close(); }, std::move(tells));
+}
+
+Step write_and_close(Name who, std::size_t bytes, std::vector<Tells> tells) {
+  Step both = write(who, bytes, std::to_string(bytes), std::move(tells));
+  both.action += " and close()";
+  both.run = [who, write = std::move(both.run)](Stage& stage) {
+    std::string result = write(stage);
+    stage.handle(who).close();
+    return result;
+  };
+  return both;
+}
+
+Step reset(Name who, std::vector<Tells> tells) {
+  return step(
+      on(who, "reset the connection"),
+      [who](Stage& stage) { support::reset_connection(stage.handle(who)); }, std::move(tells));
+}
+
+Step fall_silent(std::vector<Tells> tells) {
+  return step(
+      "peer: dead to the network; local: SO_KEEPALIVE",
+      [](Stage& stage) {
+        const support::Handle& socket = stage.handle(local);
+        set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
+        set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 1, "TCP_KEEPIDLE");
+        set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 1, "TCP_KEEPINTVL");
+        set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 1, "TCP_KEEPCNT");
+        support::play_dead(stage.handle(peer));
+      },
+      std::move(tells));
+}
+
+}  // namespace pollux::scenarios

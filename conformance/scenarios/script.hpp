@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The words that scripts are written in: each makes one step, with all that is expected of it.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pollux/events.hpp>
+
+#include "conformance/scenarios/scenarios.hpp"
+
+namespace pollux::scenarios {
+
+class Stage;
+
+using Name = std::string_view;
+
+// The descriptors of a scenario. Most have the first two only.
+inline constexpr Name local = "local";  ///< the end that an application would watch
+inline constexpr Name peer = "peer";
+inline constexpr Name dup = "dup";       ///< a duplicate of local
+inline constexpr Name fresh = "new";     ///< another stream, on the number that local had
+inline constexpr Name far = "new peer";  ///< its other end
+
+/// What one watch must be told in one step. Whoever is not named must be told nothing.
+struct Tells {
+  Name watch;
+  std::string_view story;
+  /// What a backend that reports rdhup must have seen, all reports together; none: whatever it
+  /// sees.
+  RawReady native = RawReady::none;
+};
+
+struct Step {
+  std::string action;
+  std::function<std::string(Stage&)> run;  ///< gives the result
+  std::string result;
+  std::vector<Tells> tells;
+};
+
+using Script = std::vector<Step>;
+
+/// What a watch asks for unless a script says otherwise.
+inline constexpr Interest usual = Interest::readable | Interest::peer_closed;
+
+// Watches. Their handlers read whenever there is something to read, 4096 bytes at a time.
+Step watch(std::initializer_list<Name> who, Interest interest = usual,
+           std::vector<Tells> tells = {});
+/// With handlers that read nothing.
+Step look_at(std::initializer_list<Name> who, std::vector<Tells> tells = {});
+/// Changes what is asked for. `writable` is asked for until it has been told once.
+Step ask(Name who, Interest interest, std::vector<Tells> tells = {});
+Step unwatch(Name who);
+/// The right way to part from a descriptor: unwatch first, close then.
+Step leave(Name who, std::vector<Tells> tells = {});
+
+/// Makes `dup`.
+Step duplicate_local();
+/// Makes another stream of the same kind, `fresh` and `far`, puts `fresh` on the number that
+/// `local` had and watches it.
+Step reuse_number();
+
+// System calls, on descriptors.
+Step write(Name who, std::size_t bytes, std::string result, std::vector<Tells> tells = {});
+Step read(Name who, std::string result, std::vector<Tells> tells = {});
+Step shutdown_read(Name who, std::vector<Tells> tells = {});
+Step shutdown_write(Name who, std::vector<Tells> tells = {});
+Step close(Name who, std::vector<Tells> tells = {});
+/// Both before the loop runs again.
+Step write_and_close(Name who, std::size_t bytes, std::vector<Tells> tells);
+Step reset(Name who, std::vector<Tells> tells);
+/// From now on everything that arrives for `peer` is lost, and `local` asks whether it is still
+/// there.
+Step fall_silent(std::vector<Tells> tells);
+
+}  // namespace pollux::scenarios
