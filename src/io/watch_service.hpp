@@ -31,7 +31,7 @@ class WatchService {
       : loop_{loop}, registrations_{loop, capabilities} {}
 
   Registrations& registrations() noexcept { return registrations_; }
-  const Registrations& registrations() const noexcept { return registrations_; }
+  BackendSet& set() noexcept { return registrations_.set(); }
 
   /// Where the backend puts its reports.
   std::span<RawEvent> room() noexcept { return {batch_.get(), batch_room_}; }
@@ -69,7 +69,7 @@ class WatchService {
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);
-  WatchTable& table() noexcept { return registrations_.table(); }
+  WatchTable& table() noexcept { return set().table(); }
   /// The handler may end its watch and any other.
   [[gnu::always_inline]] inline void call(std::uint32_t index, Slot& slot, const void* event) {
     const WhileCalled called{table(), registrations_.called(), index};
@@ -77,7 +77,8 @@ class WatchService {
   }
   const void* fast_path_event(const Slot& slot, Interest bits) const noexcept {
     const auto i = static_cast<std::size_t>(bits);
-    return slot.stream ? static_cast<const void*>(&fast_path_events_[i]) : &fast_path_readiness[i];
+    return slot.is_stream() ? static_cast<const void*>(&fast_path_events_[i])
+                            : &fast_path_readiness[i];
   }
 
   LoopContext& loop_;
