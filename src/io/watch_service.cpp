@@ -136,10 +136,10 @@ std::size_t WatchService::deliver_edges() {
   return called;
 }
 
-/// Of several reports: looks at all streams before the first handler runs, so that what a handler
-/// does to another watch's stream has the same effect whether the backend probes or has
-/// the kernel report it. Where a hang-up or error shows, the look takes the code out of the kernel,
-/// and is left to dispatch.
+/// Probes all streams of a batch before the first handler runs, so that what a handler does to
+/// another watch's stream has the same effect whether the backend probes or the kernel reports.
+/// Where a hang-up or an error shows, a probe would take the error out of the kernel: those streams
+/// are probed when they are delivered.
 void WatchService::prefetch_probes() {
   const bool knows_fin = set().capabilities().knows_fin;
   const RawReady worth_a_look = knows_fin ? RawReady::rdhup : RawReady::in;
@@ -149,7 +149,7 @@ void WatchService::prefetch_probes() {
     if (!slot.is_stream() || !any(slot.ready, worth_a_look) ||
         any(slot.ready, RawReady::hup | RawReady::err))
       continue;
-    // Natively an end shows itself, and only who reads asks what comes before it.
+    // A backend that knows FINs reports the end, and only a reading watch asks what comes before.
     Observation found{.ready = slot.ready};
     const bool asks =
         knows_fin ? is_reading(set().traits(slot), slot.interest, slot.state)
@@ -162,9 +162,9 @@ void WatchService::prefetch_probes() {
   }
 }
 
-/// Nothing reports that a descriptor is closed under its watch; with a duplicate alive, or the
-/// number given out again, it could go on being reported for ever. Nor does a kernel say that it
-/// calls a stream readable for what is no byte of it. Once in 256 reports both are asked.
+/// A watched descriptor may be closed without our knowing; a duplicate may keep it alive, or the
+/// number may be in use again, and the kernel goes on reporting it. A kernel may also call a stream
+/// readable for something that is no byte of it. Every 256th report, both are checked.
 bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table().slot(index);
   if (slot.closed) return false;
@@ -226,7 +226,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   if (set().capabilities().knows_fin) {
     slot.verified_in = set().epoch();
   } else if (!set().is_verified(slot) && set().is_gone_from_kernel(index, slot)) {
-    // Where numbers are looked up anew in each call, what is reported may be another file's by now.
+    // Such a backend passes numbers to each call: the report may be of another file by now.
     set().note_closed(index);
     return false;
   }
@@ -250,8 +250,8 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
       set().schedule_retry(index);
       return false;
   }
-  // What is masked stays so until it leads to an event. What no kernel call can wait for is
-  // looked at all the same.
+  // A masked bit stays masked until it leads to an event. What no kernel call can wait for is
+  // retried all the same.
   if (before.mask == Mask::all && decision.events == Event::none && !decision.state.over &&
       !decision.state.parked) {
     if (decision.state.mask == Mask::hint) set().schedule_retry(index);

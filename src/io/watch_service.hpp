@@ -22,6 +22,21 @@
 
 namespace pollux::detail {
 
+/// The interest that `in` and `out` serve, and nothing else: they have the same numbers.
+constexpr Interest interest_of(RawReady in_and_out) {
+  return static_cast<Interest>(in_and_out);
+}
+static_assert(interest_of(RawReady::in) == Interest::readable);
+static_assert(interest_of(RawReady::out) == Interest::writable);
+
+/// The common case, of a stream that can take the fast path, or a readiness watch: bytes or room in
+/// the middle of its life, nothing else asked for, nothing else reported. What is both reported and
+/// asked for is delivered; Lifecycle says the same, by the longer way.
+constexpr bool is_fast_path(Interest interest, const State& state, RawReady ready) {
+  return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
+         !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
+}
+
 class WatchService {
  public:
   /// `most` is how many reports one wait may bring. Throws std::bad_alloc.

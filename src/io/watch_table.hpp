@@ -44,7 +44,7 @@ struct alignas(64) Slot {
   State state;
   RawReady ready = RawReady::none;  ///< reported by this turn's wait, not yet dispatched
   RawInterest installed = RawInterest::none;
-  Inbound inbound = Inbound::unknown;  ///< found by this turn's look
+  Inbound inbound = Inbound::unknown;  ///< found by this turn's prefetch
   StreamType type;
   std::uint8_t reports = 0;        ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;        ///< how often in a row a report or a retry has led to no event
