@@ -206,19 +206,13 @@ class EpollBackend final : public Backend {
     const int count = timeout.is_infinite() ? ::epoll_wait(set_, events_.data(), room, -1)
                                             : wait_for(timeout, room);
     if (count < 0) return failed();
-    WaitResult result;
     RawEvent* reported = out.data();
     const epoll_event* event = events_.data();
     for (int left = count; left > 0; --left, ++event) {
       const std::uint64_t data = event->data.u64;  // a copy: the struct is packed
-      if (data == wake_data) {
-        result.woken = true;
-      } else {
-        *reported++ = {std::bit_cast<Token>(data), to_raw(event->events)};
-      }
+      if (data != wake_data) *reported++ = {std::bit_cast<Token>(data), to_raw(event->events)};
     }
-    result.count = static_cast<std::uint32_t>(count) - (result.woken ? 1 : 0);
-    return result;
+    return {.count = static_cast<std::uint32_t>(reported - out.data())};
   }
 
   [[gnu::noinline]] static WaitResult failed() {

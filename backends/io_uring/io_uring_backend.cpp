@@ -68,7 +68,7 @@ class IoUringBackend final : public Backend {
     if (!timeout.is_zero() && is_idle(result)) pass(out, result, timeout);
     // What came before the error is reported; if that lasts, the next wait finds it.
     if (result.count != 0) result.error = 0;
-    if (result.error == 0) result.woken = requests_.take_wake();
+    if (result.error == 0) requests_.forget_wake();
     return result;
   }
 

@@ -60,7 +60,7 @@ class Requests {
   bool has_work() const noexcept { return ring_->has_work(); }
   bool set_is_due() const noexcept { return set_due_; }
   bool was_woken() const noexcept { return woken_; }
-  bool take_wake() noexcept { return std::exchange(woken_, false); }
+  void forget_wake() noexcept { woken_ = false; }
   /// Whether something that shows RDHUP unasked was asked for since this was last asked.
   bool take_quiet() noexcept { return std::exchange(quiet_, false); }
   /// A failure that nobody could be told of when it was found, once: an errno.

@@ -91,7 +91,6 @@ class PollBackend final : public Backend {
     if (left > 0 && polled_[0].revents != 0) {
       ++system_calls_;
       wake_.drain();
-      result.woken = true;
       --left;
     }
     // From where the last wait left off, so that a full `out` starves nobody.

@@ -72,10 +72,7 @@ class SelectBackend final : public Backend {
       }
       return result;
     }
-    if (FD_ISSET(wake_.handle(), &readable)) {
-      wake_.drain();
-      result.woken = true;
-    }
+    if (FD_ISSET(wake_.handle(), &readable)) wake_.drain();
     // From where the last wait left off, so that a short span starves nobody.
     auto next = entries_.upper_bound(last_);
     for (std::size_t i = 0; i < entries_.size() && result.count < out.size(); ++i, ++next) {

@@ -246,6 +246,7 @@ class AsioBackend final : public Backend {
     for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
     }
     WaitResult result;
+    bool woken = false;
     std::size_t handed_out = 0;
     while (result.count < out.size() && handed_out < reported_.size()) {
       AsioEntry& entry = *reported_[handed_out++];
@@ -253,13 +254,13 @@ class AsioBackend final : public Backend {
       const RawReady ready = entry.take_ready(system_calls_);
       if (&entry == wake_.get()) {
         wake_handle_.drain();
-        result.woken = true;
+        woken = true;
       } else {
         out[result.count++] = {entry.token(), ready};
       }
     }
     keep_told(handed_out);
-    if (result.count == 0 && !result.woken && !timeout.is_zero() &&
+    if (result.count == 0 && !woken && !timeout.is_zero() &&
         !wake_handle_.is_open(system_calls_))
       result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;

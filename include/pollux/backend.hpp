@@ -117,11 +117,10 @@ class Timeout {
   nanoseconds duration_;
 };
 
-/// What a wait came back with: `count` reports at the front of the span, and whether wake() had
-/// been called. An error is the system's number (errno), 0 for none; nothing was reported then.
+/// What a wait came back with: `count` reports at the front of the span. An error is the system's
+/// number (errno), 0 for none; nothing was reported then.
 struct WaitResult {
   std::uint32_t count = 0;
-  bool woken = false;
   int error = 0;
 };
 
@@ -170,8 +169,8 @@ class Backend {
   /// handler on an application's own `asio::io_context`) passes through.
   virtual WaitResult wait(std::span<RawEvent> out, Timeout timeout) = 0;
 
-  /// Makes the wait that is running, or else the next one, come back with `woken`. Any thread may
-  /// call it, and a signal handler; calls may fall together, and none is lost.
+  /// Makes the wait that is running, or else the next one, come back. Any thread may call it, and a
+  /// signal handler; calls may fall together, and none is lost.
   virtual void wake() noexcept = 0;
 
   /// Forgets every registration and starts on a new kernel object. On error all is as before.
