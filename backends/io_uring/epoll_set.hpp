@@ -16,7 +16,7 @@
 
 #include "ring.hpp"
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 static_assert(EPOLLIN == POLLIN && EPOLLPRI == POLLPRI && EPOLLOUT == POLLOUT &&
               EPOLLRDHUP == POLLRDHUP && EPOLLHUP == POLLHUP && EPOLLERR == POLLERR);
@@ -85,4 +85,4 @@ class EpollSet {
   NativeHandle set_ = no_handle;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

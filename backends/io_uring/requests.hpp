@@ -25,7 +25,7 @@
 #include "registrations.hpp"
 #include "ring.hpp"
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 class Requests {
  public:
@@ -201,8 +201,9 @@ class Requests {
   /// byte, or a broken datagram: nothing to read.
   static constexpr int woken_mark = POLLRDBAND;
 
-  static constexpr Request wake_request{Registrations::no_slot, 1};
-  static constexpr Request set_request{Registrations::no_slot, 2};
+  static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
+  static constexpr Request wake_request{no_slot, 1};
+  static constexpr Request set_request{no_slot, 2};
 
   /// Its requests end, if only by the kernel, a little later. The next wait makes a new one.
   void give_up() noexcept {
@@ -306,4 +307,4 @@ class Requests {
   bool quiet_ = false;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

@@ -8,7 +8,7 @@
 
 #include <pollux/backend_support.hpp>
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 namespace {
 
@@ -150,4 +150,4 @@ int Ring::call(unsigned completions, unsigned flags, io_uring_getevents_arg* arg
   return result < 0 ? -result : 0;
 }
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

@@ -12,7 +12,7 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 /// Names a request; comes back with what completes it.
 struct Request {
@@ -85,10 +85,10 @@ class Ring {
   int call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept;
 
   std::uint64_t& calls_;
-  io_uring ring_{};
+  ::io_uring ring_{};
   unsigned fork_count_;
   unsigned cancels_ = 0;  ///< of those that are to be handed over
   bool enabled_ = false;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

@@ -12,9 +12,13 @@
 #include <sys/epoll.h>
 #endif
 
-namespace pollux {
+namespace pollux::detail::poll {
 
 #if defined(__linux__)
+
+// One interest serves for both calls (epoll_ctl(2)).
+static_assert(EPOLLIN == POLLIN && EPOLLPRI == POLLPRI && EPOLLOUT == POLLOUT &&
+              EPOLLERR == POLLERR && EPOLLHUP == POLLHUP);
 
 UnlimitedPoll::~UnlimitedPoll() {
   if (set_ != no_handle) ::close(set_);
@@ -43,7 +47,6 @@ int UnlimitedPoll::ask(const pollfd& polled, std::uint64_t& calls) noexcept {
   const bool fresh = asked.stamp == 0;
   const std::uint32_t stamp = fresh ? std::max(last_stamp_ + 1, 1U) : asked.stamp;
   epoll_event event{};
-  // The same numbers: epoll_ctl(2).
   event.events = static_cast<std::uint32_t>(polled.events) | EPOLLONESHOT;
   event.data.u64 = std::uint64_t{stamp} << 32 | static_cast<std::uint32_t>(polled.fd);
   ++calls;
@@ -122,4 +125,4 @@ int UnlimitedPoll::poll(std::vector<pollfd>&, Timeout, std::uint64_t&) noexcept 
 
 #endif
 
-}  // namespace pollux
+}  // namespace pollux::detail::poll

@@ -13,7 +13,7 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux {
+namespace pollux::detail::poll {
 
 /// Answers as poll() does, by an epoll set made in advance: under such a limit no descriptor can be
 /// had any more. Where there is no epoll, it is empty.
@@ -54,4 +54,4 @@ class UnlimitedPoll {
   std::vector<std::size_t> places_;  ///< by handle, where it is in what is polled just now
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::poll

@@ -48,9 +48,9 @@ enum class RawInterest : std::uint8_t {
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
 };
 
-/// What the kernel reported, in the kernel's words and Linux's numbers. `in` and `out` are promises
-/// (level: for as long as they hold), `pri` where it was asked for (some kernels forget it once it
-/// was reported); the others are as good as reports() says.
+/// What the kernel reported, in the kernel's words, but not in its numbers: a backend translates
+/// them. `in` and `out` are promises (level: for as long as they hold), `pri` where it was asked
+/// for (some kernels forget it once it was reported); the others are as good as reports() says.
 enum class RawReady : std::uint16_t {
   none,
   in = 1,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For backends whose kernel leaves something out: who may be watched, and a handle to wake a wait
-// with. Applications have no need of it.
+// For backends whose kernel leaves something out: who may be watched, which registration a handle
+// has, and a handle to wake a wait with. Applications have no need of it.
 #pragma once
 
 #include <algorithm>
@@ -87,6 +87,42 @@ inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noex
   return identify(handle, error, uncounted);
 }
 
+/// A number of the backend's own for each handle: a slot, or a place in an array of registrations.
+/// A table that grows to the highest handle, since descriptors are small numbers that are given out
+/// again. (A SOCKET is no such number: there it takes a hash map.) Loop thread.
+class HandleMap {
+ public:
+  /// The number of a handle that has none.
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  std::uint32_t find(NativeHandle handle) const noexcept {
+    const auto index = static_cast<std::size_t>(handle);  // a negative one is beyond the table
+    return index < handles_ ? numbers_[index] : none;
+  }
+  /// So that put() has room for `handle`, which is open: no other number is bounded. May throw
+  /// std::bad_alloc, and then has changed nothing.
+  void make_room(NativeHandle handle) {
+    const auto index = static_cast<std::size_t>(handle);
+    if (index < handles_) return;
+    numbers_.resize(index + index / 2 + 16, none);
+    handles_ = numbers_.size();
+  }
+  /// There is room for it.
+  void put(NativeHandle handle, std::uint32_t number) noexcept {
+    numbers_[static_cast<std::size_t>(handle)] = number;
+  }
+  /// There is room for it.
+  void remove(NativeHandle handle) noexcept { put(handle, none); }
+  void clear() noexcept {
+    numbers_.clear();
+    handles_ = 0;
+  }
+
+ private:
+  std::vector<std::uint32_t> numbers_;  ///< by handle
+  std::size_t handles_ = 0;             ///< how many there is room for
+};
+
 /// For backends whose kernel keeps no set of its own: who may be watched, and whether a number
 /// still stands for the file that was put down under it. On Linux sockets and pipes go by their
 /// inode, which is never another's, and costs one call to ask for. All else is put into an epoll
@@ -107,6 +143,19 @@ class HandleRegistry {
   /// descriptors, what is no socket and no pipe is known by fstat(2) alone. The system calls are
   /// added to `calls`, here and below.
   std::error_code add(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// The same where Backend::set_interest() adds: `registered` is the key under which the number is
+  /// registered already, or HandleMap::none. If it still stands for the same open file, the answer
+  /// is `file_exists`. If not, that was closed under its watch, and the number given out again:
+  /// then `drop` is called, which has to remove the old registration, and `handle` is put down.
+  template <class Drop>
+  std::error_code add_once(std::uint32_t key, NativeHandle handle, std::uint32_t registered,
+                           Drop drop, std::uint64_t& calls) {
+    if (registered != HandleMap::none) {
+      if (is_same(registered, handle, calls)) return refusal(std::errc::file_exists);
+      drop();
+    }
+    return add(key, handle, calls);
+  }
   /// Whether `handle` was put down under `key`, and still stands for the same open file.
   bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
   /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
