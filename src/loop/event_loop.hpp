@@ -86,7 +86,7 @@ class EventLoop : public CoreBase {
   };
 
   std::size_t turn(time_point deadline, std::error_code& error);
-  void prepare();
+  bool prepare();
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   std::size_t deliver(std::uint32_t reports, std::error_code& error);
   std::size_t deliver_all();
