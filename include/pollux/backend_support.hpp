@@ -70,8 +70,8 @@ constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
 /// one number at two times mean: not closed and reused in between. But Linux gives all eventfds and
 /// their like one inode, and all masters of pseudo-terminals; HandleRegistry tells those apart.
 struct HandleIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
+  std::uint64_t device = 0;  ///< st_dev
+  std::uint64_t inode = 0;   ///< st_ino
   std::uint32_t access = 0;  ///< reading, writing or both: tells the two ends of a pipe apart
 
   friend constexpr bool operator==(const HandleIdentity&, const HandleIdentity&) = default;

@@ -13,7 +13,7 @@ namespace pollux {
 
 /// One compiled-in backend.
 struct BackendInfo {
-  std::string_view name;
+  std::string_view name;  ///< as Backend::name() has it
   /// Makes one. Null and an error if this machine cannot run it, or is short of descriptors or
   /// memory.
   std::unique_ptr<Backend> (*make)(std::error_code& error);

@@ -30,6 +30,7 @@ enum class Interest : std::uint8_t {
                   ///< events. `operation_not_supported` on a backend that has none.
 };
 
+/// Interest as a set of bits.
 constexpr Interest operator|(Interest a, Interest b) noexcept {
   return static_cast<Interest>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
@@ -54,6 +55,7 @@ constexpr bool any(Interest set, Interest wanted) noexcept {
 /// What a readiness watch is told: what it asked for, and two hints that come unasked.
 class Readiness {
  public:
+  /// `bits` are those of Interest that hold.
   constexpr explicit Readiness(Interest bits, bool error = false, bool hangup = false) noexcept
       : bits_{bits}, error_{error}, hangup_{hangup} {}
 
@@ -91,12 +93,14 @@ enum class Event : std::uint8_t {
   writable = 32,
 };
 
+/// Events as a set of bits.
 constexpr Event operator|(Event a, Event b) noexcept {
   return static_cast<Event>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
 constexpr Event& operator|=(Event& a, Event b) noexcept {
   return a = a | b;
 }
+/// Whether `set` has any bit of `wanted`.
 constexpr bool any(Event set, Event wanted) noexcept {
   return (static_cast<unsigned>(set) & static_cast<unsigned>(wanted)) != 0;
 }
@@ -105,6 +109,7 @@ constexpr bool any(Event set, Event wanted) noexcept {
 /// more than one takes them in the order of the members below, `writable` last.
 class StreamEvent {
  public:
+  /// `error` goes with Event::error.
   explicit StreamEvent(Event events, std::error_code error = {}) noexcept
       : events_{events}, error_{error} {}
 

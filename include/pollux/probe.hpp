@@ -47,6 +47,7 @@ class EndHandle {
   /// `function_not_supported` where the kernel has nothing of the kind (all but Linux),
   /// Errc::not_a_stream, or what the kernel says (too many open files). The object is empty then.
   EndHandle(NativeHandle stream, std::error_code& error) noexcept;
+  /// The other one has what this one had: nothing, if it is new.
   EndHandle(EndHandle&& other) noexcept
       : handle_{std::exchange(other.handle_, none)},
         stream_{other.stream_},
@@ -59,6 +60,7 @@ class EndHandle {
   }
   ~EndHandle();
 
+  /// Whether there is a handle.
   explicit operator bool() const noexcept { return handle_ != none; }
   /// What to wait on, for reading.
   NativeHandle handle() const noexcept { return handle_; }

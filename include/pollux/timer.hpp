@@ -26,6 +26,7 @@ namespace pollux {
 /// All members: loop thread, and harmless when the reactor is gone.
 class Timer : public detail::Registration<detail::Registered::timer> {
  public:
+  /// A time of the steady clock.
   using time_point = std::chrono::steady_clock::time_point;
 
   Timer() noexcept = default;
