@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -81,7 +82,8 @@ struct HandleIdentity {
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
 /// has no poll method; Linux is asked by epoll_ctl(2)). The system calls that it takes are added to
 /// `calls`. Any thread.
-HandleIdentity identify(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
+POLLUX_EXPORT HandleIdentity identify(NativeHandle handle, std::error_code& error,
+                                      std::uint64_t& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
   std::uint64_t uncounted = 0;
   return identify(handle, error, uncounted);
@@ -93,7 +95,7 @@ inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noex
 /// set that nobody waits on: the kernel takes it or refuses it, knows it by its open file, and
 /// forgets it when that is closed. Elsewhere all go by identify(). `key` is a small number of the
 /// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
-class HandleRegistry {
+class POLLUX_EXPORT HandleRegistry {
  public:
   HandleRegistry() noexcept = default;
   HandleRegistry(const HandleRegistry&) = delete;
@@ -148,18 +150,19 @@ class HandleRegistry {
 
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
 /// Changes nothing. none if it cannot be asked. Any thread.
-RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept;
+POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
+                                 std::uint64_t& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
 /// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), is told
 /// apart on Linux 4.14 and later; elsewhere by Reactor::after_fork(). Any thread, and signal
 /// handlers.
-unsigned fork_count() noexcept;
+POLLUX_EXPORT unsigned fork_count() noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd
 /// where there is one, else a pipe. Owned and closed by this object.
-class WakeHandle {
+class POLLUX_EXPORT WakeHandle {
  public:
   /// `error` says why none could be made (too many open files); the object is then of no use.
   explicit WakeHandle(std::error_code& error) noexcept;

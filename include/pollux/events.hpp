@@ -7,6 +7,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <pollux/export.hpp>
+
 namespace pollux {
 
 /// What a watch is asked to report. Failures and hang-up of a stream watch are reported in any
@@ -150,10 +152,10 @@ enum class PeerClosedLatency : std::uint8_t {
 
 /// "readable end_of_stream", "error(connection reset) hangup": for logs, traces and tests. Any
 /// thread.
-std::string to_string(const StreamEvent& event);
-std::string to_string(Event events);
+POLLUX_EXPORT std::string to_string(const StreamEvent& event);
+POLLUX_EXPORT std::string to_string(Event events);
 /// "readable|writable", "none".
-std::string to_string(Interest interest);
-std::string_view to_string(PeerClosedLatency latency) noexcept;
+POLLUX_EXPORT std::string to_string(Interest interest);
+POLLUX_EXPORT std::string_view to_string(PeerClosedLatency latency) noexcept;
 
 }  // namespace pollux

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -33,14 +34,14 @@ struct StreamState {
 /// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
 /// socket; and what the kernel says if it does not let itself be asked (no memory, or, under a
 /// limit of no descriptors at all, too many open files): then nothing is known. Any thread.
-StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
+POLLUX_EXPORT StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
 
 /// A handle that becomes readable when probe_stream() may answer something new about a stream's
 /// end: with the peer's FIN, be bytes unread or not, with an own shutdown, a hang-up or a failure.
 /// Never because of bytes, and so not when the last one is read either. For poll, select, epoll, or
 /// any loop that is built on them; it keeps `stream` neither open nor registered anywhere else, and
 /// falls silent when that is closed. Owned and closed by this object.
-class EndHandle {
+class POLLUX_EXPORT EndHandle {
  public:
   EndHandle() noexcept = default;
   /// Readable at once if the end is there already. `error` says why none could be made:

@@ -2,6 +2,8 @@
 // The version of this header; CMake reads it from here.
 #pragma once
 
+#include <pollux/export.hpp>
+
 /// The version that a program is compiled against.
 #define POLLUX_VERSION_MAJOR 0
 #define POLLUX_VERSION_MINOR 1
@@ -13,6 +15,6 @@ namespace pollux {
 
 /// The version of the library that is linked, for comparison with POLLUX_VERSION_STRING. Any
 /// thread.
-const char* version() noexcept;
+POLLUX_EXPORT const char* version() noexcept;
 
 }  // namespace pollux
