@@ -12,8 +12,9 @@ import tempfile
 PATIENCE = 30
 
 
-def output(*command, status=0):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+def output(*command, status=0, given=None):
+    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, text=True, timeout=PATIENCE,
+                          check=False)
     assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
@@ -41,6 +42,10 @@ class Running:
     def end(self):
         self.process.terminate()
         assert self.process.wait(PATIENCE) == 0, self.process.returncode
+
+
+def first(program):
+    assert output(program, given="hello\n") == "6 bytes\nthe end, and every byte before it was read\n"
 
 
 def connect_with_deadline(program):
