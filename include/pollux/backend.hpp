@@ -28,8 +28,8 @@ inline constexpr NativeHandle no_handle = static_cast<NativeHandle>(-1);
 /// given out again, and `generation` then differs. Slot 0xFFFFFFFF is never used: it is free for a
 /// backend's own wake handle.
 struct Token {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t slot = 0;        ///< an index, which is given out again
+  std::uint32_t generation = 0;  ///< tells the registrations of one slot apart
 
   friend constexpr bool operator==(const Token&, const Token&) = default;
 };
@@ -61,6 +61,7 @@ enum class RawReady : std::uint16_t {
   rdhup = 0x2000
 };
 
+/// RawInterest and RawReady are sets of bits.
 template <class T>
 concept RawBits = std::same_as<T, RawInterest> || std::same_as<T, RawReady>;
 template <RawBits Bits>
@@ -84,23 +85,24 @@ constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
 /// One report: `ready` is what is true now for the registration named by `token`. Two reports for
 /// one token in one wait are allowed.
 struct RawEvent {
-  Token token;
-  RawReady ready = RawReady::none;
+  Token token;                      ///< of the registration, as it was asked for
+  RawReady ready = RawReady::none;  ///< every bit that is set is true now
 };
 
 /// How long a wait may last. Rounding and clamping are done here, in one place.
 class Timeout {
  public:
-  using nanoseconds = std::chrono::nanoseconds;
+  using nanoseconds = std::chrono::nanoseconds;  ///< what it counts
+  /// Without end; and one that does not wait at all.
   static constexpr Timeout infinite() noexcept { return Timeout{nanoseconds::max()}; }
   static constexpr Timeout zero() noexcept { return Timeout{nanoseconds::zero()}; }
   /// A negative duration is zero.
   constexpr explicit Timeout(nanoseconds duration) noexcept
       : duration_{duration < nanoseconds::zero() ? nanoseconds::zero() : duration} {}
 
+  /// Whether it is one of these, and how long it is: of no meaning if is_infinite().
   constexpr bool is_infinite() const noexcept { return duration_ == nanoseconds::max(); }
   constexpr bool is_zero() const noexcept { return duration_ == nanoseconds::zero(); }
-  /// The duration; meaningless if is_infinite().
   constexpr nanoseconds duration() const noexcept { return duration_; }
   /// For poll() and its kin: milliseconds, rounded up so that a wait never ends early, clamped to
   /// what an int holds (the core waits again after 24 days); −1 is infinite.
@@ -117,11 +119,10 @@ class Timeout {
   nanoseconds duration_;
 };
 
-/// What a wait came back with: `count` reports at the front of the span. An error is the system's
-/// number (errno), 0 for none; nothing was reported then.
+/// What a wait came back with: reports, or an error and none.
 struct WaitResult {
-  std::uint32_t count = 0;
-  int error = 0;
+  std::uint32_t count = 0;  ///< reports at the front of the span
+  int error = 0;            ///< the system's number (errno); 0 for none
 };
 
 /// Counts system calls, for Stats. An object that makes some is given the counter of its backend or
@@ -210,7 +211,7 @@ class Backend {
   virtual std::uint64_t system_calls() const noexcept { return system_calls_.made(); }
 
  protected:
-  SystemCalls system_calls_;
+  SystemCalls system_calls_;  ///< what system_calls() answers
 };
 
 }  // namespace pollux

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -70,8 +71,8 @@ constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
 /// one number at two times mean: not closed and reused in between. But Linux gives all eventfds and
 /// their like one inode, and all masters of pseudo-terminals; HandleRegistry tells those apart.
 struct HandleIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
+  std::uint64_t device = 0;  ///< st_dev
+  std::uint64_t inode = 0;   ///< st_ino
   std::uint32_t access = 0;  ///< reading, writing or both: tells the two ends of a pipe apart
 
   friend constexpr bool operator==(const HandleIdentity&, const HandleIdentity&) = default;
@@ -79,8 +80,9 @@ struct HandleIdentity {
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
-/// has no poll method; Linux is asked by epoll_ctl(2)). Any thread.
-HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept;
+/// has no poll method; Linux is asked by epoll_ctl(2)). `calls` counts the system calls. Any thread.
+POLLUX_EXPORT HandleIdentity identify(NativeHandle handle, std::error_code& error,
+                                      SystemCalls& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
   SystemCalls uncounted;
   return identify(handle, error, uncounted);
@@ -128,7 +130,7 @@ class HandleMap {
 /// set that nobody waits on: the kernel takes it or refuses it, knows it by its open file, and
 /// forgets it when that is closed. Elsewhere all go by identify(). `key` is a small number of the
 /// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
-class HandleRegistry {
+class POLLUX_EXPORT HandleRegistry {
  public:
   /// `calls` outlives it.
   explicit HandleRegistry(SystemCalls& calls) noexcept : calls_{calls} {}
@@ -196,18 +198,19 @@ class HandleRegistry {
 
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
 /// Changes nothing. none if it cannot be asked. Any thread.
-RawReady poll_once(NativeHandle handle, RawInterest interest, SystemCalls& calls) noexcept;
+POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
+                                 SystemCalls& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
 /// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), is told
 /// apart on Linux 4.14 and later; elsewhere by Reactor::after_fork(). Any thread, and signal
 /// handlers.
-unsigned fork_count() noexcept;
+POLLUX_EXPORT unsigned fork_count() noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd
 /// where there is one, else a pipe. Owned and closed by this object.
-class WakeHandle {
+class POLLUX_EXPORT WakeHandle {
  public:
   /// `error` says why none could be made (too many open files); the object is then of no use.
   /// `calls` outlives it.

@@ -4,6 +4,8 @@
 
 #include <system_error>
 
+#include <pollux/export.hpp>
+
 namespace pollux {
 
 /// Errors of the library itself. Each compares equal to the std::errc given beside it.
@@ -23,7 +25,7 @@ enum class Errc {
 };
 
 /// The category of Errc, named "pollux". Any thread.
-const std::error_category& error_category() noexcept;
+POLLUX_EXPORT const std::error_category& error_category() noexcept;
 
 /// Makes Errc a std::error_code.
 inline std::error_code make_error_code(Errc e) noexcept {

@@ -12,6 +12,7 @@
 
 #include <pollux/backend.hpp>
 #include <pollux/events.hpp>
+#include <pollux/export.hpp>
 #include <pollux/handler.hpp>
 #include <pollux/poster.hpp>
 #include <pollux/process.hpp>
@@ -59,7 +60,7 @@ struct ReactorOptions {
 /// stays so, and what could not be told to the kernel is told when there is memory again. (What is
 /// made of a lambda with more than three pointers of captures takes memory before the call, and
 /// throws std::bad_alloc there.)
-class Reactor {
+class POLLUX_EXPORT Reactor {
  public:
   /// On the backend named by $POLLUX_BACKEND, or else the best one usable here.
   Reactor();

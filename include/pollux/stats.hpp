@@ -12,7 +12,7 @@ namespace pollux {
 
 /// What a reactor has done since it was made. Counted always: an increment each.
 struct Stats {
-  std::uint64_t turns = 0;
+  std::uint64_t turns = 0;          ///< of the loop
   std::uint64_t waits = 0;          ///< of the backend: one a turn
   std::uint64_t reports = 0;        ///< raw events that the backend brought
   std::uint64_t stale_reports = 0;  ///< of those, for registrations that had ended
@@ -34,6 +34,7 @@ struct Stats {
 /// reactor alone.
 class Tracer {
  public:
+  /// A time of the steady clock.
   using time_point = std::chrono::steady_clock::time_point;
 
   virtual ~Tracer() = default;
