@@ -61,10 +61,10 @@ class Scribe final : public Tracer {
     note(when, token, "reported ");
     last_ready = ready;
   }
-  void told(time_point when, Token token, const StreamEvent& event) noexcept override {
+  void delivered(time_point when, Token token, const StreamEvent& event) noexcept override {
     note(when, token, to_string(event) + ' ');
   }
-  void told(time_point when, Token token, Readiness) noexcept override {
+  void delivered(time_point when, Token token, Readiness) noexcept override {
     note(when, token, "ready ");
   }
 
@@ -87,7 +87,7 @@ class Scribe final : public Tracer {
   time_point last_{};
 };
 
-TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsTold) {
+TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsDelivered) {
   Scribe scribe;
   reactor().set_tracer(&scribe);
   const Pair stream = make_pair(PairKind::tcp4);
@@ -119,8 +119,8 @@ class Doorkeeper final : public Tracer {
   void reported(time_point, Token token, RawReady) noexcept override {
     if (std::find(watched_.begin(), watched_.end(), token) == watched_.end()) ++strangers;
   }
-  void told(time_point, Token, const StreamEvent&) noexcept override {}
-  void told(time_point, Token, Readiness) noexcept override {}
+  void delivered(time_point, Token, const StreamEvent&) noexcept override {}
+  void delivered(time_point, Token, Readiness) noexcept override {}
 
   int strangers = 0;
 

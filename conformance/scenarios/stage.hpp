@@ -24,8 +24,8 @@ class RawLog final : public Tracer {
   void reported(time_point, Token token, RawReady ready) noexcept override {
     reports.push_back({token, ready});
   }
-  void told(time_point, Token, const StreamEvent&) noexcept override {}
-  void told(time_point, Token, Readiness) noexcept override {}
+  void delivered(time_point, Token, const StreamEvent&) noexcept override {}
+  void delivered(time_point, Token, Readiness) noexcept override {}
 
   Token last_watched;
   std::vector<RawEvent> reports;

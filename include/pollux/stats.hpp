@@ -13,25 +13,25 @@ namespace pollux {
 /// What a reactor has done since it was made. Counted always: an increment each.
 struct Stats {
   std::uint64_t turns = 0;
-  std::uint64_t waits = 0;          ///< of the backend: one a turn
-  std::uint64_t reports = 0;        ///< raw events that the backend brought
-  std::uint64_t stale_reports = 0;  ///< of those, for registrations that had ended
-  std::uint64_t events = 0;         ///< calls of watches' handlers
-  std::uint64_t timers = 0;         ///< calls of timers' handlers
-  std::uint64_t posts = 0;          ///< tasks called that were posted
-  std::uint64_t notices = 0;        ///< calls of signals' and children's handlers
-  std::uint64_t changes = 0;        ///< requests to the backend: add, change, remove, still there?
-  std::uint64_t coalesced = 0;      ///< changes of interest that needed none
-  std::uint64_t probes = 0;         ///< looks at a descriptor: lifecycle.hpp says when
-  std::uint64_t rebuilds = 0;       ///< the kernel's set was made anew
+  std::uint64_t waits = 0;           ///< of the backend: one a turn
+  std::uint64_t reports = 0;         ///< raw events that the backend brought
+  std::uint64_t stale_reports = 0;   ///< of those, for registrations that had ended
+  std::uint64_t events = 0;          ///< calls of watches' handlers
+  std::uint64_t timers = 0;          ///< calls of timers' handlers
+  std::uint64_t posts = 0;           ///< tasks called that were posted
+  std::uint64_t process_events = 0;  ///< calls of signals' and children's handlers
+  std::uint64_t changes = 0;         ///< requests to the backend: add, change, remove, still there?
+  std::uint64_t coalesced = 0;       ///< changes of interest that needed none
+  std::uint64_t probes = 0;          ///< looks at a descriptor: lifecycle.hpp says when
+  std::uint64_t rebuilds = 0;        ///< the kernel's set was made anew
   /// System calls by the reactor and its backend. Exact on epoll, io_uring and poll; what Asio
   /// calls besides one wait a turn and one re-arm a report is not known.
   std::uint64_t system_calls = 0;
 };
 
-/// Hears what a reactor hears and tells. Without one it costs a comparison an event. All members
-/// are called by the loop's thread, from inside the turn; they must not throw, and must leave the
-/// reactor alone.
+/// Hears what a reactor is told and what it delivers. Without one it costs a comparison an event.
+/// All members are called by the loop's thread, from inside the turn; they must not throw, and must
+/// leave the reactor alone.
 class Tracer {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -42,10 +42,10 @@ class Tracer {
   virtual void watched(time_point when, NativeHandle handle, Token token) noexcept = 0;
   /// A wait has brought this, before anything is decided about it. The watch may have ended.
   virtual void reported(time_point when, Token token, RawReady ready) noexcept = 0;
-  /// A stream watch's handler is about to be told this.
-  virtual void told(time_point when, Token token, const StreamEvent& event) noexcept = 0;
-  /// A readiness watch's handler is about to be told this.
-  virtual void told(time_point when, Token token, Readiness readiness) noexcept = 0;
+  /// A stream watch's handler is about to be called with this.
+  virtual void delivered(time_point when, Token token, const StreamEvent& event) noexcept = 0;
+  /// A readiness watch's handler is about to be called with this.
+  virtual void delivered(time_point when, Token token, Readiness readiness) noexcept = 0;
 };
 
 }  // namespace pollux

@@ -216,7 +216,7 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
   }
   if (mask == Mask::none) slot.backoff = 0;  // else it is retried less and less often
   if (loop_.tracer != nullptr && !slot.internal)
-    loop_.tracer->told(loop_.now(), table().token(index), readiness);
+    loop_.tracer->delivered(loop_.now(), table().token(index), readiness);
   call_handler(index, slot, &readiness);
   return true;
 }
@@ -268,7 +268,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   const StreamEvent event{decision.events,
                           failed ? platform::error_code(found.error) : std::error_code{}};
   if (loop_.tracer != nullptr && !slot.internal)
-    loop_.tracer->told(loop_.now(), table().token(index), event);
+    loop_.tracer->delivered(loop_.now(), table().token(index), event);
   call_handler(index, slot, &event);
   return true;
 }

@@ -174,7 +174,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
 
 void ProcessService::call_handler(std::uint32_t index, const void* argument) {
   const WhileCalled called{watches_, called_, index};
-  ++loop_.stats.notices;
+  ++loop_.stats.process_events;
   watches_.slot(index).handler.call(argument);
 }
 
