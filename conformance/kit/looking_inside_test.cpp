@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The counters, the tracer, and a backend that is not to be believed.
+// The counters, the tracers, and a backend that is not to be believed.
 #include <algorithm>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <pollux/text_tracer.hpp>
 
 #include "conformance/kit/kit.hpp"
 
@@ -53,7 +57,8 @@ TEST_P(LookingInside, CountsTheChangesThatNeedNoCall) {
 /// Writes down what it hears.
 class Scribe final : public Tracer {
  public:
-  void watched(time_point when, NativeHandle handle, Token token) noexcept override {
+  void watched(time_point when, NativeHandle handle, Token token, WatchKind,
+               Interest) noexcept override {
     note(when, token, "watched ");
     last_handle = handle;
   }
@@ -110,10 +115,70 @@ TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsDelivered) {
   EXPECT_EQ(scribe.heard, "");
 }
 
+/// The lines of a trace without their times, and with names in place of numbers. What a backend
+/// reports is its own affair, and left out.
+std::string story_of(std::string text, NativeHandle handle) {
+  const std::string number = "fd " + std::to_string(handle) + ' ';
+  std::istringstream lines{text};
+  std::string story;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find(number);
+    if (at == std::string::npos || line.find(" reported ") != std::string::npos) continue;
+    story += line.substr(at + number.size()) + '\n';
+  }
+  return story;
+}
+
+TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
+  std::string text;
+  TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
+  reactor().set_tracer(&tracer);
+  Pair pair = make_pair(PairKind::unix_stream);
+  const NativeHandle handle = pair.local.get();
+  bool over = false;
+  StreamWatch watch;
+  watch = reactor().watch_stream(handle, Interest::readable, [&](const StreamEvent& event) {
+    if (event.readable()) {
+      read_bytes(pair.local);
+      watch.set_interest(Interest::none);
+    }
+    over = event.hangup();
+  });
+  write_bytes(pair.peer, "abc");
+  ASSERT_TRUE(run_until(reactor(), [&] { return watch.interest() == Interest::none; }));
+  watch.set_interest(Interest::readable);
+  pair.peer.close();
+  ASSERT_TRUE(run_until(reactor(), [&] { return over; }));
+  watch.reset();
+  EXPECT_EQ(story_of(text, handle),
+            "watched stream, interest readable\n"
+            "delivered readable\n"
+            "interest readable -> none\n"
+            "interest none -> readable\n"
+            "delivered end_of_stream hangup\n"
+            "unwatched\n");
+  EXPECT_NE(text.find(" reported in"), std::string::npos);
+}
+
+TEST_P(LookingInside, ATextTracerSaysOnEachBackendThatAPausedStreamIsParked) {
+  std::string text;
+  TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
+  reactor().set_tracer(&tracer);
+  Pair pair = make_pair(PairKind::unix_stream);
+  const StreamWatch watch =
+      reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
+  write_bytes(pair.peer, "abc");
+  pair.peer.close();
+  // No handler is called for it, and so no run ends by itself.
+  const Timer tick = reactor().every(std::chrono::milliseconds{1}, [] {});
+  ASSERT_TRUE(run_until(reactor(), [&] { return text.find("parked") != std::string::npos; }));
+  EXPECT_EQ(text.find("delivered"), std::string::npos);
+}
+
 /// Remembers who was watched, and how often somebody else was reported.
 class Doorkeeper final : public Tracer {
  public:
-  void watched(time_point, NativeHandle, Token token) noexcept override {
+  void watched(time_point, NativeHandle, Token token, WatchKind, Interest) noexcept override {
     watched_.push_back(token);
   }
   void reported(time_point, Token token, RawReady) noexcept override {

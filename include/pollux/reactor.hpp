@@ -62,6 +62,11 @@ struct ReactorOptions {
 class Reactor {
  public:
   /// On the backend named by $POLLUX_BACKEND, or else the best one usable here.
+  ///
+  /// All constructors look at $POLLUX_TRACE, once. `1` or `stderr` sets a TextTracer to standard
+  /// error; anything else names a file, to which a TextTracer appends (`./1` for a file of that
+  /// name). Empty, `0` or not set: none, as in a program with more rights than its caller. A file
+  /// that cannot be opened is Errc::trace_unavailable. set_tracer() replaces that tracer.
   Reactor();
   explicit Reactor(std::error_code& error);
   /// On the backend of that name; an empty name is the same as none. See make_backend() for the
@@ -211,8 +216,8 @@ class Reactor {
 
   /// What has been done so far. Loop thread.
   Stats stats() const noexcept;
-  /// From now on `tracer` hears everything; null: nobody does. It must live until then. Loop
-  /// thread.
+  /// From now on `tracer` is called for all that happens, first of all for what is watched already;
+  /// null: nobody is. It must live until another is set or the reactor is gone. Loop thread.
   void set_tracer(Tracer* tracer) noexcept;
 
   /// The backend's name. "" if there is none because the constructor reported an error.

@@ -85,7 +85,9 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     throw;
   }
   slot.handler = std::move(handler);
-  if (loop_.tracer != nullptr && !slot.internal) loop_.tracer->watched(loop_.now(), handle, token);
+  if (loop_.tracer != nullptr && !slot.internal)
+    loop_.tracer->watched(loop_.now(), handle, token,
+                          stream ? WatchKind::stream : WatchKind::readiness, interest);
   return token;
 } catch (const std::bad_alloc&) {
   error = refusal(std::errc::not_enough_memory);
@@ -145,6 +147,8 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     slot->fast_path = is_fast_path(traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
   cancel_retry(token.slot);
+  if (loop_.tracer != nullptr && !slot->internal && interest != interest_before)
+    loop_.tracer->interest_changed(loop_.now(), token, interest_before, interest);
 }
 
 Interest Registrations::interest(Token token) const noexcept {
@@ -165,6 +169,7 @@ PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
 void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
+  loop_.trace(token, slot->internal, WatchChange::ended);
   take_from_kernel(*slot, token);
   if (slot->detached) detached_.remove(token.slot);
   cancel_retry(token.slot);
@@ -332,6 +337,7 @@ void Registrations::note_closed(std::uint32_t index) noexcept {
   table_.drop_handle(slot.handle, index);
   cancel_retry(index);
   detached_.remove(index);
+  if (!slot.closed) loop_.trace(table_.token(index), slot.internal, WatchChange::closed);
   slot.closed = true;
   slot.fast_path = false;
   slot.installed = RawInterest::none;

@@ -52,6 +52,8 @@ class WatchService {
   bool deliver_only(Slot& slot) {
     return deliver_report(batch_[0].token.slot, slot, batch_[0].ready);
   }
+  /// Says to a new tracer what is watched already.
+  void introduce_watches() noexcept;
 
  private:
   class Batch;
@@ -68,6 +70,7 @@ class WatchService {
   platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
+  void mask(std::uint32_t index, Slot& slot) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);
   WatchTable& table() noexcept { return registrations_.table(); }
   /// The handler may end its watch and any other.

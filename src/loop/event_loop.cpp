@@ -147,6 +147,8 @@ void EventLoop::close() noexcept {
   watches_.registrations().destroy_handlers();
   timers_.destroy_handlers();
   processes_.destroy_handlers();
+  loop_.tracer = nullptr;
+  own_tracer_.reset();
 }
 
 void EventLoop::after_fork(std::error_code& error) {
