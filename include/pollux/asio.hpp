@@ -29,8 +29,8 @@ namespace pollux {
 
 namespace detail {
 
-/// Where Asio waits with epoll or poll requests of io_uring, its wait_error hears every failure. On
-/// kqueue and select() it does not.
+/// Where Asio waits with epoll or poll requests of io_uring, its wait_error reports every failure.
+/// On kqueue and select() it does not.
 #if defined(ASIO_HAS_EPOLL) || defined(ASIO_HAS_IO_URING_AS_DEFAULT)
 inline constexpr RawReady asio_reports = RawReady::in | RawReady::out | RawReady::err;
 #else
@@ -81,7 +81,7 @@ class AsioEntry {
   static std::error_code arm(const std::shared_ptr<AsioEntry>& entry, RawInterest interest) try {
     if (any(interest, RawInterest::in)) arm(entry, Wait::wait_read);
     if (any(interest, RawInterest::out)) arm(entry, Wait::wait_write);
-    arm(entry, Wait::wait_error);  // hang-up and error are heard in any case
+    arm(entry, Wait::wait_error);  // hang-up and error are reported in any case
     entry->interest_ = interest;
     return {};
   } catch (const std::bad_alloc&) {
@@ -91,10 +91,10 @@ class AsioEntry {
     return arm(entry, entry->interest_);
   }
 
-  /// What was reported since the last call. Asio tells hang-up, error and exceptional conditions by
-  /// one completion, and with the first two completes the other waits as well: then poll() says
-  /// what is true. What it does not see any more is a condition that the kernel forgets once it has
-  /// told of it.
+  /// What was reported since the last call. Asio reports hang-up, error and exceptional conditions
+  /// by one completion, and with the first two completes the other waits as well: then poll() says
+  /// what is true. It does not see a condition that the kernel forgets once it has
+  /// reported it.
   RawReady take_ready(std::uint64_t& calls) noexcept {
     const RawReady reported = std::exchange(ready_, RawReady::none);
     if (!any(reported, RawReady::err)) return reported;
@@ -179,7 +179,7 @@ class AsioOrphans : public ::asio::execution_context::service {
     std::shared_ptr<AsioEntry>* found = nullptr;
     for (auto* next = &first_; *next != nullptr; next = &(*next)->next_) {
       if ((*next)->handle() != handle || (*next)->identity() != identity) continue;
-      if (found != nullptr) return false;  // of several eventfds, say, nobody could tell which one
+      if (found != nullptr) return false;  // of several eventfds, say, it is not known which one
       found = next;
     }
     if (found == nullptr) return false;
@@ -412,8 +412,8 @@ class AsioBackend final : public Backend {
   }
 
   /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would
-  /// be removed there. Asio makes new ones when it is told (an application's context is told by the
-  /// application).
+  /// be removed there. Asio makes new ones in notify_fork() (the application calls that of its own
+  /// context).
   std::error_code leave_the_parents() noexcept {
     const unsigned forks = fork_count();
     try {

@@ -59,7 +59,7 @@ class LoopContext {
     return refusal(std::errc::not_enough_memory);
   }
 
-  /// A service has given the next turn something to do: the turn must look at all of them, and a
+  /// A service has given the next turn something to do: the turn must ask all of them, and a
   /// host that waits in this loop's place must ask anew for how long.
   void work_added() noexcept {
     nothing_pending = false;
@@ -94,7 +94,7 @@ class LoopContext {
   /// The first turns' number, so that a fresh slot is not verified in one of them.
   static constexpr std::uint64_t before_the_first = 2;
   std::uint64_t turn = before_the_first;
-  /// Only requests and the kernel can give the next turn work: the last turn has looked at all
+  /// Only requests and the kernel can give the next turn work: the last turn has asked all
   /// services, and none has added work since.
   bool nothing_pending = false;
   bool running = false;  ///< turns are run, and handlers may be

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who is to be looked at again, for want of a notification that no kernel call can wait for: slots,
-// by time.
+// Watches to ask the kernel about again, by time: no kernel call can wait for what they need.
 #pragma once
 
 #include <chrono>

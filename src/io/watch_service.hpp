@@ -22,6 +22,21 @@
 
 namespace pollux::detail {
 
+/// The interest that `in` and `out` serve, and nothing else: they have the same numbers.
+constexpr Interest interest_of(RawReady in_and_out) {
+  return static_cast<Interest>(in_and_out);
+}
+static_assert(interest_of(RawReady::in) == Interest::readable);
+static_assert(interest_of(RawReady::out) == Interest::writable);
+
+/// The common case, of a stream that can take the fast path, or a readiness watch: bytes or room in
+/// the middle of its life, nothing else asked for, nothing else reported. What is both reported and
+/// asked for is delivered; Lifecycle says the same, by the longer way.
+constexpr bool is_fast_path(Interest interest, const State& state, RawReady ready) {
+  return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
+         !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
+}
+
 class WatchService {
  public:
   /// `most` is how many reports one wait may bring. Throws std::bad_alloc.
@@ -31,7 +46,7 @@ class WatchService {
       : loop_{loop}, registrations_{loop, capabilities} {}
 
   Registrations& registrations() noexcept { return registrations_; }
-  const Registrations& registrations() const noexcept { return registrations_; }
+  BackendSet& set() noexcept { return registrations_.set(); }
 
   /// Where the backend puts its reports.
   std::span<RawEvent> room() noexcept { return {batch_.get(), batch_room_}; }
@@ -52,8 +67,6 @@ class WatchService {
   bool deliver_only(Slot& slot) {
     return deliver_report(batch_[0].token.slot, slot, batch_[0].ready);
   }
-  /// Says to a new tracer what is watched already.
-  void introduce_watches() noexcept;
 
  private:
   class Batch;
@@ -72,7 +85,7 @@ class WatchService {
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void mask(std::uint32_t index, Slot& slot) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);
-  WatchTable& table() noexcept { return registrations_.table(); }
+  WatchTable& table() noexcept { return set().table(); }
   /// The handler may end its watch and any other.
   [[gnu::always_inline]] inline void call(std::uint32_t index, Slot& slot, const void* event) {
     const WhileCalled called{table(), registrations_.called(), index};
@@ -80,7 +93,8 @@ class WatchService {
   }
   const void* fast_path_event(const Slot& slot, Interest bits) const noexcept {
     const auto i = static_cast<std::size_t>(bits);
-    return slot.stream ? static_cast<const void*>(&fast_path_events_[i]) : &fast_path_readiness[i];
+    return slot.is_stream() ? static_cast<const void*>(&fast_path_events_[i])
+                            : &fast_path_readiness[i];
   }
 
   LoopContext& loop_;

@@ -36,8 +36,7 @@ std::size_t EventLoop::run(time_point deadline, bool once, std::error_code& erro
 
 inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) {
   ++loop_.turn;
-  if (!loop_.nothing_pending) {
-    prepare();
+  if (!loop_.nothing_pending && !prepare()) {
     if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
     deadline = std::min(deadline, next_deadline());
   }
@@ -46,13 +45,14 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
   return deliver(reports, error);
 }
 
-/// Asks the services to do what must be done before a wait, and notes if none has anything pending
+/// Asks the services to do what must be done before a wait. Whether none has anything pending
 /// afterwards: then the turns that follow need not ask, until one adds work.
-void EventLoop::prepare() {
-  watches_.registrations().prepare();
+bool EventLoop::prepare() {
+  watches_.set().prepare();
   timers_.prepare();
-  loop_.nothing_pending = !has_work() && !watches_.registrations().has_retries() &&
-                          !timers_.need_clock() && loop_.tracer == nullptr;
+  loop_.nothing_pending = !has_work() && !watches_.set().has_retries() && !timers_.need_clock() &&
+                          loop_.tracer == nullptr;
+  return loop_.nothing_pending;
 }
 
 /// Has the backend wait. How much it has reported; `error` is set if there is one, and else left as
@@ -95,7 +95,7 @@ std::size_t EventLoop::deliver_all() {
 /// How long a wait may last for the services' sake; time_point::min(): not at all.
 LoopContext::time_point EventLoop::next_deadline() noexcept {
   if (processes_.has_work()) return time_point::min();
-  const time_point retry = watches_.registrations().next_deadline();
+  const time_point retry = watches_.set().next_deadline();
   return timers_.need_clock() ? std::min(retry, timers_.next_deadline()) : retry;
 }
 

@@ -57,7 +57,7 @@ class EventLoop : public CoreBase {
   void set_tracer(Tracer* tracer) noexcept {
     if (!loop_.backend) return;
     loop_.tracer = tracer;
-    watches_.introduce_watches();
+    watches_.registrations().introduce_watches();
     loop_.work_added();
   }
   /// The tracer that the environment asks for, until another is set.
@@ -93,7 +93,7 @@ class EventLoop : public CoreBase {
   };
 
   std::size_t turn(time_point deadline, std::error_code& error);
-  void prepare();
+  bool prepare();
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   std::size_t deliver(std::uint32_t reports, std::error_code& error);
   std::size_t deliver_all();

@@ -78,7 +78,7 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
   return !error;
 }
 
-/// Looks at the child in the next turn, and from then on whenever any child has ended.
+/// Has the child checked in the next turn, and from then on whenever any child has ended.
 std::error_code ProcessService::watch_child_signal(std::uint32_t index) noexcept {
   const std::error_code error = signals_.subscribe(platform::child_signal, loop_.calls());
   if (error) return error;
@@ -128,12 +128,12 @@ void ProcessService::take_raised() noexcept {
   loop_.work_added();  // what is due now may have to wait for the next turn
   const platform::SignalSet raised = signals_.take();
   const auto was_raised = [&raised](int signo) { return raised[static_cast<std::size_t>(signo)]; };
-  const bool look = std::exchange(check_children_, false) || was_raised(platform::child_signal);
+  const bool check = std::exchange(check_children_, false) || was_raised(platform::child_signal);
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     const ProcessWatch& watched = watches_.slot(i);
     const bool signal = watched.kind == ProcessWatch::Kind::signal && was_raised(watched.number);
     const bool child =
-        watched.kind == ProcessWatch::Kind::child && watched.handle == no_handle && look;
+        watched.kind == ProcessWatch::Kind::child && watched.handle == no_handle && check;
     if (signal || child) watches_.set_due(i, true);
   }
 }
@@ -162,8 +162,8 @@ bool ProcessService::deliver_one(std::uint32_t index) {
   if (!exit && watched.handle == no_handle) return false;
   detach_from_system(index);
   if (!exit) {
-    // It has ended, but a debugger keeps it from us, and its handle would turn the loop for as
-    // long. The signal comes when it is let go.
+    // The child has exited but is being traced, so that waitid() cannot reap it, while its handle
+    // stays readable and would spin the loop. SIGCHLD arrives when the tracer detaches.
     const std::error_code error = watch_child_signal(index);
     if (!error) return false;
     exit.emplace(watched.number, error);

@@ -27,7 +27,7 @@ class ProcessService {
 
   // What the loop asks.
 
-  /// Whether there is something to deliver, or to look at.
+  /// Whether there is something to deliver, or a child to check.
   bool has_work() const noexcept { return watches_.any_due() || check_children_; }
   /// Takes what was raised by now: it is for this turn, what is raised from here on for the next.
   void collect() noexcept {

@@ -98,7 +98,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   return probe(stream, type, platform::HandlePoller{}.look(stream, POLLRDHUP, uncounted), error);
 }
 
-EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
+CloseDetector::CloseDetector(NativeHandle stream, std::error_code& error) noexcept {
   StreamType type = type_of_stream_socket(stream, error);
   if (error) return;
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
@@ -119,7 +119,7 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
     fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }
 
-StreamState EndHandle::probe(std::error_code& error) const noexcept {
+StreamState CloseDetector::probe(std::error_code& error) const noexcept {
   if (handle_ == none) {
     error = platform::error_code(EBADF);
     return {};
@@ -143,11 +143,11 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   return pollux::probe(stream_, type, sight, error);
 }
 
-EndHandle::~EndHandle() {
+CloseDetector::~CloseDetector() {
   if (handle_ != none) ::close(handle_);
 }
 
-void EndHandle::drain() const noexcept {
+void CloseDetector::drain() const noexcept {
   epoll_event event;
   ::epoll_wait(handle_, &event, 1, 0);
 }

@@ -75,16 +75,16 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   return state;
 }
 
-EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
+CloseDetector::CloseDetector(NativeHandle stream, std::error_code& error) noexcept {
   type_of_stream_socket(stream, error);
   if (!error) error = detail::platform::error_code(ENOSYS);
 }
 
-EndHandle::~EndHandle() = default;
+CloseDetector::~CloseDetector() = default;
 
-void EndHandle::drain() const noexcept {}
+void CloseDetector::drain() const noexcept {}
 
-StreamState EndHandle::probe(std::error_code& error) const noexcept {
+StreamState CloseDetector::probe(std::error_code& error) const noexcept {
   error = detail::platform::error_code(EBADF);  // there is none
   return {};
 }
