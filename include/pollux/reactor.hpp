@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -219,6 +220,15 @@ class Reactor {
   /// From now on `tracer` is called for all that happens, first of all for what is watched already;
   /// null: nobody is. It must live until another is set or the reactor is gone. Loop thread.
   void set_tracer(Tracer* tracer) noexcept;
+
+  /// All that it watches and waits for, as text of several lines: each descriptor with what it is
+  /// watched as, its interest, what the kernel is asked for, and how it stands (reading, paused,
+  /// end_of_stream delivered, over, parked, masked, closed under its watch, when it is asked about
+  /// again); how many timers, and when the next is due; signals and children; how many tasks wait.
+  /// For people, who may call it from a debugger too: the text may change with any version. Changes
+  /// nothing, asks the kernel nothing. Loop thread, also inside a handler. May throw
+  /// std::bad_alloc.
+  std::string dump() const;
 
   /// The backend's name. "" if there is none because the constructor reported an error.
   std::string_view backend_name() const noexcept;

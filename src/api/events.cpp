@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/events.hpp>
 
-#include "base/names.hpp"
+#include "base/text.hpp"
 
 namespace pollux {
 

@@ -261,6 +261,9 @@ void Reactor::after_fork() {
 Stats Reactor::stats() const noexcept {
   return core_->stats();
 }
+std::string Reactor::dump() const {
+  return core_->dump();
+}
 void Reactor::set_tracer(Tracer* tracer) noexcept {
   core_->set_tracer(tracer);
 }

@@ -9,7 +9,7 @@
 #include <new>
 #include <utility>
 
-#include "base/names.hpp"
+#include "base/text.hpp"
 
 namespace pollux {
 
@@ -29,16 +29,10 @@ class TextTracer::Line {
     const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), number);
     return *this << std::string_view{digits, static_cast<std::size_t>(end - digits)};
   }
-  /// As seconds, with six digits behind the point.
+  /// As seconds.
   Line& operator<<(std::chrono::nanoseconds time) noexcept {
-    const bool negative = time < std::chrono::nanoseconds::zero();
-    const auto total = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
-    const auto us = static_cast<std::uint64_t>(negative ? -total : total);
-    char digits[] = "000000";
-    std::uint64_t rest = us % 1'000'000;
-    for (int place = 5; place >= 0; --place, rest /= 10)
-      digits[place] = static_cast<char>('0' + rest % 10);
-    return *this << (negative ? "-" : "") << us / 1'000'000 << "." << digits;
+    detail::put_seconds(time, [this](std::string_view text) { *this << text; });
+    return *this;
   }
   /// The names of bits, as detail::put_names() has them.
   template <class Bits, class Names>

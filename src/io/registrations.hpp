@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -45,6 +46,8 @@ class Registrations {
   CalledSlot& called() noexcept { return called_; }
   /// Says to a new tracer what is watched already.
   void introduce_watches() const noexcept;
+  /// Adds a line for each watch, as Reactor::dump() has it.
+  void dump(std::string& to) const;
   /// See Prober.
   void learn_fin_number(Slot& slot) noexcept;
 

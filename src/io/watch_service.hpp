@@ -46,6 +46,7 @@ class WatchService {
       : loop_{loop}, registrations_{loop, capabilities} {}
 
   Registrations& registrations() noexcept { return registrations_; }
+  const Registrations& registrations() const noexcept { return registrations_; }
   BackendSet& set() noexcept { return registrations_.set(); }
 
   /// Where the backend puts its reports.

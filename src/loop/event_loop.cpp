@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <string_view>
 #include <utility>
 
 #include <pollux/error.hpp>
@@ -173,6 +174,27 @@ Stats EventLoop::stats() const noexcept {
   stats.turns = loop_.turn - LoopContext::before_the_first;
   if (loop_.backend) stats.system_calls += loop_.backend->system_calls();
   return stats;
+}
+
+std::string EventLoop::dump() const {
+  if (!loop_.backend) return "reactor: closed\n";
+  std::string text{"reactor: on "};
+  text += loop_.backend->name();
+  text += ", " + std::to_string(stats().turns) + " turns";
+  if (loop_.running) text += ", in a turn";
+  if (loop_.forked()) text += ", in the child of a fork, before after_fork()";
+  constexpr std::pair<unsigned, std::string_view> requests[] = {{Wakeup::stop, ", stop() pending"},
+                                                                {Wakeup::wake, ", wake() pending"}};
+  for (const auto& [request, what] : requests) {
+    if (loop_.wakeup.is_pending(request)) text += what;
+  }
+  text += "\nwatches:\n";
+  watches_.registrations().dump(text);
+  timers_.dump(text);
+  text += "signals and children:\n";
+  processes_.dump(text);
+  text += "tasks: " + std::to_string(posts_->waiting()) + " waiting\n";
+  return text;
 }
 
 }  // namespace pollux::detail

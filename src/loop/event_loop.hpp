@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -54,6 +55,7 @@ class EventLoop : public CoreBase {
   void after_fork(std::error_code& error);
 
   Stats stats() const noexcept;
+  std::string dump() const;
   void set_tracer(Tracer* tracer) noexcept {
     if (!loop_.backend) return;
     loop_.tracer = tracer;

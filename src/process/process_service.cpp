@@ -185,4 +185,17 @@ void ProcessService::destroy_handlers() noexcept {
   }
 }
 
+void ProcessService::dump(std::string& to) const {
+  for (std::uint32_t i = 0; i < watches_.size(); ++i) {
+    const ProcessWatch& watched = watches_.slot(i);
+    if (watched.kind == ProcessWatch::Kind::detached) continue;
+    const bool is_signal = watched.kind == ProcessWatch::Kind::signal;
+    to += (is_signal ? "  signal " : "  child ") + std::to_string(watched.number);
+    if (!is_signal)
+      to += watched.handle == no_handle ? ", by the signal of children" : ", by a descriptor";
+    if (watched.due) to += is_signal ? ", raised and not yet delivered" : ", to be checked";
+    to += '\n';
+  }
+}
+
 }  // namespace pollux::detail

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -37,6 +38,9 @@ class ProcessService {
   bool any_due() const noexcept { return watches_.any_due(); }
   /// Calls the handlers of what collect() has found: how many.
   std::size_t deliver();
+
+  /// Adds a line for each signal and child, as Reactor::dump() has it.
+  void dump(std::string& to) const;
 
   void leave_kernel() noexcept { signals_.close(loop_.calls()); }
   /// When the loop is closed: what the handlers have captured goes.

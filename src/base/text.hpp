@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The names of bits, as every text of the library has them.
+// What the texts of the library for people have in common: the names of bits, and times.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -44,6 +47,34 @@ void put_names(Bits bits, const Names& names, std::string_view separator, Append
     to(name);
   }
   if (first) to(std::string_view{"none"});
+}
+
+/// The time in seconds, with six digits behind the point.
+template <class Append>
+void put_seconds(std::chrono::nanoseconds time, Append to) {
+  const bool negative = time < std::chrono::nanoseconds::zero();
+  const std::int64_t total = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  auto rest = static_cast<std::uint64_t>(negative ? -total : total);
+  char text[24];  // the longest duration has 13 digits before the point
+  char* first = text + sizeof text;
+  for (int digits = 0; digits < 8 || rest != 0; ++digits) {
+    *--first = digits == 6 ? '.' : static_cast<char>('0' + rest % 10);
+    if (digits != 6) rest /= 10;
+  }
+  if (negative) *--first = '-';
+  to(std::string_view{first, static_cast<std::size_t>(text + sizeof text - first)});
+}
+
+inline std::string seconds(std::chrono::nanoseconds time) {
+  std::string text;
+  put_seconds(time, [&](std::string_view part) { text += part; });
+  return text;
+}
+template <class Bits, class Names>
+std::string names(Bits bits, const Names& of, std::string_view separator) {
+  std::string text;
+  put_names(bits, of, separator, [&](std::string_view part) { text += part; });
+  return text;
 }
 
 }  // namespace pollux::detail
