@@ -176,6 +176,20 @@ Stats EventLoop::stats() const noexcept {
   return stats;
 }
 
+namespace {
+
+/// Adds a heading, and what `add` adds below it, or "none".
+template <class Add>
+void add_section(std::string& to, std::string_view heading, Add add) {
+  to += heading;
+  const std::size_t end = to.size();
+  to += '\n';
+  add(to);
+  if (to.size() == end + 1) to.insert(end, " none");
+}
+
+}  // namespace
+
 std::string EventLoop::dump() const {
   if (!loop_.backend) return "reactor: closed\n";
   std::string text{"reactor: on "};
@@ -188,11 +202,10 @@ std::string EventLoop::dump() const {
   for (const auto& [request, what] : requests) {
     if (loop_.wakeup.is_pending(request)) text += what;
   }
-  text += "\nwatches:\n";
-  watches_.registrations().dump(text);
+  text += '\n';
+  add_section(text, "watches:", [this](std::string& to) { watches_.registrations().dump(to); });
   timers_.dump(text);
-  text += "signals and children:\n";
-  processes_.dump(text);
+  add_section(text, "signals and children:", [this](std::string& to) { processes_.dump(to); });
   text += "tasks: " + std::to_string(posts_->waiting()) + " waiting\n";
   return text;
 }

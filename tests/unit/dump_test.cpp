@@ -52,9 +52,9 @@ TEST(TheDump, OfAReactorWithNothingToDoNamesItsBackendAndTurns) {
   on.reactor.poll();
   EXPECT_EQ(on.reactor.dump(),
             "reactor: on fake, 1 turns\n"
-            "watches:\n"
+            "watches: none\n"
             "timers: 0, 0 armed\n"
-            "signals and children:\n"
+            "signals and children: none\n"
             "tasks: 0 waiting\n");
 }
 
