@@ -98,7 +98,7 @@ TEST_P(AChild, IsToldWithTheCodeThatItExitedWith) {
     EXPECT_TRUE(sleeps());
     told.clear();
   }
-  EXPECT_EQ(reactor().stats().notices, 3u);
+  EXPECT_EQ(reactor().stats().process_events, 3u);
   EXPECT_EQ(reactor().stats().events, 0u);
 }
 

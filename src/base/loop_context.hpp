@@ -79,6 +79,11 @@ class LoopContext {
   /// `notify` is called when a host that waits must ask anew.
   void on_reschedule(AnyHandler&& notify) noexcept { notify_ = std::move(notify); }
 
+  /// Says to the tracer, if there is one, what has become of a user's watch.
+  void trace(Token token, bool internal, WatchChange change) const noexcept {
+    if (tracer != nullptr && !internal) tracer->watch_changed(now(), token, change);
+  }
+
   std::unique_ptr<Backend> backend;  ///< null once the loop is closed
   const ReactorOptions options;
   Wakeup wakeup;

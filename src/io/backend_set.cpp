@@ -34,6 +34,7 @@ void BackendSet::note_closed(std::uint32_t index) noexcept {
   table_.drop_handle(slot.handle, index);
   cancel_retry(index);
   detached_.remove(index);
+  if (!slot.closed) loop_.trace(table_.token(index), slot.is_internal(), WatchChange::closed);
   slot.closed = true;
   slot.fast_path = false;
   slot.installed = RawInterest::none;

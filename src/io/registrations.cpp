@@ -81,12 +81,26 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     throw;
   }
   slot.handler = std::move(handler);
-  if (loop_.tracer != nullptr && !slot.is_internal())
-    loop_.tracer->watched(loop_.now(), handle, token);
+  trace_watched(token.slot);
   return token;
 } catch (const std::bad_alloc&) {
   error = refusal(std::errc::not_enough_memory);
   return {};
+}
+
+void Registrations::trace_watched(std::uint32_t index) const noexcept {
+  if (loop_.tracer == nullptr) return;
+  const Slot& slot = table().slot(index);
+  if (slot.is_internal()) return;
+  const WatchKind kind = slot.is_stream() ? WatchKind::stream : WatchKind::readiness;
+  loop_.tracer->watched(loop_.now(), slot.handle, table().token(index), kind, slot.interest);
+}
+
+void Registrations::introduce_watches() const noexcept {
+  for (std::uint32_t i = 0; i < table().size(); ++i) {
+    const bool ended = called_.ended && called_.index == i;  // by the handler that is running
+    if (table().slot(i).used && !ended) trace_watched(i);
+  }
 }
 
 InternalWatch Registrations::watch_internal(NativeHandle handle, Interest interest,
@@ -142,6 +156,8 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     slot->fast_path = is_fast_path(set_.traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
   set_.cancel_retry(token.slot);
+  if (loop_.tracer != nullptr && !slot->is_internal() && interest != interest_before)
+    loop_.tracer->interest_changed(loop_.now(), token, interest_before, interest);
 }
 
 Interest Registrations::interest(Token token) const noexcept {
@@ -162,6 +178,7 @@ PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
 void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table().find(token);
   if (slot == nullptr) return;
+  loop_.trace(token, slot->is_internal(), WatchChange::ended);
   set_.take_from_kernel(*slot, token);
   if (slot->outside != Outside::no) set_.detached().remove(token.slot);
   set_.cancel_retry(token.slot);

@@ -171,7 +171,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
 
 void ProcessService::call_handler(std::uint32_t index, const void* argument) {
   const WhileCalled called{watches_, called_, index};
-  ++loop_.stats.notices;
+  ++loop_.stats.process_events;
   watches_.slot(index).handler.call(argument);
 }
 
@@ -179,6 +179,19 @@ void ProcessService::destroy_handlers() noexcept {
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     detach_from_system(i);
     if (watches_.slot(i).handler) watches_.release(i);
+  }
+}
+
+void ProcessService::dump(std::string& to) const {
+  for (std::uint32_t i = 0; i < watches_.size(); ++i) {
+    const ProcessWatch& watched = watches_.slot(i);
+    if (watched.kind == ProcessWatch::Kind::detached) continue;
+    const bool is_signal = watched.kind == ProcessWatch::Kind::signal;
+    to += (is_signal ? "  signal " : "  child ") + std::to_string(watched.number);
+    if (!is_signal)
+      to += watched.handle == no_handle ? ", by the signal of children" : ", by a descriptor";
+    if (watched.due) to += is_signal ? ", raised and not yet delivered" : ", to be checked";
+    to += '\n';
   }
 }
 
