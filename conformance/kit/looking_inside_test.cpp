@@ -211,12 +211,12 @@ class ADistrustedBackend : public OnEachKind {};
 
 TEST_P(ADistrustedBackend, TellsTheSameStory) {
   for (unsigned bits = 0; bits < 8; ++bits) {
-    RawReady distrusted = RawReady::none;
-    if ((bits & 1) != 0) distrusted |= RawReady::rdhup;
-    if ((bits & 2) != 0) distrusted |= RawReady::hup;
-    if ((bits & 4) != 0) distrusted |= RawReady::err;
+    RawReady unreliable_bits = RawReady::none;
+    if ((bits & 1) != 0) unreliable_bits |= RawReady::rdhup;
+    if ((bits & 2) != 0) unreliable_bits |= RawReady::hup;
+    if ((bits & 4) != 0) unreliable_bits |= RawReady::err;
     SCOPED_TRACE("bits " + std::to_string(bits));
-    use({.distrusted = distrusted});
+    use({.unreliable_bits = unreliable_bits});
     Pair pair = make_pair(kind());
     Recorder local{reactor(), pair.local, Interest::readable};
     write_bytes(pair.peer, "abc");
@@ -225,7 +225,7 @@ TEST_P(ADistrustedBackend, TellsTheSameStory) {
     drain_on_readable(local, pair.local, total);
     EXPECT_TRUE(hears(local, "readable end_of_stream"));
     // Who is not told of failures must look for them, from time to time.
-    if (!any(distrusted, RawReady::err)) {
+    if (!any(unreliable_bits, RawReady::err)) {
       EXPECT_TRUE(sleeps());
     }
     shutdown_write(pair.local);

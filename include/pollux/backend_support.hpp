@@ -20,9 +20,9 @@
 
 namespace pollux {
 
-/// A refusal as the kernel would say it: a backend that finds by itself what another is told
-/// answers with the same error code. Any thread.
-inline std::error_code refusal(std::errc why) noexcept {
+/// The error code that the kernel would answer with: for a backend that finds by itself what
+/// another backend's kernel refuses. Any thread.
+inline std::error_code system_error_code(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
 }
 
@@ -32,7 +32,7 @@ template <class Call>
 auto report_memory(std::error_code& error, Call call) -> decltype(call()) try {
   return call();
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return decltype(call())();
 }
 
@@ -80,7 +80,8 @@ struct HandleIdentity {
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
-/// has no poll method; Linux is asked by epoll_ctl(2)). `calls` counts the system calls. Any thread.
+/// has no poll method; Linux is asked by epoll_ctl(2)). `calls` counts the system calls. Any
+/// thread.
 POLLUX_EXPORT HandleIdentity identify(NativeHandle handle, std::error_code& error,
                                       SystemCalls& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
@@ -152,7 +153,7 @@ class POLLUX_EXPORT HandleRegistry {
   std::error_code add_once(std::uint32_t key, NativeHandle handle, std::uint32_t registered,
                            Drop drop) {
     if (registered != HandleMap::none) {
-      if (is_same(registered, handle)) return refusal(std::errc::file_exists);
+      if (is_same(registered, handle)) return system_error_code(std::errc::file_exists);
       drop();
     }
     return add(key, handle);

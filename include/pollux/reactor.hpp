@@ -37,7 +37,7 @@ struct ReactorOptions {
   /// Bits of RawReady that are not to be believed although the backend reports them, on a kernel
   /// that gets them wrong: rdhup, hup, err. What they say is found by looking, as on backends that
   /// have none; rdhup is then not asked for. (in and out have no effect here.)
-  RawReady distrusted = RawReady::none;
+  RawReady unreliable_bits = RawReady::none;
   /// The clock that deadlines are measured by; for tests.
   std::chrono::steady_clock::time_point (*clock)() = &std::chrono::steady_clock::now;
 };

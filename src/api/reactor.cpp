@@ -75,12 +75,12 @@ Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::e
     : core_{or_closed(made_core(make_backend(backend, error), options, error))} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
-        if (!backend) error = refusal(std::errc::invalid_argument);
+        if (!backend) error = system_error_code(std::errc::invalid_argument);
         return made_core(std::move(backend), options, error);
       })} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                  std::error_code& error) {
-  error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
+  error = backend ? std::error_code{} : system_error_code(std::errc::invalid_argument);
   core_ = or_closed(made_core(std::move(backend), options, error));
 }
 Reactor::~Reactor() {

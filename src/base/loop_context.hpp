@@ -54,7 +54,7 @@ class LoopContext {
 
   /// Has the backend forget everything. Its std::bad_alloc is an error like any other.
   std::error_code reset_backend() try { return backend->reset(); } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
   /// A service has given the next turn something to do: the turn must ask all of them, and a

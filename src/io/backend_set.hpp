@@ -181,7 +181,8 @@ inline std::error_code BackendSet::set_backend_interest(Slot& slot, Token token,
   if (!error) slot.installed = wanted;
   return error;
 } catch (const std::bad_alloc&) {
-  return refusal(std::errc::not_enough_memory);  // of a backend that does not say so itself
+  return system_error_code(
+      std::errc::not_enough_memory);  // of a backend that does not say so itself
 }
 
 inline std::error_code BackendSet::install(Slot& slot, Token token, RawInterest wanted) {

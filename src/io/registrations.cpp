@@ -38,7 +38,8 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
                            std::error_code& error) try {
   const bool stream = as == Watched::stream;
   error = loop_.refusal_to_register();
-  if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
+  if (!error && is_in_vain(interest, stream))
+    error = system_error_code(std::errc::invalid_argument);
   if (error) return {};
   const StreamType type = stream ? prober_.examine(handle, error) : StreamType{};
   if (error) return {};
@@ -48,7 +49,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
   // its set.
   if (other != no_slot && table().slot(other).installed == RawInterest::none &&
       set_.detached().is_still_ours(other)) {
-    error = refusal(std::errc::file_exists);
+    error = system_error_code(std::errc::file_exists);
     return {};
   }
   if (table().is_full()) set_.make_room();
@@ -84,7 +85,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
   trace_watched(token.slot);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
@@ -121,7 +122,7 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     return;
   }
   if (is_in_vain(interest, slot->is_stream())) {
-    error = refusal(std::errc::invalid_argument);
+    error = system_error_code(std::errc::invalid_argument);
     return;
   }
   // Who asks in the turn that has reported the number is known to mean it.
@@ -225,7 +226,7 @@ std::error_code Registrations::begin_detached(std::uint32_t index, std::uint32_t
   const std::error_code error = set_.detached().add(index);
   const bool is_watched = other != no_slot && table().slot(other).installed != RawInterest::none &&
                           !is_gone(set_.install(other, table().slot(other).installed));
-  return !error && is_watched ? refusal(std::errc::file_exists) : error;
+  return !error && is_watched ? system_error_code(std::errc::file_exists) : error;
 }
 
 void Registrations::learn_fin_number(Slot& slot) noexcept {

@@ -125,7 +125,7 @@ std::error_code EventLoop::refusal_to_run() const noexcept {
 
 EventLoop::EventLoop(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : loop_{std::move(backend), options, platform::forks()},
-      watches_{loop_, Capabilities::of(loop_.backend.get(), options.distrusted),
+      watches_{loop_, Capabilities::of(loop_.backend.get(), options.unreliable_bits),
                options.event_batch},
       posts_{std::make_shared<PostQueue>(loop_.backend ? &loop_.wakeup : nullptr)} {}
 

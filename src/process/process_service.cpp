@@ -26,14 +26,14 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   signal.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
 Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = loop_.refusal_to_register();
   if (!error) error = children_.check(pid);
-  if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
+  if (!error && is_child_watched(pid)) error = system_error_code(std::errc::file_exists);
   if (error) return {};
   const Token token = watches_.acquire();
   ProcessWatch& child = watches_.slot(token.slot);
@@ -46,7 +46,7 @@ Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code
   child.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 

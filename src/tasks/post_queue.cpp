@@ -22,7 +22,8 @@ struct PostQueue::Block {
 
 std::error_code PostQueue::error_of(Pushed pushed) noexcept {
   if (pushed == Pushed::closed) return Errc::reactor_closed;
-  return pushed == Pushed::yes ? std::error_code{} : refusal(std::errc::not_enough_memory);
+  return pushed == Pushed::yes ? std::error_code{}
+                               : system_error_code(std::errc::not_enough_memory);
 }
 
 PostQueue::Pushed PostQueue::put_in_new_block(AnyHandler&& task,

@@ -17,7 +17,7 @@ Token TimerService::add(time_point deadline, std::chrono::nanoseconds interval, 
   error.clear();
   if (!loop_.backend) error = Errc::reactor_closed;
   if (repeats && interval <= std::chrono::nanoseconds::zero())
-    error = refusal(std::errc::invalid_argument);
+    error = system_error_code(std::errc::invalid_argument);
   if (error) return {};
   const std::uint32_t index = queue_.acquire();
   TimerSlot& timer = queue_.slot(index);
@@ -26,7 +26,7 @@ Token TimerService::add(time_point deadline, std::chrono::nanoseconds interval, 
   arm(index, deadline);
   return {index, 0};
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
