@@ -12,6 +12,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <pollux/system_calls.hpp>
+
 namespace pollux {
 
 /// What the operating system calls a descriptor: an `int`, or a `SOCKET` on Windows.
@@ -40,9 +42,9 @@ enum class RawInterest : std::uint8_t {
   in = 1,     ///< readable, or its end
   out = 4,    ///< writable
   rdhup = 2,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
-  hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
-            ///< stands alone, as the empty interest of a registration that must stay alive. Where a
-            ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.
+  hup = 8,    ///< hang-up and error only. Used alone, to keep a registration that asks for neither
+            ///< reading nor writing. A backend whose kernel cannot do that has no `err` in reports(),
+            ///< and is seldom asked for it.
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
@@ -125,24 +127,6 @@ struct WaitResult {
   int error = 0;            ///< the system's number (errno); 0 for none
 };
 
-/// Counts system calls, for Stats. An object that makes some is given the counter of its backend or
-/// its reactor when it is made, and keeps a reference. Loop thread.
-class SystemCalls {
- public:
-  SystemCalls() noexcept = default;
-  SystemCalls(const SystemCalls&) = delete;
-  SystemCalls& operator=(const SystemCalls&) = delete;
-
-  /// One more is made.
-  void operator++() noexcept { ++made_; }
-  void operator+=(unsigned calls) noexcept { made_ += calls; }
-  /// How many were made.
-  std::uint64_t made() const noexcept { return made_; }
-
- private:
-  std::uint64_t made_ = 0;
-};
-
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
 /// kernel that reports once is asked again at the start of the *next* wait. A backend never closes,
 /// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
@@ -163,8 +147,8 @@ class Backend {
   /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
   /// plain `in` means bytes. With `hup` that bit says that both directions are over. With `err`
   /// failures are reported (as `err` or `hup`) also of a registration that asks for nothing;
-  /// without it, the core keeps a bit armed to hear of them. With `pri` it may be asked for.
-  /// Whatever is missing here but reported all the same is taken as a hint to look.
+  /// without it, the core keeps a bit armed to learn of them. With `pri` it may be asked for.
+  /// Whatever is missing here but reported all the same is taken as a hint to probe.
   virtual RawReady reports() const noexcept = 0;
 
   /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`
