@@ -42,9 +42,8 @@ enum class RawInterest : std::uint8_t {
   in = 1,     ///< readable, or its end
   out = 4,    ///< writable
   rdhup = 2,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
-  hup = 8,    ///< hang-up and error only. Used alone, to keep a registration that asks for neither
-            ///< reading nor writing. A backend whose kernel cannot do that has no `err` in reports(),
-            ///< and is seldom asked for it.
+  hup = 8,    ///< hang-up and error only: keeps a registration that asks for nothing else. A
+              ///< backend whose kernel cannot do that has no `err` in reports().
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
