@@ -21,9 +21,11 @@ namespace pollux {
 
 namespace {
 
+using namespace detail::io_uring;
+
 class IoUringBackend final : public Backend {
  public:
-  explicit IoUringBackend(std::error_code& error) : wake_{error} {
+  explicit IoUringBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (error) return;
     if (const int refused = requests_.renew()) error = {refused, std::system_category()};
   }
@@ -68,7 +70,7 @@ class IoUringBackend final : public Backend {
     if (!timeout.is_zero() && is_idle(result)) pass(out, result, timeout);
     // What came before the error is reported; if that lasts, the next wait finds it.
     if (result.count != 0) result.error = 0;
-    if (result.error == 0) result.woken = requests_.take_wake();
+    if (result.error == 0) requests_.forget_wake();
     return result;
   }
 
@@ -84,16 +86,14 @@ class IoUringBackend final : public Backend {
 
  private:
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    if (const std::uint32_t other = known_.slot_of(handle); other != Registrations::no_slot) {
-      if (known_.is_same(other)) return refusal(std::errc::file_exists);
-      remove(other);  // closed under its watch, and the number given out again
-    }
-    if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
-      remove(token.slot);  // likewise, and nobody has said so
+    // Closed under its watch, and the slot given to another: nobody has said so.
+    if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle &&
+        known_[token.slot].handle != handle)
+      remove(token.slot);
     if (const int refused = requests_.prepare_for(interest))
       return {refused, std::system_category()};
     // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
-    return known_.put(handle, interest, token);
+    return known_.put(handle, interest, token, [this](std::uint32_t old) { remove(old); });
   }
 
   /// What was asked holds the file open: it must end now, or a close that follows would not be one.

@@ -48,9 +48,9 @@ enum class RawInterest : std::uint8_t {
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
 };
 
-/// What the kernel reported, in the kernel's words and Linux's numbers. `in` and `out` are promises
-/// (level: for as long as they hold), `pri` where it was asked for (some kernels forget it once it
-/// was reported); the others are as good as reports() says.
+/// What the kernel reported, in the kernel's words, but not in its numbers: a backend translates
+/// them. `in` and `out` are promises (level: for as long as they hold), `pri` where it was asked
+/// for (some kernels forget it once it was reported); the others are as good as reports() says.
 enum class RawReady : std::uint16_t {
   none,
   in = 1,
@@ -117,12 +117,29 @@ class Timeout {
   nanoseconds duration_;
 };
 
-/// What a wait came back with: `count` reports at the front of the span, and whether wake() had
-/// been called. An error is the system's number (errno), 0 for none; nothing was reported then.
+/// What a wait came back with: `count` reports at the front of the span. An error is the system's
+/// number (errno), 0 for none; nothing was reported then.
 struct WaitResult {
   std::uint32_t count = 0;
-  bool woken = false;
   int error = 0;
+};
+
+/// Counts system calls, for Stats. An object that makes some is given the counter of its backend or
+/// its reactor when it is made, and keeps a reference. Loop thread.
+class SystemCalls {
+ public:
+  SystemCalls() noexcept = default;
+  SystemCalls(const SystemCalls&) = delete;
+  SystemCalls& operator=(const SystemCalls&) = delete;
+
+  /// One more is made.
+  void operator++() noexcept { ++made_; }
+  void operator+=(unsigned calls) noexcept { made_ += calls; }
+  /// How many were made.
+  std::uint64_t made() const noexcept { return made_; }
+
+ private:
+  std::uint64_t made_ = 0;
 };
 
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
@@ -170,8 +187,8 @@ class Backend {
   /// handler on an application's own `asio::io_context`) passes through.
   virtual WaitResult wait(std::span<RawEvent> out, Timeout timeout) = 0;
 
-  /// Makes the wait that is running, or else the next one, come back with `woken`. Any thread may
-  /// call it, and a signal handler; calls may fall together, and none is lost.
+  /// Makes the wait that is running, or else the next one, come back. Any thread may call it, and a
+  /// signal handler; calls may fall together, and none is lost.
   virtual void wake() noexcept = 0;
 
   /// Forgets every registration and starts on a new kernel object. On error all is as before.
@@ -190,10 +207,10 @@ class Backend {
   virtual NativeHandle native_handle() noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
-  virtual std::uint64_t system_calls() const noexcept { return system_calls_; }
+  virtual std::uint64_t system_calls() const noexcept { return system_calls_.made(); }
 
  protected:
-  std::uint64_t system_calls_ = 0;
+  SystemCalls system_calls_;
 };
 
 }  // namespace pollux

@@ -22,7 +22,7 @@
 
 namespace pollux::detail {
 
-/// The interest that `in` and `out` serve, and nothing else: they have the same numbers.
+/// The interest that `in` and `out` serve, and nothing else: of pollux's own enums these two agree.
 constexpr Interest interest_of(RawReady in_and_out) {
   return static_cast<Interest>(in_and_out);
 }

@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/backend_support.hpp>
 #include <pollux/detail/any_handler.hpp>
 
 #include "base/slot_table.hpp"
@@ -85,23 +85,21 @@ class WatchTable : public SlotTable<Slot> {
 
   /// The slot last put down for `handle`, or no_slot.
   std::uint32_t by_handle(NativeHandle handle) const noexcept {
-    const auto position = static_cast<std::size_t>(handle);
-    return handle >= 0 && position < by_handle_.size() ? by_handle_[position] : no_slot;
+    static_assert(HandleMap::none == no_slot);
+    return by_handle_.find(handle);
   }
   /// Only for numbers that are open descriptors: the table grows with them.
   void put_handle(NativeHandle handle, std::uint32_t index) {
-    const auto position = static_cast<std::size_t>(handle);
-    if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, no_slot);
-    by_handle_[position] = index;
+    by_handle_.make_room(handle);
+    by_handle_.put(handle, index);
   }
   /// Forgets `handle` if it still leads to `index`.
   void drop_handle(NativeHandle handle, std::uint32_t index) noexcept {
-    if (by_handle(handle) == index) by_handle_[static_cast<std::size_t>(handle)] = no_slot;
+    if (by_handle(handle) == index) by_handle_.remove(handle);
   }
 
  private:
-  /// By handle: descriptors are small and dense on POSIX. (A SOCKET is neither: a map, there.)
-  std::vector<std::uint32_t> by_handle_;
+  HandleMap by_handle_;
 };
 
 }  // namespace pollux::detail
