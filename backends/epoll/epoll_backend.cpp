@@ -63,7 +63,7 @@ constexpr auto wake_data = std::bit_cast<std::uint64_t>(wake_token);
 
 class EpollBackend final : public Backend {
  public:
-  explicit EpollBackend(std::error_code& error) : wake_{error} {
+  explicit EpollBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (!error) error = reset();
   }
   ~EpollBackend() override {

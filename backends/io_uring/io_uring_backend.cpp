@@ -25,7 +25,7 @@ using namespace detail::io_uring;
 
 class IoUringBackend final : public Backend {
  public:
-  explicit IoUringBackend(std::error_code& error) : wake_{error} {
+  explicit IoUringBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (error) return;
     if (const int refused = requests_.renew()) error = {refused, std::system_category()};
   }

@@ -96,7 +96,7 @@ class SlotList {
 class Registrations {
  public:
   /// `calls` counts the system calls.
-  explicit Registrations(std::uint64_t& calls) noexcept : calls_{calls} {}
+  explicit Registrations(SystemCalls& calls) noexcept : files_{calls} {}
 
   /// What `token` names for `handle`, or null.
   Registration* find(NativeHandle handle, Token token) noexcept {
@@ -123,9 +123,7 @@ class Registrations {
   }
 
   /// Whether its number still stands for the file that was put down.
-  bool is_same(std::uint32_t slot) noexcept {
-    return files_.is_same(slot, by_slot_[slot].handle, calls_);
-  }
+  bool is_same(std::uint32_t slot) noexcept { return files_.is_same(slot, by_slot_[slot].handle); }
 
   /// Refuses what cannot be watched. `drop` is given a slot whose handle was closed under its watch
   /// and given out again: it ends that registration, and forgets it.
@@ -133,9 +131,9 @@ class Registrations {
   std::error_code put(NativeHandle handle, RawInterest interest, Token token, Drop drop) noexcept {
     const std::uint32_t old = slot_of_.find(handle);
     const auto drop_old = [&] { drop(old); };
-    if (const auto error = files_.add_once(token.slot, handle, old, drop_old, calls_)) return error;
+    if (const auto error = files_.add_once(token.slot, handle, old, drop_old)) return error;
     if (!make_room(handle, token.slot)) {
-      files_.remove(token.slot, handle, calls_);
+      files_.remove(token.slot, handle);
       return refusal(std::errc::not_enough_memory);
     }
     Registration& fresh = by_slot_[token.slot];
@@ -150,7 +148,7 @@ class Registrations {
   void forget(std::uint32_t slot) noexcept {
     Registration& gone = by_slot_[slot];
     if (gone.handle == no_handle) return;
-    files_.remove(slot, gone.handle, calls_);
+    files_.remove(slot, gone.handle);
     slot_of_.remove(gone.handle);
     const bool listed = gone.listed, hinted = gone.hinted;
     gone = {};
@@ -222,7 +220,6 @@ class Registrations {
   }
 
  private:
-  std::uint64_t& calls_;
   HandleRegistry files_;
   std::vector<Registration> by_slot_;
   std::uint32_t slots_ = 0;  ///< how many there is room for

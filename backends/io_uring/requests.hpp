@@ -30,7 +30,7 @@ namespace pollux::detail::io_uring {
 class Requests {
  public:
   /// `calls` counts the system calls.
-  Requests(Registrations& known, std::uint64_t& calls) noexcept : known_{known}, calls_{calls} {}
+  Requests(Registrations& known, SystemCalls& calls) noexcept : known_{known}, calls_{calls} {}
 
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
@@ -293,7 +293,7 @@ class Requests {
   }
 
   Registrations& known_;
-  std::uint64_t& calls_;
+  SystemCalls& calls_;
   std::unique_ptr<Ring> ring_;
   EpollSet set_{calls_};
   std::uint32_t pass_ = 0;

@@ -36,7 +36,7 @@ int unless_passing(int error) {
 
 }  // namespace
 
-Ring::Ring(std::uint64_t& calls, std::error_code& error) noexcept
+Ring::Ring(SystemCalls& calls, std::error_code& error) noexcept
     : calls_{calls}, fork_count_{fork_count()} {
   io_uring_params parameters{};
   parameters.flags = setup_flags;

@@ -39,7 +39,8 @@ RawReady to_raw(short events) {
 
 class PollBackend final : public Backend {
  public:
-  PollBackend(const PollSystem& system, std::error_code& error) : system_{system}, wake_{error} {
+  PollBackend(const PollSystem& system, std::error_code& error)
+      : system_{system}, wake_{system_calls_, error} {
     if (!error) error = set_.renew();
     forget_all();
   }
@@ -57,7 +58,7 @@ class PollBackend final : public Backend {
     const std::uint32_t position = find(handle, token);
     if (position == HandleMap::none) return refusal(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
-      if (files_.is_same(token.slot, handle, system_calls_)) return {};
+      if (files_.is_same(token.slot, handle)) return {};
       remove(position);
       return refusal(std::errc::no_such_file_or_directory);
     }
@@ -72,7 +73,7 @@ class PollBackend final : public Backend {
   std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
     const std::uint32_t position = find(handle, token);
     if (position == HandleMap::none) return refusal(std::errc::no_such_file_or_directory);
-    const bool is_ours = files_.is_same(token.slot, handle, system_calls_);
+    const bool is_ours = files_.is_same(token.slot, handle);
     remove(position);
     return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
   }
@@ -141,7 +142,7 @@ class PollBackend final : public Backend {
       if (ready >= 0 || errno != EINVAL || !set_) return ready;
       refused_at_ = polled_.size();  // more than RLIMIT_NOFILE, which somebody has lowered
     }
-    return set_.poll(polled_, timeout, system_calls_);
+    return set_.poll(polled_, timeout);
   }
 
   /// Where the registration that `token` names is in the arrays, or HandleMap::none.
@@ -155,27 +156,26 @@ class PollBackend final : public Backend {
     const std::uint32_t registered = old != HandleMap::none ? tokens_[old].slot : HandleMap::none;
     // poll() takes whatever it is given, and says so with each call: refuse what epoll would.
     const auto drop = [&] { remove(old); };
-    if (const auto error = files_.add_once(token.slot, handle, registered, drop, system_calls_))
-      return error;
+    if (const auto error = files_.add_once(token.slot, handle, registered, drop)) return error;
     try {
       positions_.make_room(handle);
       tokens_.push_back(token);
       polled_.push_back({handle, to_native(interest), 0});
     } catch (const std::bad_alloc&) {
       tokens_.resize(polled_.size());
-      files_.remove(token.slot, handle, system_calls_);
+      files_.remove(token.slot, handle);
       return refusal(std::errc::not_enough_memory);
     }
     positions_.put(handle, static_cast<std::uint32_t>(polled_.size() - 1));
-    set_.forget(handle, system_calls_);
+    set_.forget(handle);
     return {};
   }
 
   /// Fills the gap with the last entry: the arrays stay dense.
   void remove(std::size_t position) {
     const NativeHandle handle = polled_[position].fd;
-    files_.remove(tokens_[position].slot, handle, system_calls_);
-    set_.forget(handle, system_calls_);
+    files_.remove(tokens_[position].slot, handle);
+    set_.forget(handle);
     positions_.remove(handle);
     if (position != polled_.size() - 1) {
       polled_[position] = polled_.back();
@@ -188,12 +188,12 @@ class PollBackend final : public Backend {
 
   PollSystem system_;
   WakeHandle wake_;
-  HandleRegistry files_;
+  HandleRegistry files_{system_calls_};
   std::vector<pollfd> polled_;  ///< what poll() is given, in place; the wake handle first
   std::vector<Token> tokens_;   ///< beside it
   HandleMap positions_;         ///< in both
   std::size_t next_ = 1;
-  UnlimitedPoll set_;  ///< for when poll() refuses so many
+  UnlimitedPoll set_{system_calls_};  ///< for when poll() refuses so many
   std::size_t refused_at_ = static_cast<std::size_t>(-1);
 };
 

@@ -17,7 +17,7 @@ using namespace pollux;
 
 class SelectBackend final : public Backend {
  public:
-  explicit SelectBackend(std::error_code& error) : wake_{error} {
+  explicit SelectBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (!error && wake_.handle() >= FD_SETSIZE) error = refusal(std::errc::value_too_large);
   }
 
@@ -34,7 +34,7 @@ class SelectBackend final : public Backend {
     const std::uint32_t place = places_.find(handle);
     if (place == HandleMap::none || entries_[place].token != token)
       return refusal(std::errc::no_such_file_or_directory);
-    const bool is_ours = files_.is_same(token.slot, handle, system_calls_);
+    const bool is_ours = files_.is_same(token.slot, handle);
     entries_[place].interest = to;
     if (!is_ours || to == RawInterest::none) remove(place);
     return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
@@ -48,7 +48,7 @@ class SelectBackend final : public Backend {
     WaitResult result;
     if (::select(highest + 1, &readable, &writable, nullptr,
                  timeout.is_infinite() ? nullptr : &limit) < 0) {
-      if (errno == EBADF && wake_.is_open(system_calls_)) {
+      if (errno == EBADF && wake_.is_open()) {
         forget_closed();
       } else if (errno != EINTR) {
         result.error = errno;
@@ -93,7 +93,7 @@ class SelectBackend final : public Backend {
     const std::uint32_t registered =
         old != HandleMap::none ? entries_[old].token.slot : HandleMap::none;
     const auto drop = [&] { remove(old); };
-    auto error = files_.add_once(token.slot, handle, registered, drop, system_calls_);
+    auto error = files_.add_once(token.slot, handle, registered, drop);
     if (error) return error;
     // After that: a number that is not open is bad, however large it is.
     if (handle >= FD_SETSIZE) {
@@ -105,7 +105,7 @@ class SelectBackend final : public Backend {
       });
     }
     if (error) {
-      files_.remove(token.slot, handle, system_calls_);
+      files_.remove(token.slot, handle);
     } else {
       places_.put(handle, static_cast<std::uint32_t>(entries_.size() - 1));
     }
@@ -114,7 +114,7 @@ class SelectBackend final : public Backend {
 
   /// Fills the gap with the last entry.
   void remove(std::uint32_t place) {
-    files_.remove(entries_[place].token.slot, entries_[place].handle, system_calls_);
+    files_.remove(entries_[place].token.slot, entries_[place].handle);
     places_.remove(entries_[place].handle);
     if (place != entries_.size() - 1) {
       entries_[place] = entries_.back();
@@ -141,15 +141,15 @@ class SelectBackend final : public Backend {
   void forget_closed() {
     for (auto place = static_cast<std::uint32_t>(entries_.size()); place-- > 0;) {
       const Entry& entry = entries_[place];
-      if (!files_.is_same(entry.token.slot, entry.handle, system_calls_)) remove(place);
+      if (!files_.is_same(entry.token.slot, entry.handle)) remove(place);
     }
   }
 
   WakeHandle wake_;
   std::vector<Entry> entries_;
-  HandleMap places_;      ///< in it
-  HandleRegistry files_;  ///< who they are
-  std::size_t next_ = 0;  ///< the one to be looked at first
+  HandleMap places_;                     ///< in it
+  HandleRegistry files_{system_calls_};  ///< who they are
+  std::size_t next_ = 0;                 ///< the one to be looked at first
 };
 
 }  // namespace

@@ -94,7 +94,7 @@ class AsioEntry {
   /// by one completion, and with the first two completes the other waits as well: then poll() says
   /// what is true. It does not see a condition that the kernel forgets once it has
   /// reported it.
-  RawReady take_ready(std::uint64_t& calls) noexcept {
+  RawReady take_ready(SystemCalls& calls) noexcept {
     const RawReady reported = std::exchange(ready_, RawReady::none);
     if (!any(reported, RawReady::err)) return reported;
     const RawReady seen = poll_once(handle(), interest_ | RawInterest::pri, calls);
@@ -203,7 +203,7 @@ class AsioBackend final : public Backend {
  public:
   /// On a context of its own, or on `context` if that is not null.
   AsioBackend(::asio::io_context* context, std::error_code& error)
-      : wake_handle_{error}, context_{context} {
+      : wake_handle_{system_calls_, error}, context_{context} {
     if (!error) error = context != nullptr ? move_to(*context) : reset();
   }
   ~AsioBackend() override {
@@ -259,7 +259,7 @@ class AsioBackend final : public Backend {
       }
     }
     keep_told(handed_out);
-    if (result.count == 0 && !woken && !timeout.is_zero() && !wake_handle_.is_open(system_calls_))
+    if (result.count == 0 && !woken && !timeout.is_zero() && !wake_handle_.is_open())
       result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;
   }
@@ -297,10 +297,9 @@ class AsioBackend final : public Backend {
     const std::uint32_t registered =
         old != HandleMap::none ? entries_[old]->token().slot : HandleMap::none;
     const auto drop = [&] { remove(old, false); };
-    if (const auto error = files_.add_once(token.slot, handle, registered, drop, system_calls_))
-      return error;
+    if (const auto error = files_.add_once(token.slot, handle, registered, drop)) return error;
     const auto error = add_entry(handle, interest, token);
-    if (error) files_.remove(token.slot, handle, system_calls_);
+    if (error) files_.remove(token.slot, handle);
     return error;
   }
 
@@ -370,15 +369,13 @@ class AsioBackend final : public Backend {
     reported_.erase(reported_.begin(), end);
   }
 
-  bool is_unchanged(AsioEntry& entry) {
-    return files_.is_same(entry.token().slot, entry.handle(), system_calls_);
-  }
+  bool is_unchanged(AsioEntry& entry) { return files_.is_same(entry.token().slot, entry.handle()); }
 
   /// Fills the gap with the last entry.
   void remove(std::uint32_t place, bool unchanged) noexcept {
     const std::shared_ptr<AsioEntry> removed = std::move(entries_[place]);
     const NativeHandle handle = removed->handle();
-    files_.remove(removed->token().slot, handle, system_calls_);
+    files_.remove(removed->token().slot, handle);
     places_.remove(handle);
     if (place != entries_.size() - 1) {
       entries_[place] = std::move(entries_.back());
@@ -458,7 +455,7 @@ class AsioBackend final : public Backend {
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;
   AsioOrphans* orphans_ = nullptr;  ///< the context's
-  HandleRegistry files_;
+  HandleRegistry files_{system_calls_};
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
   /// Not moved with each wait, which would read the clock once more: one in 5 seconds may be cut

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <pollux/system_calls.hpp>
+
 namespace pollux {
 
 /// What the operating system calls a descriptor: an `int`, or a `SOCKET` on Windows.
@@ -189,10 +191,10 @@ class Backend {
   virtual NativeHandle native_handle() noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
-  virtual std::uint64_t system_calls() const noexcept { return system_calls_; }
+  virtual std::uint64_t system_calls() const noexcept { return system_calls_.made(); }
 
  protected:
-  std::uint64_t system_calls_ = 0;
+  SystemCalls system_calls_;
 };
 
 }  // namespace pollux

@@ -79,11 +79,10 @@ struct HandleIdentity {
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
-/// has no poll method; Linux is asked by epoll_ctl(2)). The system calls that it takes are added to
-/// `calls`. Any thread.
-HandleIdentity identify(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept;
+/// has no poll method; Linux is asked by epoll_ctl(2)). Any thread.
+HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
-  std::uint64_t uncounted = 0;
+  SystemCalls uncounted;
   return identify(handle, error, uncounted);
 }
 
@@ -131,7 +130,8 @@ class HandleMap {
 /// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
 class HandleRegistry {
  public:
-  HandleRegistry() noexcept = default;
+  /// `calls` outlives it.
+  explicit HandleRegistry(SystemCalls& calls) noexcept : calls_{calls} {}
   HandleRegistry(const HandleRegistry&) = delete;
   HandleRegistry& operator=(const HandleRegistry&) = delete;
   ~HandleRegistry() { reset(); }
@@ -140,32 +140,31 @@ class HandleRegistry {
   void make_room(std::uint32_t keys);
   /// Puts `handle` down, in place of what the key stood for before. Errors as identify() has them,
   /// and `not_enough_memory`, or what else epoll_ctl(2) says; nothing has changed then. Short of
-  /// descriptors, what is no socket and no pipe is known by fstat(2) alone. The system calls are
-  /// added to `calls`, here and below.
-  std::error_code add(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// descriptors, what is no socket and no pipe is known by fstat(2) alone.
+  std::error_code add(std::uint32_t key, NativeHandle handle) noexcept;
   /// The same where Backend::set_interest() adds: `registered` is the key under which the number is
   /// registered already, or HandleMap::none. If it still stands for the same open file, the answer
   /// is `file_exists`. If not, that was closed under its watch, and the number given out again:
   /// then `drop` is called, which has to remove the old registration, and `handle` is put down.
   template <class Drop>
   std::error_code add_once(std::uint32_t key, NativeHandle handle, std::uint32_t registered,
-                           Drop drop, std::uint64_t& calls) {
+                           Drop drop) {
     if (registered != HandleMap::none) {
-      if (is_same(registered, handle, calls)) return refusal(std::errc::file_exists);
+      if (is_same(registered, handle)) return refusal(std::errc::file_exists);
       drop();
     }
-    return add(key, handle, calls);
+    return add(key, handle);
   }
   /// Whether `handle` was put down under `key`, and still stands for the same open file.
-  bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  bool is_same(std::uint32_t key, NativeHandle handle) noexcept;
   /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {
     return knows(key) ? known_[key].identity : HandleIdentity{};
   }
   /// Forgets `handle`, whatever it stands for by now.
-  void remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
+  void remove(std::uint32_t key, NativeHandle handle) noexcept {
     if (!knows(key)) return;
-    if (known_[key].told_by == By::set) remove_from_set(handle, calls);
+    if (known_[key].told_by == By::set) remove_from_set(handle);
     known_[key].told_by = By::nothing;
   }
   /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
@@ -184,11 +183,11 @@ class HandleRegistry {
     return key < keys_ && known_[key].told_by != By::nothing;
   }
   std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
-                          unsigned mode, std::uint64_t& calls) noexcept;
-  std::error_code examine(NativeHandle handle, unsigned mode, Known& known,
-                          std::uint64_t& calls) noexcept;
-  void remove_from_set(NativeHandle handle, std::uint64_t& calls) noexcept;
+                          unsigned mode) noexcept;
+  std::error_code examine(NativeHandle handle, unsigned mode, Known& known) noexcept;
+  void remove_from_set(NativeHandle handle) noexcept;
 
+  SystemCalls& calls_;
   std::vector<Known> known_;  ///< by key
   std::uint32_t keys_ = 0;    ///< how many there is room for
   NativeHandle set_ = no_handle;
@@ -197,7 +196,7 @@ class HandleRegistry {
 
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
 /// Changes nothing. none if it cannot be asked. Any thread.
-RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept;
+RawReady poll_once(NativeHandle handle, RawInterest interest, SystemCalls& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
@@ -211,7 +210,8 @@ unsigned fork_count() noexcept;
 class WakeHandle {
  public:
   /// `error` says why none could be made (too many open files); the object is then of no use.
-  explicit WakeHandle(std::error_code& error) noexcept;
+  /// `calls` outlives it.
+  WakeHandle(SystemCalls& calls, std::error_code& error) noexcept;
   WakeHandle(const WakeHandle&) = delete;
   WakeHandle& operator=(const WakeHandle&) = delete;
   ~WakeHandle();
@@ -228,11 +228,12 @@ class WakeHandle {
   void drain() const noexcept;
   /// Whether it is still there: a program may have closed all descriptors that it did not know.
   /// Loop thread.
-  bool is_open(std::uint64_t& calls) const noexcept;
+  bool is_open() const noexcept;
 
  private:
   std::error_code open() noexcept;
 
+  SystemCalls& calls_;
   NativeHandle read_ = no_handle;
   NativeHandle write_ = no_handle;
   unsigned fork_count_;

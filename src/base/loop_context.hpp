@@ -38,8 +38,6 @@ class LoopContext {
   time_point from_now(std::chrono::nanoseconds duration) const noexcept {
     return later(now(), duration);
   }
-  /// The system calls of the loop, its backend's not included.
-  std::uint64_t& calls() noexcept { return stats.system_calls; }
   /// A handler has called stop(): no other handler is to be called in this run.
   bool stopped() const noexcept { return wakeup.is_pending(Wakeup::stop); }
 
@@ -84,7 +82,8 @@ class LoopContext {
   std::unique_ptr<Backend> backend;  ///< null once the loop is closed
   const ReactorOptions options;
   Wakeup wakeup;
-  Stats stats;  ///< but for `turns`
+  SystemCalls system_calls;  ///< of the loop, without its backend's
+  Stats stats;               ///< but for `turns` and `system_calls`
   Tracer* tracer = nullptr;
   /// The first turns' number, so that a fresh slot is not verified in one of them.
   static constexpr std::uint64_t before_the_first = 2;

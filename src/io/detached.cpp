@@ -10,7 +10,7 @@ namespace pollux::detail {
 std::error_code Detached::add(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.outside != Outside::no || slot.closed || loop_.forked()) return {};
-  const std::error_code error = files_.add(index, slot.handle, loop_.calls());
+  const std::error_code error = files_.add(index, slot.handle);
   if (!error) slot.outside = Outside::noted;
   return error;
 }
@@ -19,20 +19,20 @@ void Detached::remove(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.outside == Outside::no) return;
   remove_from_edges(slot);
-  if (!loop_.forked()) files_.remove(index, slot.handle, loop_.calls());
+  if (!loop_.forked()) files_.remove(index, slot.handle);
   slot.outside = Outside::no;
 }
 
 bool Detached::is_still_ours(std::uint32_t index) noexcept {
   const Slot& slot = table_.slot(index);
   if (slot.closed) return false;
-  return slot.outside == Outside::no || files_.is_same(index, slot.handle, loop_.calls());
+  return slot.outside == Outside::no || files_.is_same(index, slot.handle);
 }
 
 bool Detached::put_into_edges(std::uint32_t index, RawInterest wanted) {
   Slot& slot = table_.slot(index);
   if (slot.outside == Outside::no || !open_edges() ||
-      !edges_.put(slot.handle, wanted, table_.token(index), loop_.calls()))
+      !edges_.put(slot.handle, wanted, table_.token(index)))
     return false;
   slot.outside = Outside::in_edge_set;
   return true;
@@ -40,14 +40,14 @@ bool Detached::put_into_edges(std::uint32_t index, RawInterest wanted) {
 
 void Detached::remove_from_edges(Slot& slot) noexcept {
   if (slot.outside != Outside::in_edge_set) return;
-  if (!loop_.forked()) edges_.remove(slot.handle, loop_.calls());
+  if (!loop_.forked()) edges_.remove(slot.handle);
   slot.outside = Outside::noted;
 }
 
 bool Detached::open_edges() {
   if (edges_watch_) return true;
   // Without a descriptor to be had it is tried again; that the backend refuses the set lasts.
-  if (edges_refused_ || !edges_.open(loop_.calls())) return false;
+  if (edges_refused_ || !edges_.open()) return false;
   std::error_code error;
   const auto report = [this](Readiness) {
     edges_ready_ = true;
@@ -64,7 +64,7 @@ bool Detached::open_edges() {
 
 std::optional<RawEvent> Detached::next_edge() noexcept {
   edges_ready_ = false;
-  return edges_.next(loop_.calls());
+  return edges_.next();
 }
 
 /// Another is made when it is needed.

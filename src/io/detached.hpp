@@ -21,7 +21,11 @@ class Detached {
  public:
   /// `registrations` watches the edge set, and outlives this.
   Detached(LoopContext& loop, WatchTable& table, Registrations& registrations) noexcept
-      : loop_{loop}, table_{table}, registrations_{registrations} {}
+      : loop_{loop},
+        table_{table},
+        registrations_{registrations},
+        files_{loop.system_calls},
+        edges_{loop.system_calls} {}
 
   /// So that add() needs no memory for watches up to this number.
   void make_room(std::uint32_t watches) { files_.make_room(watches); }

@@ -188,7 +188,7 @@ bool Registrations::close_watch(Token token) noexcept {
     is_ours = set_.detached().is_still_ours(token.slot);
   }
   unwatch(token);
-  if (is_ours) platform::close_handle(handle, loop_.calls());
+  if (is_ours) prober_.system().close_handle(handle);
   return is_ours;
 }
 

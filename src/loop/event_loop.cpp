@@ -169,6 +169,7 @@ void EventLoop::after_fork(std::error_code& error) {
 Stats EventLoop::stats() const noexcept {
   Stats stats = loop_.stats;
   stats.turns = loop_.turn - LoopContext::before_the_first;
+  stats.system_calls = loop_.system_calls.made();
   if (loop_.backend) stats.system_calls += loop_.backend->system_calls();
   return stats;
 }

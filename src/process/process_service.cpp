@@ -8,9 +8,6 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "platform/children.hpp"
-#include "platform/platform.hpp"
-
 namespace pollux::detail {
 
 Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) try {
@@ -18,7 +15,7 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   if (error) return {};
   collect();  // what was raised before is not for this one
   const Token token = watches_.acquire();
-  error = signals_.subscribe(signo, loop_.calls());
+  error = signals_.subscribe(signo);
   if (error) {
     watches_.release(token.slot);
     return {};
@@ -35,7 +32,7 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
 
 Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = loop_.refusal_to_register();
-  if (!error) error = platform::check_child(pid, loop_.calls());
+  if (!error) error = children_.check(pid);
   if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
   if (error) return {};
   const Token token = watches_.acquire();
@@ -64,7 +61,7 @@ bool ProcessService::is_child_watched(int pid) const noexcept {
 /// Has the kernel report the child's end like any readiness, where it can.
 bool ProcessService::watch_child_handle(std::uint32_t index) {
   ProcessWatch& child = watches_.slot(index);
-  child.handle = platform::open_child(child.number, loop_.calls());
+  child.handle = children_.open(child.number);
   if (child.handle == no_handle) return false;
   child.kind = ProcessWatch::Kind::child;
   std::error_code error;
@@ -80,7 +77,7 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
 
 /// Has the child checked in the next turn, and from then on whenever any child has ended.
 std::error_code ProcessService::watch_child_signal(std::uint32_t index) noexcept {
-  const std::error_code error = signals_.subscribe(platform::child_signal, loop_.calls());
+  const std::error_code error = signals_.subscribe(platform::child_signal);
   if (error) return error;
   watches_.slot(index).kind = ProcessWatch::Kind::child;
   check_children_ = true;
@@ -93,13 +90,13 @@ void ProcessService::detach_from_system(std::uint32_t index) noexcept {
   ProcessWatch& watched = watches_.slot(index);
   watches_.set_due(index, false);
   const ProcessWatch::Kind kind = std::exchange(watched.kind, ProcessWatch::Kind::detached);
-  if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number, loop_.calls());
+  if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number);
   if (kind != ProcessWatch::Kind::child) return;
   if (watched.handle == no_handle) {
-    signals_.unsubscribe(platform::child_signal, loop_.calls());
+    signals_.unsubscribe(platform::child_signal);
   } else {
     watched.watch.reset();
-    platform::close_handle(std::exchange(watched.handle, no_handle), loop_.calls());
+    children_.close(std::exchange(watched.handle, no_handle));
   }
 }
 
@@ -158,7 +155,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
   }
   // Waited for only now: a handler that was called before this one may have ended the watch, and
   // then the child is left to its owner.
-  std::optional<ChildExit> exit = platform::reap(watched.number, watched.handle, loop_.calls());
+  std::optional<ChildExit> exit = children_.reap(watched.number, watched.handle);
   if (!exit && watched.handle == no_handle) return false;
   detach_from_system(index);
   if (!exit) {
