@@ -126,24 +126,6 @@ struct WaitResult {
   int error = 0;
 };
 
-/// Counts system calls, for Stats. An object that makes some is given the counter of its backend or
-/// its reactor when it is made, and keeps a reference. Loop thread.
-class SystemCalls {
- public:
-  SystemCalls() noexcept = default;
-  SystemCalls(const SystemCalls&) = delete;
-  SystemCalls& operator=(const SystemCalls&) = delete;
-
-  /// One more is made.
-  void operator++() noexcept { ++made_; }
-  void operator+=(unsigned calls) noexcept { made_ += calls; }
-  /// How many were made.
-  std::uint64_t made() const noexcept { return made_; }
-
- private:
-  std::uint64_t made_ = 0;
-};
-
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
 /// kernel that reports once is asked again at the start of the *next* wait. A backend never closes,
 /// reads or configures a handle it was given, never merges or filters reports, and neither logs nor
