@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What scripts/bench has measured, as tables of docs/benchmarks.md, charts, and JSON."""
+"""What scripts/bench has measured, as tables of docs/benchmarks.md and bench/budgets.md, charts, and JSON."""
 import json
 import re
 import statistics
@@ -8,6 +8,7 @@ import goals
 
 BASE = "raw_epoll"
 RAW = "benchmarks/results.json"
+PAGES = ("benchmarks.md", "../bench/budgets.md")  # seen from docs/, like the above
 NOISE = 1.03  # what is less than this behind is not called behind
 
 
@@ -283,8 +284,8 @@ def write(docs, data):
 
 def draw(docs, data):
     results = Results(data)
-    page = docs / "benchmarks.md"
-    page.write_text(fill(page.read_text(encoding="utf-8"), results), encoding="utf-8")
+    for page in (docs / name for name in PAGES):
+        page.write_text(fill(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     try:
         import charts  # matplotlib need not be here
     except ImportError as missing:

@@ -33,11 +33,6 @@ function(pollux_backend name)
   if(POLLUX_BACKEND_${upper} AND (${arg_AVAILABLE}))
     list(TRANSFORM arg_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
     target_sources(pollux PRIVATE ${arg_SOURCES})
-    if(NOT MSVC)
-      # Only the table names the maker, so that nothing of a backend needs to be seen from outside.
-      set_source_files_properties(${arg_SOURCES} TARGET_DIRECTORY pollux
-                                  PROPERTIES COMPILE_OPTIONS -fvisibility=hidden)
-    endif()
     foreach(module IN LISTS arg_PKG_CONFIG)
       target_link_libraries(pollux PRIVATE pollux::${module})
       set_property(GLOBAL APPEND PROPERTY POLLUX_PKG_CONFIG_MODULES ${module})
@@ -79,7 +74,7 @@ function(pollux_backend_test name backend)
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 ${arg_PROPERTIES})
 endfunction()
 
-# Keeps a shared library's symbols to pollux's own, where the linker can be told.
+# Keeps what a shared library instantiates of others' templates inside, where the linker can be told.
 function(pollux_limit_exports)
   set(map ${PROJECT_SOURCE_DIR}/cmake/pollux.map)
   check_linker_flag(CXX LINKER:--version-script=${map} POLLUX_HAVE_VERSION_SCRIPT)

@@ -152,7 +152,7 @@ class EpollBackend final : public Backend {
     write_probe_.add(entry);
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
   /// The set gets what a probe has reported and is still asked for: no registration is probed

@@ -37,12 +37,12 @@ class IoUringBackend final : public Backend {
                                Token token) override {
     if (from == RawInterest::none) return add(handle, to, token);
     Registration* known = known_.find(handle, token);
-    if (known == nullptr) return refusal(std::errc::no_such_file_or_directory);
+    if (known == nullptr) return system_error_code(std::errc::no_such_file_or_directory);
     if (to == RawInterest::none) return remove(token.slot);
     if (from == to) {  // asks whether the number still is the file that it was
       if (known_.is_same(token.slot)) return {};
       remove(token.slot);
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     }
     if (const int refused = requests_.prepare_for(to)) return {refused, std::system_category()};
     known->interest = to;
@@ -51,10 +51,11 @@ class IoUringBackend final : public Backend {
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
-    if (known_.find(handle, token) == nullptr) return refusal(std::errc::no_such_file_or_directory);
+    if (known_.find(handle, token) == nullptr)
+      return system_error_code(std::errc::no_such_file_or_directory);
     const bool is_ours = known_.is_same(token.slot);
     remove(token.slot);
-    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {

@@ -134,7 +134,7 @@ class Registrations {
     if (const auto error = files_.add_once(token.slot, handle, old, drop_old)) return error;
     if (!make_room(handle, token.slot)) {
       files_.remove(token.slot, handle);
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     Registration& fresh = by_slot_[token.slot];
     fresh.handle = handle;

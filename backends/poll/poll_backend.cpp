@@ -53,14 +53,14 @@ class PollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return system_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::uint32_t position = find(handle, token);
-    if (position == HandleMap::none) return refusal(std::errc::no_such_file_or_directory);
+    if (position == HandleMap::none) return system_error_code(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
       if (files_.is_same(token.slot, handle)) return {};
       remove(position);
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     }
     if (to == RawInterest::none) {
       remove(position);
@@ -72,10 +72,10 @@ class PollBackend final : public Backend {
 
   std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
     const std::uint32_t position = find(handle, token);
-    if (position == HandleMap::none) return refusal(std::errc::no_such_file_or_directory);
+    if (position == HandleMap::none) return system_error_code(std::errc::no_such_file_or_directory);
     const bool is_ours = files_.is_same(token.slot, handle);
     remove(position);
-    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -164,7 +164,7 @@ class PollBackend final : public Backend {
     } catch (const std::bad_alloc&) {
       tokens_.resize(polled_.size());
       files_.remove(token.slot, handle);
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     positions_.put(handle, static_cast<std::uint32_t>(polled_.size() - 1));
     set_.forget(handle);

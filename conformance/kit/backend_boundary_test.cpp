@@ -54,7 +54,7 @@ class ABackend : public OnEachBackend {
 
   /// Whether a wait comes back, as it must after a wake().
   bool comes_back() { return comes_back_within(*backend_, 10s); }
-  /// Whether waits last, as they must where nobody wakes them. Some may come back early.
+  /// Whether waits last, as they must where nobody wakes them; one may return early for nothing.
   bool sleeps() {
     for (int i = 0; i < 20; ++i) {
       if (!comes_back_within(*backend_, 10ms)) return true;

@@ -18,7 +18,8 @@ using namespace pollux;
 class SelectBackend final : public Backend {
  public:
   explicit SelectBackend(std::error_code& error) : wake_{system_calls_, error} {
-    if (!error && wake_.handle() >= FD_SETSIZE) error = refusal(std::errc::value_too_large);
+    if (!error && wake_.handle() >= FD_SETSIZE)
+      error = system_error_code(std::errc::value_too_large);
   }
 
   std::string_view name() const noexcept override { return "select"; }
@@ -29,15 +30,15 @@ class SelectBackend final : public Backend {
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
     if (any(to, RawInterest::edge | RawInterest::pri))
-      return refusal(std::errc::operation_not_supported);
+      return system_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::uint32_t place = places_.find(handle);
     if (place == HandleMap::none || entries_[place].token != token)
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     const bool is_ours = files_.is_same(token.slot, handle);
     entries_[place].interest = to;
     if (!is_ours || to == RawInterest::none) remove(place);
-    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -97,7 +98,7 @@ class SelectBackend final : public Backend {
     if (error) return error;
     // After that: a number that is not open is bad, however large it is.
     if (handle >= FD_SETSIZE) {
-      error = refusal(std::errc::value_too_large);
+      error = system_error_code(std::errc::value_too_large);
     } else {
       report_memory(error, [&] {
         places_.make_room(handle);

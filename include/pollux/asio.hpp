@@ -56,7 +56,7 @@ class AsioEntry {
     try {
       entry->descriptor_.assign(handle, error);
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     // Asio's category is its own; the number is the system's.
     if (error) return {error.value(), std::system_category()};
@@ -84,7 +84,7 @@ class AsioEntry {
     entry->interest_ = interest;
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
   static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry) {
     return arm(entry, entry->interest_);
@@ -219,17 +219,17 @@ class AsioBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return system_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
     const std::uint32_t place = places_.find(handle);
     if (place == HandleMap::none || entries_[place]->token() != token)
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     // Asio would not say that the descriptor was closed.
     const bool unchanged = is_unchanged(*entries_[place]);
     if (to != RawInterest::none && unchanged)
       return from != to ? AsioEntry::arm(entries_[place], to) : std::error_code{};
     remove(place, unchanged);
-    return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return unchanged ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
@@ -282,7 +282,7 @@ class AsioBackend final : public Backend {
     } catch (const std::system_error& failure) {
       return {failure.code().value(), std::system_category()};
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     if (const auto error = move_to(*fresh)) return error;
     own_ = std::move(fresh);
@@ -322,7 +322,7 @@ class AsioBackend final : public Backend {
     entries_.push_back(std::move(entry));
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
   /// For one more, and for all that can be reported at one time: a completion could not say that it
@@ -413,7 +413,7 @@ class AsioBackend final : public Backend {
     wake_ = wake;
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   } catch (const std::system_error& failure) {  // Asio makes its own set when it is first needed
     return {failure.code().value(), std::system_category()};
   }
@@ -426,7 +426,7 @@ class AsioBackend final : public Backend {
     try {
       if (fork_count_ != forks && own_) own_->notify_fork(::asio::io_context::fork_child);
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     } catch (const std::system_error&) {
       // A descriptor was closed under its watch, and the rest is registered anew by the core.
     }

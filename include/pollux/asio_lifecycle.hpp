@@ -9,6 +9,7 @@
 
 #include <pollux/detail/asio_lifecycle.hpp>
 
+/// Waits for the end of a stream, on sockets of standalone Asio.
 namespace pollux::asio {
 
 // Three waits, and what they have in common. Each also completes for what is true at its start, and

@@ -30,8 +30,8 @@ inline constexpr NativeHandle no_handle = static_cast<NativeHandle>(-1);
 /// given out again, and `generation` then differs. Slot 0xFFFFFFFF is never used: it is free for a
 /// backend's own wake handle.
 struct Token {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t slot = 0;        ///< an index, which is given out again
+  std::uint32_t generation = 0;  ///< tells the registrations of one slot apart
 
   friend constexpr bool operator==(const Token&, const Token&) = default;
 };
@@ -42,9 +42,8 @@ enum class RawInterest : std::uint8_t {
   in = 1,     ///< readable, or its end
   out = 4,    ///< writable
   rdhup = 2,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
-  hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
-            ///< stands alone, as the empty interest of a registration that must stay alive. Where a
-            ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.
+  hup = 8,    ///< hang-up and error only: keeps a registration that asks for nothing else. A
+              ///< backend whose kernel cannot do that has no `err` in reports().
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
@@ -63,6 +62,7 @@ enum class RawReady : std::uint16_t {
   rdhup = 0x2000
 };
 
+/// RawInterest and RawReady are sets of bits.
 template <class T>
 concept RawBits = std::same_as<T, RawInterest> || std::same_as<T, RawReady>;
 template <RawBits Bits>
@@ -86,23 +86,24 @@ constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
 /// One report: `ready` is what is true now for the registration named by `token`. Two reports for
 /// one token in one wait are allowed.
 struct RawEvent {
-  Token token;
-  RawReady ready = RawReady::none;
+  Token token;                      ///< of the registration, as it was asked for
+  RawReady ready = RawReady::none;  ///< every bit that is set is true now
 };
 
 /// How long a wait may last. Rounding and clamping are done here, in one place.
 class Timeout {
  public:
-  using nanoseconds = std::chrono::nanoseconds;
+  using nanoseconds = std::chrono::nanoseconds;  ///< what it counts
+  /// Without end; and one that does not wait at all.
   static constexpr Timeout infinite() noexcept { return Timeout{nanoseconds::max()}; }
   static constexpr Timeout zero() noexcept { return Timeout{nanoseconds::zero()}; }
   /// A negative duration is zero.
   constexpr explicit Timeout(nanoseconds duration) noexcept
       : duration_{duration < nanoseconds::zero() ? nanoseconds::zero() : duration} {}
 
+  /// Whether it is one of these, and how long it is: of no meaning if is_infinite().
   constexpr bool is_infinite() const noexcept { return duration_ == nanoseconds::max(); }
   constexpr bool is_zero() const noexcept { return duration_ == nanoseconds::zero(); }
-  /// The duration; meaningless if is_infinite().
   constexpr nanoseconds duration() const noexcept { return duration_; }
   /// For poll() and its kin: milliseconds, rounded up so that a wait never ends early, clamped to
   /// what an int holds (the core waits again after 24 days); −1 is infinite.
@@ -119,11 +120,10 @@ class Timeout {
   nanoseconds duration_;
 };
 
-/// What a wait came back with: `count` reports at the front of the span. An error is the system's
-/// number (errno), 0 for none; nothing was reported then.
+/// What a wait came back with: reports, or an error and none.
 struct WaitResult {
-  std::uint32_t count = 0;
-  int error = 0;
+  std::uint32_t count = 0;  ///< reports at the front of the span
+  int error = 0;            ///< the system's number (errno); 0 for none
 };
 
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
@@ -146,8 +146,8 @@ class Backend {
   /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
   /// plain `in` means bytes. With `hup` that bit says that both directions are over. With `err`
   /// failures are reported (as `err` or `hup`) also of a registration that asks for nothing;
-  /// without it, the core keeps a bit armed to hear of them. With `pri` it may be asked for.
-  /// Whatever is missing here but reported all the same is taken as a hint to look.
+  /// without it, the core keeps a bit armed to learn of them. With `pri` it may be asked for.
+  /// Whatever is missing here but reported all the same is taken as a hint to probe.
   virtual RawReady reports() const noexcept = 0;
 
   /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`
@@ -194,7 +194,7 @@ class Backend {
   virtual std::uint64_t system_calls() const noexcept { return system_calls_.made(); }
 
  protected:
-  SystemCalls system_calls_;
+  SystemCalls system_calls_;  ///< what system_calls() answers
 };
 
 }  // namespace pollux

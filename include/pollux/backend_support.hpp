@@ -16,12 +16,13 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
-/// A refusal as the kernel would say it: a backend that finds by itself what another is told
-/// answers with the same error code. Any thread.
-inline std::error_code refusal(std::errc why) noexcept {
+/// The error code that the kernel would answer with: for a backend that finds by itself what
+/// another backend's kernel refuses. Any thread.
+inline std::error_code system_error_code(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
 }
 
@@ -31,7 +32,7 @@ template <class Call>
 auto report_memory(std::error_code& error, Call call) -> decltype(call()) try {
   return call();
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return decltype(call())();
 }
 
@@ -70,8 +71,8 @@ constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
 /// one number at two times mean: not closed and reused in between. But Linux gives all eventfds and
 /// their like one inode, and all masters of pseudo-terminals; HandleRegistry tells those apart.
 struct HandleIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
+  std::uint64_t device = 0;  ///< st_dev
+  std::uint64_t inode = 0;   ///< st_ino
   std::uint32_t access = 0;  ///< reading, writing or both: tells the two ends of a pipe apart
 
   friend constexpr bool operator==(const HandleIdentity&, const HandleIdentity&) = default;
@@ -79,8 +80,10 @@ struct HandleIdentity {
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
-/// has no poll method; Linux is asked by epoll_ctl(2)). Any thread.
-HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept;
+/// has no poll method; Linux is asked by epoll_ctl(2)). `calls` counts the system calls. Any
+/// thread.
+POLLUX_EXPORT HandleIdentity identify(NativeHandle handle, std::error_code& error,
+                                      SystemCalls& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
   SystemCalls uncounted;
   return identify(handle, error, uncounted);
@@ -128,7 +131,7 @@ class HandleMap {
 /// set that nobody waits on: the kernel takes it or refuses it, knows it by its open file, and
 /// forgets it when that is closed. Elsewhere all go by identify(). `key` is a small number of the
 /// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
-class HandleRegistry {
+class POLLUX_EXPORT HandleRegistry {
  public:
   /// `calls` outlives it.
   explicit HandleRegistry(SystemCalls& calls) noexcept : calls_{calls} {}
@@ -150,7 +153,7 @@ class HandleRegistry {
   std::error_code add_once(std::uint32_t key, NativeHandle handle, std::uint32_t registered,
                            Drop drop) {
     if (registered != HandleMap::none) {
-      if (is_same(registered, handle)) return refusal(std::errc::file_exists);
+      if (is_same(registered, handle)) return system_error_code(std::errc::file_exists);
       drop();
     }
     return add(key, handle);
@@ -196,18 +199,19 @@ class HandleRegistry {
 
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
 /// Changes nothing. none if it cannot be asked. Any thread.
-RawReady poll_once(NativeHandle handle, RawInterest interest, SystemCalls& calls) noexcept;
+POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
+                                 SystemCalls& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
 /// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), is told
 /// apart on Linux 4.14 and later; elsewhere by Reactor::after_fork(). Any thread, and signal
 /// handlers.
-unsigned fork_count() noexcept;
+POLLUX_EXPORT unsigned fork_count() noexcept;
 
 /// A handle that becomes readable when any thread, or a signal handler, calls signal(): an eventfd
 /// where there is one, else a pipe. Owned and closed by this object.
-class WakeHandle {
+class POLLUX_EXPORT WakeHandle {
  public:
   /// `error` says why none could be made (too many open files); the object is then of no use.
   /// `calls` outlives it.

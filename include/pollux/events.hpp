@@ -7,6 +7,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <pollux/export.hpp>
+
 namespace pollux {
 
 /// What a watch is asked to report. Failures and hang-up of a stream watch are reported in any
@@ -30,6 +32,7 @@ enum class Interest : std::uint8_t {
                   ///< events. `operation_not_supported` on a backend that has none.
 };
 
+/// Interest as a set of bits.
 constexpr Interest operator|(Interest a, Interest b) noexcept {
   return static_cast<Interest>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
@@ -54,6 +57,7 @@ constexpr bool any(Interest set, Interest wanted) noexcept {
 /// What the loop delivers to a readiness watch: what it asked for, and two hints that come unasked.
 class Readiness {
  public:
+  /// `bits` are those of Interest that hold.
   constexpr explicit Readiness(Interest bits, bool error = false, bool hangup = false) noexcept
       : bits_{bits}, error_{error}, hangup_{hangup} {}
 
@@ -91,12 +95,14 @@ enum class Event : std::uint8_t {
   writable = 32,
 };
 
+/// Events as a set of bits.
 constexpr Event operator|(Event a, Event b) noexcept {
   return static_cast<Event>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
 constexpr Event& operator|=(Event& a, Event b) noexcept {
   return a = a | b;
 }
+/// Whether `set` has any bit of `wanted`.
 constexpr bool any(Event set, Event wanted) noexcept {
   return (static_cast<unsigned>(set) & static_cast<unsigned>(wanted)) != 0;
 }
@@ -106,6 +112,7 @@ constexpr bool any(Event set, Event wanted) noexcept {
 /// last.
 class StreamEvent {
  public:
+  /// `error` goes with Event::error.
   explicit StreamEvent(Event events, std::error_code error = {}) noexcept
       : events_{events}, error_{error} {}
 
@@ -146,10 +153,10 @@ enum class PeerClosedLatency : std::uint8_t {
 
 /// "readable end_of_stream", "error(connection reset) hangup": for logs, traces and tests. Any
 /// thread.
-std::string to_string(const StreamEvent& event);
-std::string to_string(Event events);
+POLLUX_EXPORT std::string to_string(const StreamEvent& event);
+POLLUX_EXPORT std::string to_string(Event events);
 /// "readable|writable", "none".
-std::string to_string(Interest interest);
-std::string_view to_string(PeerClosedLatency latency) noexcept;
+POLLUX_EXPORT std::string to_string(Interest interest);
+POLLUX_EXPORT std::string_view to_string(PeerClosedLatency latency) noexcept;
 
 }  // namespace pollux

@@ -16,6 +16,7 @@ namespace pollux {
 template <class Argument>
 class Handler : public detail::AnyHandler {
  public:
+  /// Calls `function`, which is moved or copied into it.
   template <class F>
   requires(!std::derived_from<std::decay_t<F>, detail::AnyHandler> &&
            std::invocable<std::decay_t<F>&, const Argument&>)
@@ -30,6 +31,7 @@ class Handler<void> : public detail::AnyHandler {
  public:
   /// Calls nothing: for what may be left out.
   Handler() noexcept = default;
+  /// Calls `function`, which is moved or copied into it.
   template <class F>
   requires(!std::derived_from<std::decay_t<F>, detail::AnyHandler> &&
            std::invocable<std::decay_t<F>&>)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <system_error>
 
+#include <pollux/export.hpp>
 #include <pollux/handler.hpp>
 
 namespace pollux {
@@ -18,7 +19,7 @@ class PostQueue;
 /// Has functions run by a reactor's thread; made by Reactor::poster(). A copyable handle that may
 /// outlive the reactor, for threads that cannot know whether it is still there. Any thread may use
 /// it, each thread its own copy.
-class Poster {
+class POLLUX_EXPORT Poster {
  public:
   /// Refuses whatever is posted.
   Poster() noexcept = default;

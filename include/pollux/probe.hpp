@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -35,20 +36,21 @@ struct StreamState {
 /// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
 /// socket; and the kernel's own if it refuses to answer (no memory, or, under a limit of no
 /// descriptors at all, too many open files): then nothing is known. Any thread.
-StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
+POLLUX_EXPORT StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
 
 /// A handle that becomes readable when probe_stream() may answer something new about a stream's
 /// end: with the peer's FIN, be bytes unread or not, with an own shutdown, a hang-up or a failure.
 /// Never because of bytes, and so not when the last one is read either. For poll, select, epoll, or
 /// any loop that is built on them; it keeps `stream` neither open nor registered anywhere else, and
 /// falls silent when that is closed. Owned and closed by this object.
-class CloseDetector {
+class POLLUX_EXPORT CloseDetector {
  public:
   CloseDetector() noexcept = default;
   /// Readable at once if the end is there already. `error` says why none could be made:
   /// `function_not_supported` where the kernel has nothing of the kind (all but Linux),
   /// Errc::not_a_stream, or what the kernel says (too many open files). The object is empty then.
   CloseDetector(NativeHandle stream, std::error_code& error) noexcept;
+  /// The other one has what this one had: nothing, if it is new.
   CloseDetector(CloseDetector&& other) noexcept
       : handle_{std::exchange(other.handle_, none)},
         stream_{other.stream_},
@@ -61,6 +63,7 @@ class CloseDetector {
   }
   ~CloseDetector();
 
+  /// Whether there is a handle.
   explicit operator bool() const noexcept { return handle_ != none; }
   /// What to wait on, for reading.
   NativeHandle handle() const noexcept { return handle_; }

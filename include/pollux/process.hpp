@@ -13,12 +13,15 @@ namespace pollux {
 /// What has become of a child: it exited, or a signal ended it, or it is not known (error()).
 class ChildExit {
  public:
+  /// The way in which a child has ended.
   enum class How : std::uint8_t { exited, signaled, dumped_core };
 
   /// `value` is the exit code or the signal.
   ChildExit(int pid, How how, int value) noexcept : pid_{pid}, how_{how}, value_{value} {}
+  /// `error` is why nobody can tell.
   ChildExit(int pid, std::error_code error) noexcept : pid_{pid}, error_{error} {}
 
+  /// The child.
   int pid() const noexcept { return pid_; }
 
   /// It called exit(), or returned from main().
@@ -30,6 +33,7 @@ class ChildExit {
   bool signaled() const noexcept { return !error_ && how_ != How::exited; }
   /// Which; 0 if none did.
   int term_signal() const noexcept { return signaled() ? value_ : 0; }
+  /// Whether it left a core file.
   bool core_dumped() const noexcept { return !error_ && how_ == How::dumped_core; }
 
   /// Why its status is not known: `no_child_process` if somebody else has waited for it, or the

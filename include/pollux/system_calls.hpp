@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The count of system calls that a backend, or a reactor, keeps.
+// How many system calls a backend or a reactor has made.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <pollux/detail/registration.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -24,8 +25,9 @@ namespace pollux {
 /// behind goes on in step. A clock that is set back or forward takes the deadlines as they are.
 ///
 /// All members: loop thread, and harmless when the reactor is gone.
-class Timer : public detail::Registration<detail::Registered::timer> {
+class POLLUX_EXPORT Timer : public detail::Registration<detail::Registered::timer> {
  public:
+  /// A time of the steady clock.
   using time_point = std::chrono::steady_clock::time_point;
 
   Timer() noexcept = default;

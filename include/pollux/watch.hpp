@@ -7,13 +7,14 @@
 
 #include <pollux/detail/registration.hpp>
 #include <pollux/events.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
 namespace detail {
 
 /// What both kinds of watch are. All members: loop thread.
-class WatchBase : public Registration<Registered::watch> {
+class POLLUX_EXPORT WatchBase : public Registration<Registered::watch> {
  public:
   WatchBase() noexcept = default;
 
@@ -57,7 +58,7 @@ class Watch : public detail::WatchBase {
 /// The registration of a byte stream (TCP, AF_UNIX stream, pipe, FIFO, terminal), with the whole
 /// lifecycle of docs/contract.md. Made by Reactor::watch_stream(). Does not own the descriptor:
 /// unwatch first, close then, or close() it.
-class StreamWatch : public detail::WatchBase {
+class POLLUX_EXPORT StreamWatch : public detail::WatchBase {
  public:
   StreamWatch() noexcept = default;
 

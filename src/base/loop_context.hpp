@@ -54,7 +54,7 @@ class LoopContext {
 
   /// Has the backend forget everything. Its std::bad_alloc is an error like any other.
   std::error_code reset_backend() try { return backend->reset(); } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
   /// A service has given the next turn something to do: the turn must ask all of them, and a
@@ -78,6 +78,11 @@ class LoopContext {
   void host_is_back() noexcept { host_waits_until_.reset(); }
   /// `notify` is called when a host that waits must ask anew.
   void on_reschedule(AnyHandler&& notify) noexcept { notify_ = std::move(notify); }
+
+  /// Says to the tracer, if there is one, what has become of a user's watch.
+  void trace(Token token, bool internal, WatchChange change) const noexcept {
+    if (tracer != nullptr && !internal) tracer->watch_changed(now(), token, change);
+  }
 
   std::unique_ptr<Backend> backend;  ///< null once the loop is closed
   const ReactorOptions options;

@@ -15,7 +15,8 @@ RawInterest BackendSet::wanted_by_state(const Slot& slot) const noexcept {
 }
 
 std::error_code BackendSet::install_again(Slot& slot, Token token, RawInterest wanted) {
-  if (!detached_.is_still_ours(token.slot)) return refusal(std::errc::no_such_file_or_directory);
+  if (!detached_.is_still_ours(token.slot))
+    return system_error_code(std::errc::no_such_file_or_directory);
   const std::error_code error = set_backend_interest(slot, token, wanted);
   if (!error) detached_.remove(token.slot);
   return error;
@@ -34,6 +35,7 @@ void BackendSet::note_closed(std::uint32_t index) noexcept {
   table_.drop_handle(slot.handle, index);
   cancel_retry(index);
   detached_.remove(index);
+  if (!slot.closed) loop_.trace(table_.token(index), slot.is_internal(), WatchChange::closed);
   slot.closed = true;
   slot.fast_path = false;
   slot.installed = RawInterest::none;

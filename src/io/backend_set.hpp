@@ -88,6 +88,10 @@ class BackendSet {
   bool has_retries() const noexcept { return !retries_.empty(); }
   /// When the next watch is to be asked about again; time_point::max() without any.
   LoopContext::time_point next_deadline() const noexcept { return retries_.next(); }
+  /// When that watch is to be asked about again; time_point::max() if it is not.
+  LoopContext::time_point retry_time(std::uint32_t index) const noexcept {
+    return retries_.time_of(index);
+  }
   /// Before a wait: tells the backend what has changed.
   void prepare() {
     if (has_retries()) run_due_retries();
@@ -177,7 +181,8 @@ inline std::error_code BackendSet::set_backend_interest(Slot& slot, Token token,
   if (!error) slot.installed = wanted;
   return error;
 } catch (const std::bad_alloc&) {
-  return refusal(std::errc::not_enough_memory);  // of a backend that does not say so itself
+  return system_error_code(
+      std::errc::not_enough_memory);  // of a backend that does not say so itself
 }
 
 inline std::error_code BackendSet::install(Slot& slot, Token token, RawInterest wanted) {

@@ -38,7 +38,8 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
                            std::error_code& error) try {
   const bool stream = as == Watched::stream;
   error = loop_.refusal_to_register();
-  if (!error && is_in_vain(interest, stream)) error = refusal(std::errc::invalid_argument);
+  if (!error && is_in_vain(interest, stream))
+    error = system_error_code(std::errc::invalid_argument);
   if (error) return {};
   const StreamType type = stream ? prober_.examine(handle, error) : StreamType{};
   if (error) return {};
@@ -48,7 +49,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
   // its set.
   if (other != no_slot && table().slot(other).installed == RawInterest::none &&
       set_.detached().is_still_ours(other)) {
-    error = refusal(std::errc::file_exists);
+    error = system_error_code(std::errc::file_exists);
     return {};
   }
   if (table().is_full()) set_.make_room();
@@ -81,12 +82,26 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     throw;
   }
   slot.handler = std::move(handler);
-  if (loop_.tracer != nullptr && !slot.is_internal())
-    loop_.tracer->watched(loop_.now(), handle, token);
+  trace_watched(token.slot);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
+}
+
+void Registrations::trace_watched(std::uint32_t index) const noexcept {
+  if (loop_.tracer == nullptr) return;
+  const Slot& slot = table().slot(index);
+  if (slot.is_internal()) return;
+  const WatchKind kind = slot.is_stream() ? WatchKind::stream : WatchKind::readiness;
+  loop_.tracer->watched(loop_.now(), slot.handle, table().token(index), kind, slot.interest);
+}
+
+void Registrations::introduce_watches() const noexcept {
+  for (std::uint32_t i = 0; i < table().size(); ++i) {
+    const bool ended = called_.ended && called_.index == i;  // by the handler that is running
+    if (table().slot(i).used && !ended) trace_watched(i);
+  }
 }
 
 InternalWatch Registrations::watch_internal(NativeHandle handle, Interest interest,
@@ -107,7 +122,7 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     return;
   }
   if (is_in_vain(interest, slot->is_stream())) {
-    error = refusal(std::errc::invalid_argument);
+    error = system_error_code(std::errc::invalid_argument);
     return;
   }
   // Who asks in the turn that has reported the number is known to mean it.
@@ -142,6 +157,8 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     slot->fast_path = is_fast_path(set_.traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
   set_.cancel_retry(token.slot);
+  if (loop_.tracer != nullptr && !slot->is_internal() && interest != interest_before)
+    loop_.tracer->interest_changed(loop_.now(), token, interest_before, interest);
 }
 
 Interest Registrations::interest(Token token) const noexcept {
@@ -162,6 +179,7 @@ PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
 void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table().find(token);
   if (slot == nullptr) return;
+  loop_.trace(token, slot->is_internal(), WatchChange::ended);
   set_.take_from_kernel(*slot, token);
   if (slot->outside != Outside::no) set_.detached().remove(token.slot);
   set_.cancel_retry(token.slot);
@@ -208,7 +226,7 @@ std::error_code Registrations::begin_detached(std::uint32_t index, std::uint32_t
   const std::error_code error = set_.detached().add(index);
   const bool is_watched = other != no_slot && table().slot(other).installed != RawInterest::none &&
                           !is_gone(set_.install(other, table().slot(other).installed));
-  return !error && is_watched ? refusal(std::errc::file_exists) : error;
+  return !error && is_watched ? system_error_code(std::errc::file_exists) : error;
 }
 
 void Registrations::learn_fin_number(Slot& slot) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -43,6 +44,10 @@ class Registrations {
   Prober& prober() noexcept { return prober_; }
   /// The watch whose handler is running.
   CalledSlot& called() noexcept { return called_; }
+  /// Says to a new tracer what is watched already.
+  void introduce_watches() const noexcept;
+  /// Adds a line for each watch, as Reactor::dump() has it.
+  void dump(std::string& to) const;
   /// See Prober.
   void learn_fin_number(Slot& slot) noexcept;
 
@@ -58,6 +63,7 @@ class Registrations {
   WatchTable& table() noexcept { return set_.table(); }
   const WatchTable& table() const noexcept { return set_.table(); }
   std::error_code begin_detached(std::uint32_t index, std::uint32_t other);
+  void trace_watched(std::uint32_t index) const noexcept;
 
   LoopContext& loop_;
   BackendSet set_;

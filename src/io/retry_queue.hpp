@@ -34,6 +34,12 @@ class RetryQueue {
     return heap_.front().slot;
   }
 
+  /// When that slot is due; time_point::max() if it is not in the queue.
+  time_point time_of(std::uint32_t slot) const noexcept {
+    return slot < places_.size() && places_[slot] != nowhere ? heap_[places_[slot]].when
+                                                             : time_point::max();
+  }
+
  private:
   struct Entry {
     time_point when;

@@ -177,8 +177,7 @@ bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
   if (probe(index, slot, Probe::inbound, found) != platform::Outcome::answered) return false;
   slot.keep_error(found.error);
   if (found.inbound != Inbound::empty) return false;
-  slot.state.mask = Mask::all;
-  set().note_change(index);
+  mask(index, slot);
   return true;
 }
 
@@ -190,9 +189,14 @@ bool WatchService::note_vain(std::uint32_t index, Slot& slot, RawReady ready) no
   if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge)) return false;
   if (slot.backoff < chance) ++slot.backoff;
   if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
+  mask(index, slot);
+  return false;
+}
+
+void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
   slot.state.mask = Mask::all;
   set().note_change(index);
-  return false;
+  loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
 }
 
 bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
@@ -212,10 +216,12 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
   if (!any(slot.interest, Interest::edge) && slot.state.mask != mask) {
     slot.state.mask = mask;
     set().note_change(index);
+    if (mask == Mask::all)
+      loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
   }
   if (mask == Mask::none) slot.backoff = 0;  // else it is retried less and less often
   if (loop_.tracer != nullptr && !slot.is_internal())
-    loop_.tracer->told(loop_.now(), table().token(index), readiness);
+    loop_.tracer->delivered(loop_.now(), table().token(index), readiness);
   call_handler(index, slot, &readiness);
   return true;
 }
@@ -245,8 +251,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
     case platform::Outcome::refused:
       // Nothing is known, and so nothing is delivered. What is up must not turn the loop meanwhile.
       slot.keep_error(found.error);
-      slot.state.mask = Mask::all;
-      set().note_change(index);
+      mask(index, slot);
       set().schedule_retry(index);
       return false;
   }
@@ -267,13 +272,18 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   const StreamEvent event{decision.events,
                           failed ? platform::error_code(found.error) : std::error_code{}};
   if (loop_.tracer != nullptr && !slot.is_internal())
-    loop_.tracer->told(loop_.now(), table().token(index), event);
+    loop_.tracer->delivered(loop_.now(), table().token(index), event);
   call_handler(index, slot, &event);
   return true;
 }
 
 /// A stream has another state: so the kernel may be asked for something else.
 void WatchService::apply(std::uint32_t index, State before, State after) {
+  const bool internal = table().slot(index).is_internal();
+  if (after.parked && !before.parked)
+    loop_.trace(table().token(index), internal, WatchChange::parked);
+  if (after.mask == Mask::all && before.mask != Mask::all)
+    loop_.trace(table().token(index), internal, WatchChange::masked);
   if (after.over || after.parked) {
     set().note_over(index);
     if (after.over) table().drop_handle(table().slot(index).handle, index);
@@ -309,13 +319,18 @@ platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wan
 void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* event) {
   if (any(slot.interest, Interest::one_shot)) {
     // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
-    slot.interest = Interest::none;
+    const Interest before = std::exchange(slot.interest, Interest::none);
     slot.state.mask = Mask::none;
     set().note_change(index);
     set().cancel_retry(index);
+    if (loop_.tracer != nullptr && !slot.is_internal())
+      loop_.tracer->interest_changed(loop_.now(), table().token(index), before, Interest::none);
   }
-  if (!slot.is_internal()) ++loop_.stats.events;
+  if (slot.is_internal()) return call(index, slot, event);
+  ++loop_.stats.events;
+  const Token token = table().token(index);
   call(index, slot, event);
+  if (loop_.tracer != nullptr) loop_.tracer->handler_returned(loop_.now(), token);
 }
 
 }  // namespace pollux::detail

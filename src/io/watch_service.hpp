@@ -46,6 +46,7 @@ class WatchService {
       : loop_{loop}, registrations_{loop, capabilities} {}
 
   Registrations& registrations() noexcept { return registrations_; }
+  const Registrations& registrations() const noexcept { return registrations_; }
   BackendSet& set() noexcept { return registrations_.set(); }
 
   /// Where the backend puts its reports.
@@ -83,6 +84,7 @@ class WatchService {
   platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
+  void mask(std::uint32_t index, Slot& slot) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);
   WatchTable& table() noexcept { return set().table(); }
   /// The handler may end its watch and any other.

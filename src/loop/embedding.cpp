@@ -55,7 +55,7 @@ NativeHandle EventLoop::native_handle(std::error_code& error) const noexcept {
   if (!loop_.backend) {
     error = Errc::reactor_closed;
   } else if (handle == no_handle) {
-    error = refusal(std::errc::operation_not_supported);
+    error = system_error_code(std::errc::operation_not_supported);
   }
   return handle;
 }

@@ -26,14 +26,14 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   signal.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
 Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = loop_.refusal_to_register();
   if (!error) error = children_.check(pid);
-  if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
+  if (!error && is_child_watched(pid)) error = system_error_code(std::errc::file_exists);
   if (error) return {};
   const Token token = watches_.acquire();
   ProcessWatch& child = watches_.slot(token.slot);
@@ -46,7 +46,7 @@ Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code
   child.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
@@ -171,7 +171,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
 
 void ProcessService::call_handler(std::uint32_t index, const void* argument) {
   const WhileCalled called{watches_, called_, index};
-  ++loop_.stats.notices;
+  ++loop_.stats.process_events;
   watches_.slot(index).handler.call(argument);
 }
 
@@ -179,6 +179,19 @@ void ProcessService::destroy_handlers() noexcept {
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     detach_from_system(i);
     if (watches_.slot(i).handler) watches_.release(i);
+  }
+}
+
+void ProcessService::dump(std::string& to) const {
+  for (std::uint32_t i = 0; i < watches_.size(); ++i) {
+    const ProcessWatch& watched = watches_.slot(i);
+    if (watched.kind == ProcessWatch::Kind::detached) continue;
+    const bool is_signal = watched.kind == ProcessWatch::Kind::signal;
+    to += (is_signal ? "  signal " : "  child ") + std::to_string(watched.number);
+    if (!is_signal)
+      to += watched.handle == no_handle ? ", by the signal of children" : ", by a descriptor";
+    if (watched.due) to += is_signal ? ", raised and not yet delivered" : ", to be checked";
+    to += '\n';
   }
 }
 

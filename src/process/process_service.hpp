@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -41,6 +42,9 @@ class ProcessService {
   bool any_due() const noexcept { return watches_.any_due(); }
   /// Calls the handlers of what collect() has found: how many.
   std::size_t deliver();
+
+  /// Adds a line for each signal and child, as Reactor::dump() has it.
+  void dump(std::string& to) const;
 
   void leave_kernel() noexcept { signals_.close(); }
   /// When the loop is closed: what the handlers have captured goes.

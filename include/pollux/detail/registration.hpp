@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux {
 
@@ -51,7 +52,7 @@ class CorePointer {
   CoreBase& base() const noexcept { return *core_; }
 
  private:
-  static void destroy(CoreBase& core) noexcept;
+  POLLUX_EXPORT static void destroy(CoreBase& core) noexcept;
 
   CoreBase* core_ = nullptr;
 };
@@ -62,11 +63,11 @@ enum class Registered : std::uint8_t { watch, timer, process };
 template <Registered what>
 void end_registration(CoreBase& core, Token token) noexcept;
 template <>
-void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept;
 template <>
-void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept;
 template <>
-void end_registration<Registered::process>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT void end_registration<Registered::process>(CoreBase& core, Token token) noexcept;
 
 /// A registration that ends with the object. All members: loop thread, and harmless when the
 /// reactor is gone.

@@ -22,6 +22,7 @@
 #include <pollux/detail/asio_memory.hpp>
 #include <pollux/embed/guest.hpp>
 
+/// A reactor inside the loop of another library.
 namespace pollux::embed {
 
 /// As long as it lives, an Asio executor runs the handlers of a reactor. (The other way round, a
@@ -44,6 +45,7 @@ class AsioSource {
       throw;
     }
   }
+  /// `context` outlives this object.
   AsioSource(Reactor& reactor, ::asio::io_context& context)
       : AsioSource{reactor, context.get_executor()} {}
   AsioSource(const AsioSource&) = delete;

@@ -11,6 +11,7 @@
 
 #include <pollux/backend.hpp>
 
+/// The benchmarks, for a backend of your own.
 namespace pollux::bench {
 
 /// Makes a fresh backend; null and an error if it can't. Called once a loop, by the thread that

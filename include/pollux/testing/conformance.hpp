@@ -11,6 +11,7 @@
 
 #include <pollux/backend.hpp>
 
+/// The tests of the contract, for a backend of your own.
 namespace pollux::conformance {
 
 /// Makes a fresh backend; null and an error if it can't. Called once before all tests, and once a

@@ -74,7 +74,7 @@ std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle handle,
     if (key >= keys_) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
     if (known.told_by == By::set) remove_from_set(handle);
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
   known_[key] = known;
   return {};

@@ -204,7 +204,7 @@ void drop(SignalTarget& target, std::size_t signal, SystemCalls& calls) {
 }  // namespace
 
 std::error_code SignalInbox::subscribe(int signo) noexcept {
-  if (!can_be_watched(signo)) return refusal(std::errc::invalid_argument);
+  if (!can_be_watched(signo)) return system_error_code(std::errc::invalid_argument);
   static const int forks = [] {
     told_process.store(fork_count(), std::memory_order_relaxed);
     locking_process.store(fork_count(), std::memory_order_relaxed);
@@ -213,7 +213,7 @@ std::error_code SignalInbox::subscribe(int signo) noexcept {
   static_cast<void>(forks);
   const std::unique_lock lock = locked();
   if (target_ == nullptr) target_ = take_target(wakeup_);
-  if (target_ == nullptr) return refusal(std::errc::not_enough_memory);
+  if (target_ == nullptr) return system_error_code(std::errc::not_enough_memory);
   // Before the kernel's disposition is changed, so that nothing falls between the two here either.
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
   if (watches.fetch_add(1, std::memory_order_seq_cst) != 0) return {};
