@@ -100,9 +100,9 @@ def may_callgrind():
 # Which part of pollux a function belongs to, by its name; the first that fits. Any other is the row's own.
 PARTS = (
     ("backend", r"Backend::|HandleRegistry|detail::(epoll|io_uring|poll)::"),
-    ("lifecycle", r"Lifecycle|::platform::(probe|peek|take_error|look|HandlePoller|send_nothing|stream_type)|"
+    ("lifecycle", r"Lifecycle|::platform::(System|HandlePoller)::|"
                   r"detail::(Prober|WatchService)::"),
-    ("changes", r"Reactor::watch|WatchBase|end_registration|detail::(Registrations|Detached)::|RetryQueue::"),
+    ("changes", r"Reactor::watch|WatchBase|end_registration|detail::(Registrations|BackendSet|Detached)::|RetryQueue::"),
     ("timers", r"Timer(Queue|Service)?::|Reactor::(after|at|every)"),
     ("turn", r"EventLoop::|PostQueue|Reactor::"),
 )

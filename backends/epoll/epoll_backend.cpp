@@ -95,7 +95,7 @@ class EpollBackend final : public Backend {
   NativeHandle native_handle() noexcept override {
     // Whoever waits on the set itself makes no probe.
     is_shared_ = true;
-    install_all();
+    arm_all();
     return set_;
   }
 
@@ -160,14 +160,14 @@ class EpollBackend final : public Backend {
   [[gnu::noinline]] WaitResult probe_and_wait(std::span<RawEvent> out, Timeout timeout) {
     std::uint32_t reported = 0;
     if (reported_by_probe_) {
-      install_all();
+      arm_all();
     } else {
       reported = probe(out);
     }
     WaitResult result;
     // A wait without a timeout is to report all that is ready just now.
     if (reported == 0 || (reported < out.size() && timeout.is_zero())) {
-      // Not installed, for want of memory: poll() asks about them again.
+      // Not armed, for want of memory: poll() asks about them again.
       const bool some_are_left = reported == 0 && !write_probe_.empty();
       result = wait_in_kernel(out.subspan(reported), some_are_left ? Timeout::zero() : timeout);
       if (reported != 0) result.error = 0;  // comes again
@@ -188,17 +188,17 @@ class EpollBackend final : public Backend {
       if (events != 0 && is_plain && reported < out.size()) {
         out[reported++] = {write_probe_[i].token, to_raw(static_cast<std::uint32_t>(events))};
       } else {
-        install(write_probe_[i]);
+        arm(write_probe_[i]);
       }
     }
     return reported;
   }
 
-  void install_all() noexcept {
-    for (std::size_t i = write_probe_.size(); i-- > 0;) install(write_probe_[i]);
+  void arm_all() noexcept {
+    for (std::size_t i = write_probe_.size(); i-- > 0;) arm(write_probe_[i]);
   }
   /// What fails otherwise than for want of memory has gone with its descriptor.
-  void install(WriteProbe::Entry& entry) noexcept {
+  void arm(WriteProbe::Entry& entry) noexcept {
     const auto error = control(set_, EPOLL_CTL_MOD, entry.handle, entry.wanted, entry.token);
     if (error != std::errc::not_enough_memory) write_probe_.remove(entry);
   }

@@ -97,7 +97,7 @@ class Reorders : public ForwardingBackend {
     if (!overtaken_.empty()) {
       out[0] = overtaken_.back();
       overtaken_.pop_back();
-      return {1, false, {}};
+      return {.count = 1};
     }
     WaitResult result = ForwardingBackend::wait(out, timeout);
     std::uint32_t kept = 0;
