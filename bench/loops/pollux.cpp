@@ -62,7 +62,7 @@ class PolluxLoop {
   void post(Owner& owner) {
     reactor_.post([&owner] { owner.posted(); });
   }
-  void run() { reactor_.run(); }
+  void run() { reactor_.run_forever(); }
   void turn() { reactor_.poll(); }
   void stop() { reactor_.stop(); }
 

@@ -15,7 +15,8 @@ namespace {
 template <class Restart>
 Errc outcome(const detail::CorePointer& core, Restart restart) noexcept {
   if (!core) return Errc::timer_closed;
-  return restart(*core) ? Errc{} : Errc::reactor_closed;
+  if (restart(*core)) return {};
+  return core->backend() != nullptr ? Errc::timer_closed : Errc::reactor_closed;
 }
 
 void report(Errc outcome, std::error_code& error) noexcept {

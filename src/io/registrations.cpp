@@ -78,6 +78,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     return {};
   }
   if (other != no_slot) note_closed(other);  // or the kernel would have refused
+  if (!slot.internal) ++count_;
   try {
     table_.put_handle(handle, token.slot);
   } catch (...) {
@@ -165,6 +166,7 @@ PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
 void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table_.find(token);
   if (slot == nullptr) return;
+  if (!slot->internal && --count_ == 0) loop_.something_ended();
   take_from_kernel(*slot, token);
   if (slot->detached) detached_.remove(token.slot);
   cancel_retry(token.slot);

@@ -48,11 +48,16 @@ class Registrations {
   void set_interest(Token token, Interest interest, std::error_code& error) noexcept;
   Interest interest(Token token) const noexcept;
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
+  bool is_registered(Token token) const noexcept { return table_.find(token) != nullptr; }
+  /// The watch whose handler is running.
+  Token called_token() const noexcept { return table_.token(called_.index); }
   void unwatch(Token token) noexcept;
   bool close_watch(Token token) noexcept;
 
   // For the loop.
 
+  /// How many watches there are, those of the loop's own not included.
+  std::size_t count() const noexcept { return count_; }
   bool has_changes() const noexcept { return changes_ != 0; }
   bool has_retries() const noexcept { return !retries_.empty(); }
   /// When the next watch is to be asked about again; time_point::max() without any.
@@ -131,6 +136,7 @@ class Registrations {
   /// Watches whose interest may have to be changed in the kernel, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
+  std::size_t count_ = 0;
   bool can_edge_ = true;  ///< until the backend has answered that it can't
   CalledSlot called_;     ///< the watch whose handler is running
 };

@@ -83,7 +83,7 @@ void TimerQueue::link(std::uint32_t index, std::uint32_t bucket) noexcept {
 void TimerQueue::unlink(std::uint32_t index) noexcept {
   const std::uint32_t bucket = times_[index].bucket();
   times_[index].set_bucket(TimerTime::not_hanging);
-  if (bucket >= TimerTime::due) return;
+  if (bucket >= TimerTime::ended) return;
   const TimerSlot& timer = slot(index);
   if (timer.next != no_slot) slot(timer.next).previous = timer.previous;
   if (timer.previous != no_slot) {
@@ -97,6 +97,12 @@ void TimerQueue::unlink(std::uint32_t index) noexcept {
 void TimerQueue::hang_anew(std::uint32_t index) noexcept {
   unlink(index);
   link(index, bucket_for(times_[index].deadline));
+}
+
+void TimerQueue::note_ended(std::uint32_t index) noexcept {
+  disarm(index);
+  unlink(index);
+  times_[index].set_bucket(TimerTime::ended);
 }
 
 void TimerQueue::release(std::uint32_t index) noexcept {

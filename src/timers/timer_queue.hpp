@@ -29,8 +29,11 @@ struct TimerTime {
   static constexpr std::uint32_t not_hanging = bucket_mask;
   /// Its time has come, and it is yet to be called.
   static constexpr std::uint32_t due = bucket_mask - 1;
+  /// Its own handler has ended it, and it is not armed any more; its owner is yet to let it go.
+  static constexpr std::uint32_t ended = bucket_mask - 2;
 
   bool armed() const noexcept { return stamp >= first_order; }
+  bool has_ended() const noexcept { return bucket() == ended; }
   std::uint32_t bucket() const noexcept { return static_cast<std::uint32_t>(stamp & bucket_mask); }
   void set_bucket(std::uint32_t bucket) noexcept { stamp = (stamp & ~bucket_mask) | bucket; }
 };
@@ -67,25 +70,35 @@ class TimerQueue : public SlotPool<TimerSlot> {
   /// A timer that is not armed. May throw std::bad_alloc, and then has changed nothing; nothing
   /// else here throws or allocates.
   std::uint32_t acquire();
-  /// Makes it fire at `deadline`, whatever was before.
-  void arm(std::uint32_t index, time_point deadline) noexcept {
+  /// Makes it fire at `deadline`, whatever was before. False, and nothing done, if it has ended.
+  bool arm(std::uint32_t index, time_point deadline) noexcept {
+    TimerTime& time = times_[index];
+    const std::uint32_t bucket = time.bucket();
+    const bool hangs_well = deadline > starts_[bucket];
+    if (!hangs_well && bucket == TimerTime::ended) return false;
     if (is_sooner(deadline)) {
       next_ = deadline;
       earliest_ = index;
     }
-    TimerTime& time = times_[index];
-    const std::uint32_t bucket = time.bucket();
     if (!time.armed()) ++armed_;
     orders_ += TimerTime::first_order;
     time.stamp = orders_ | bucket;
     time.deadline = deadline;
-    if (deadline < starts_[bucket]) hang_anew(index);
+    if (!hangs_well && deadline != never) hang_anew(index);
+    return true;
   }
-  void disarm(std::uint32_t index) noexcept {
+  /// Whether it was the last.
+  bool disarm(std::uint32_t index) noexcept {
     TimerTime& time = times_[index];
-    if (!time.armed()) return;
+    if (!time.armed()) return false;
     time.stamp &= TimerTime::bucket_mask;
-    count_disarmed();
+    return count_disarmed();
+  }
+  /// Disarms it for good.
+  void note_ended(std::uint32_t index) noexcept;
+  void destroy_handler(std::uint32_t index) noexcept {
+    // Its captures may end this timer on their way out.
+    const AnyHandler handler = std::move(slot(index).handler);
   }
   /// Forgets the timer. Its handler is destroyed last, when the slot is free already.
   void release(std::uint32_t index) noexcept;
@@ -146,10 +159,11 @@ class TimerQueue : public SlotPool<TimerSlot> {
   };
 
   void make_room(std::size_t timers);
-  void count_disarmed() noexcept {
-    if (--armed_ != 0) return;
+  bool count_disarmed() noexcept {
+    if (--armed_ != 0) return false;
     next_ = never;
     earliest_ = none_sooner;
+    return true;
   }
   static std::uint64_t tick_of(time_point time) noexcept;
   std::uint32_t bucket_for(time_point deadline) const noexcept;

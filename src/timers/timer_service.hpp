@@ -23,21 +23,49 @@ class TimerService {
   TimerService(LoopContext& loop, Registrations& registrations) noexcept
       : loop_{loop}, kernel_timer_{loop, registrations} {}
 
-  // Each timer has one handle, which has its token until end() or the loop's close().
+  // Each timer has one owner, which has its token until end() or the loop's close().
 
-  Token add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
-            AnyHandler&& handler, std::error_code& error);
-  /// False once the loop is closed, as the next two.
+  /// A timer, or why there is none. No error code, since one takes a call to its category.
+  struct Added {
+    enum Outcome : std::uint32_t { done, closed, invalid, no_memory };
+
+    std::uint32_t index = 0;
+    Outcome outcome = done;
+  };
+  static std::error_code error_of(Added added) noexcept;
+
+  /// If there is none, the handler is left alone.
+  Added add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
+            AnyHandler& handler) {
+    if (repeats && interval <= std::chrono::nanoseconds::zero())
+      return {0, loop_.backend ? Added::invalid : Added::closed};
+    const Added added = add_unarmed(handler);
+    if (added.outcome == Added::done) {
+      queue_.slot(added.index).set_interval(interval, repeats);
+      arm(added.index, deadline);
+    }
+    return added;
+  }
+  Added add_unarmed(AnyHandler& handler);
+  /// False once the timer has ended or the loop is closed, as the next two.
   bool restart(Token token) noexcept;
   bool restart(Token token, std::chrono::nanoseconds interval) noexcept;
   bool restart_at(Token token, time_point deadline) noexcept;
   void cancel(Token token) noexcept;
   bool is_armed(Token token) const noexcept;
   time_point deadline(Token token) const noexcept;
+  bool is_registered(Token token) const noexcept {
+    return !queue_.time(token.slot).has_ended();
+  }
+  /// The timer whose handler is running.
+  Token called_token() const noexcept { return {called_.index, 0}; }
   void end(Token token) noexcept;
+  /// By its own handler, which is running; the owner has the token still.
+  void end_lent(Token token) noexcept;
 
   // What the loop asks.
 
+  bool any_armed() const noexcept { return !queue_.empty(); }
   /// When the next timer is due; time_point::max() without any.
   time_point next_deadline() noexcept { return queue_.empty() ? TimerQueue::never : queue_.next(); }
   /// Whether the loop must read the clock: no kernel timer is set for the next timer.
@@ -61,47 +89,43 @@ class TimerService {
   void after_fork() noexcept { kernel_timer_.after_fork(); }
 
  private:
-  void arm(std::uint32_t index, time_point deadline) noexcept;
-  void arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+  bool arm(std::uint32_t index, time_point deadline) noexcept;
+  bool arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+
+  friend class WhileCalled<TimerService>;
+  void release(std::uint32_t index) noexcept;
 
   LoopContext& loop_;
   TimerQueue queue_;
   KernelTimer kernel_timer_;
-  CalledSlot called_;  ///< the timer whose handler is running
+  CalledSlot called_;        ///< the timer whose handler is running
+  bool owner_gone_ = false;  ///< has let go of that timer
 };
 
 // Here for the compiler to see: what is called each time that a deadline is put off.
 
-inline void TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
-  if (queue_.is_sooner(deadline)) {
-    arm_sooner(index, deadline);
-  } else {
-    queue_.arm(index, deadline);
-  }
+inline bool TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
+  if (queue_.is_sooner(deadline)) return arm_sooner(index, deadline);
+  return queue_.arm(index, deadline);
 }
 
 inline bool TimerService::restart_at(Token token, time_point deadline) noexcept {
-  if (!loop_.backend) return false;
-  arm(token.slot, deadline);
-  return true;
+  return loop_.backend && arm(token.slot, deadline);
 }
 
 inline bool TimerService::restart(Token token) noexcept {
-  if (!loop_.backend) return false;
-  arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
-  return true;
+  return loop_.backend && arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
 }
 
 inline bool TimerService::restart(Token token, std::chrono::nanoseconds interval) noexcept {
   if (!loop_.backend) return false;
   TimerSlot& timer = queue_.slot(token.slot);
   if (!timer.repeats()) timer.set_interval(interval, false);
-  arm(token.slot, loop_.from_now(interval));
-  return true;
+  return arm(token.slot, loop_.from_now(interval));
 }
 
 inline void TimerService::cancel(Token token) noexcept {
-  if (loop_.backend) queue_.disarm(token.slot);
+  if (loop_.backend && queue_.disarm(token.slot)) loop_.something_ended();
 }
 
 inline bool TimerService::is_armed(Token token) const noexcept {
@@ -110,13 +134,21 @@ inline bool TimerService::is_armed(Token token) const noexcept {
 
 inline void TimerService::end(Token token) noexcept {
   if (!loop_.backend) return;  // ended by the loop's close()
+  cancel(token);
   if (called_.index == token.slot) {
     // Its handler is running, and must live until it returns.
-    queue_.disarm(token.slot);
+    queue_.note_ended(token.slot);
     called_.ended = true;
+    owner_gone_ = true;
   } else {
     queue_.release(token.slot);
   }
+}
+
+inline void TimerService::end_lent(Token token) noexcept {
+  cancel(token);
+  queue_.note_ended(token.slot);
+  called_.ended = true;
 }
 
 }  // namespace pollux::detail
