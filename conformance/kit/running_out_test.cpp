@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/processes.hpp"
 
@@ -25,7 +27,7 @@ TEST_P(ARun, WithNothingToDoReturnsAtOnce) {
 
 TEST_P(ARun, EndsWithTheLastStream) {
   Pair pair = make_pair(PairKind::tcp4);
-  const StreamWatch watch =
+  const StreamWatch last =
       reactor().watch_stream(pair.local.get(), Interest::readable,
                              [&](StreamWatch& watch, const StreamEvent& event) {
                                if (event.readable()) drain(pair.local);
@@ -34,7 +36,7 @@ TEST_P(ARun, EndsWithTheLastStream) {
   write_bytes(pair.peer, "abc");
   pair.peer.close();
   EXPECT_GE(reactor().run(), 1u);
-  EXPECT_FALSE(watch);
+  EXPECT_FALSE(last);
 }
 
 TEST_P(ARun, GoesOnForAPausedStream) {
@@ -75,7 +77,7 @@ TEST_P(ARun, EndsWhereTheLastTimerIsCancelledByAWatch) {
 }
 
 TEST_P(ARun, EndsWithTheLastSignalWatch) {
-  const SignalWatch watch =
+  const SignalWatch last =
       reactor().on_signal(SIGUSR1, [](SignalWatch& watch, int) { watch.reset(); });
   std::jthread other{[] { ::kill(::getpid(), SIGUSR1); }};
   EXPECT_EQ(reactor().run(), 1u);

@@ -43,6 +43,9 @@ class SlotPool {
     freed.next = std::exchange(free_, index);
   }
 
+  /// The slot is free, and stays what it is.
+  void put_back(std::uint32_t index) noexcept { slot(index).next = std::exchange(free_, index); }
+
   T& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
   const T& slot(std::uint32_t index) const noexcept {
     return chunks_[index >> shift][index & mask];

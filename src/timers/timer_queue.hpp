@@ -45,7 +45,8 @@ struct TimerSlot {
   AnyHandler handler;
   duration interval{};  ///< what restart() takes again; negative, the period of one that repeats
   std::uint32_t previous = no_slot;
-  std::uint32_t next = no_slot;  ///< in the bucket, or in the list of free slots
+  std::uint32_t following = no_slot;  ///< in the bucket
+  std::uint32_t next = no_slot;       ///< in the list of free slots
 
   bool repeats() const noexcept { return interval < duration::zero(); }
   duration span() const noexcept { return repeats() ? -interval : interval; }
@@ -67,24 +68,18 @@ class TimerQueue : public SlotPool<TimerSlot> {
   using time_point = TimerTime::time_point;
   static constexpr time_point never = time_point::max();
 
-  /// A timer that is not armed. May throw std::bad_alloc, and then has changed nothing; nothing
-  /// else here throws or allocates.
-  std::uint32_t acquire();
+  /// A timer that is not armed, with no handler. May throw std::bad_alloc, and then has changed
+  /// nothing; nothing else here throws or allocates.
+  std::uint32_t acquire() {
+    if (is_full()) make_room(size() + chunk_size);
+    return SlotPool::acquire();
+  }
   /// Makes it fire at `deadline`, whatever was before. False, and nothing done, if it has ended.
   bool arm(std::uint32_t index, time_point deadline) noexcept {
     TimerTime& time = times_[index];
     const std::uint32_t bucket = time.bucket();
-    const bool hangs_well = deadline > starts_[bucket];
-    if (!hangs_well && bucket == TimerTime::ended) return false;
-    if (is_sooner(deadline)) {
-      next_ = deadline;
-      earliest_ = index;
-    }
-    if (!time.armed()) ++armed_;
-    orders_ += TimerTime::first_order;
-    time.stamp = orders_ | bucket;
-    time.deadline = deadline;
-    if (!hangs_well && deadline != never) hang_anew(index);
+    if (deadline <= starts_[bucket]) [[unlikely]] return arm_elsewhere(index, deadline);
+    set_time(index, time, deadline, bucket);
     return true;
   }
   /// Whether it was the last.
@@ -100,8 +95,14 @@ class TimerQueue : public SlotPool<TimerSlot> {
     // Its captures may end this timer on their way out.
     const AnyHandler handler = std::move(slot(index).handler);
   }
-  /// Forgets the timer. Its handler is destroyed last, when the slot is free already.
-  void release(std::uint32_t index) noexcept;
+  /// Forgets the timer. Its handler is destroyed last, when the slot is free already. The slot
+  /// stays where it hangs: who gets it next may have it armed there by one store.
+  void release(std::uint32_t index) noexcept {
+    disarm(index);
+    if (times_[index].has_ended()) times_[index].set_bucket(TimerTime::not_hanging);
+    put_back(index);
+    slot(index).handler.clear_in_copy();
+  }
 
   const TimerTime& time(std::uint32_t index) const noexcept { return times_[index]; }
   /// Whether a timer armed for then may be needed before all others are. If not, arming it changes
@@ -159,6 +160,18 @@ class TimerQueue : public SlotPool<TimerSlot> {
   };
 
   void make_room(std::size_t timers);
+  bool arm_elsewhere(std::uint32_t index, time_point deadline) noexcept;
+  void set_time(std::uint32_t index, TimerTime& time, time_point deadline,
+                std::uint32_t bucket) noexcept {
+    if (is_sooner(deadline)) {
+      next_ = deadline;
+      earliest_ = index;
+    }
+    if (!time.armed()) ++armed_;
+    orders_ += TimerTime::first_order;
+    time.stamp = orders_ | bucket;
+    time.deadline = deadline;
+  }
   bool count_disarmed() noexcept {
     if (--armed_ != 0) return false;
     next_ = never;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "timers/timer_service.hpp"
 
-#include <new>
 #include <utility>
 
 #include <pollux/backend_support.hpp>
@@ -21,16 +20,6 @@ std::error_code TimerService::error_of(Added added) noexcept {
       break;
   }
   return {};
-}
-
-TimerService::Added TimerService::add_unarmed(AnyHandler& handler) try {
-  if (!loop_.backend) return {0, Added::closed};
-  const std::uint32_t index = queue_.acquire();
-  if (!handler) handler = Handler<void>{[] {}};
-  queue_.slot(index).handler = std::move(handler);
-  return {index, Added::done};
-} catch (const std::bad_alloc&) {
-  return {0, Added::no_memory};
 }
 
 /// Out of line: of those that arm timers, few come before all others.

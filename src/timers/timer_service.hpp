@@ -5,10 +5,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <system_error>
+#include <utility>
 
 #include <pollux/backend.hpp>
 #include <pollux/detail/any_handler.hpp>
+#include <pollux/handler.hpp>
 
 #include "base/loop_context.hpp"
 #include "timers/kernel_timer.hpp"
@@ -46,7 +50,17 @@ class TimerService {
     }
     return added;
   }
-  Added add_unarmed(AnyHandler& handler);
+  Added add_unarmed(AnyHandler& handler) try {
+    if (!loop_.backend) return {0, Added::closed};
+    const std::uint32_t index = queue_.acquire();
+    TimerSlot& timer = queue_.slot(index);
+    if (!handler) handler = Handler<void>{[] {}};
+    std::construct_at(&timer.handler, std::move(handler));  // which was empty
+    timer.interval = {};
+    return {index, Added::done};
+  } catch (const std::bad_alloc&) {
+    return {0, Added::no_memory};
+  }
   /// False once the timer has ended or the loop is closed, as the next two.
   bool restart(Token token) noexcept;
   bool restart(Token token, std::chrono::nanoseconds interval) noexcept;
