@@ -101,17 +101,22 @@ namespace {
 
 using Added = detail::TimerService::Added;
 
+void prepare(EventLoop& core, Handler<Timer>& handler) {
+  if (!handler) handler = Handler<Timer>{[] {}};
+  handler.bind(core);
+}
+
 Added add_after(EventLoop& core, std::chrono::nanoseconds delay, bool repeats,
                 Handler<Timer>& handler) {
-  handler.bind(core);
+  prepare(core, handler);
   return core.timers().add(core.from_now(delay), delay, repeats, handler);
 }
 Added add_at(EventLoop& core, Timer::time_point deadline, Handler<Timer>& handler) {
-  handler.bind(core);
+  prepare(core, handler);
   return core.timers().add(deadline, {}, false, handler);
 }
 Added add_unarmed(EventLoop& core, Handler<Timer>& handler) {
-  handler.bind(core);
+  prepare(core, handler);
   return core.timers().add_unarmed(handler);
 }
 

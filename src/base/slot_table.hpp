@@ -57,7 +57,8 @@ class SlotPool {
   static constexpr std::uint32_t shift = std::countr_zero(chunk_size);
   static constexpr std::uint32_t mask = chunk_size - 1;
 
-  void grow() {
+  /// Out of line: whoever acquires need not make room on the stack for it.
+  [[gnu::noinline]] void grow() {
     chunks_.push_back(std::make_unique<T[]>(chunk_size));
     // Lowest index first: the pool stays dense.
     for (std::uint32_t i = chunk_size; i-- > 0;) {

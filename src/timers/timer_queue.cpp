@@ -81,6 +81,11 @@ void TimerQueue::unlink(std::uint32_t index) noexcept {
   }
 }
 
+void TimerQueue::destroy_handler(std::uint32_t index) noexcept {
+  // Its captures may end this timer on their way out, or make another in its place.
+  const AnyHandler handler = std::move(slot(index).handler);
+}
+
 /// Where it does not hang, or hangs too late, or, of deadlines that are equal to a bucket's start,
 /// well. At the end of the clock nothing fires.
 bool TimerQueue::arm_elsewhere(std::uint32_t index, time_point deadline) noexcept {

@@ -38,8 +38,8 @@ struct TimerTime {
   void set_bucket(std::uint32_t bucket) noexcept { stamp = (stamp & ~bucket_mask) | bucket; }
 };
 
-/// The rest of a timer: what it calls, and where it hangs.
-struct TimerSlot {
+/// The rest of a timer: what it calls, and where it hangs. In one line of the cache.
+struct alignas(64) TimerSlot {
   using duration = std::chrono::nanoseconds;
 
   AnyHandler handler;
@@ -51,7 +51,7 @@ struct TimerSlot {
   bool repeats() const noexcept { return interval < duration::zero(); }
   duration span() const noexcept { return repeats() ? -interval : interval; }
   void set_interval(duration span, bool repeat) noexcept {
-    interval = repeat ? -span : std::max(span, duration::zero());
+    interval = repeat ? -span : span < duration::zero() ? duration::zero() : span;
   }
 };
 
@@ -76,9 +76,13 @@ class TimerQueue : public SlotPool<TimerSlot> {
   }
   /// Makes it fire at `deadline`, whatever was before. False, and nothing done, if it has ended.
   bool arm(std::uint32_t index, time_point deadline) noexcept {
+    return arm_in_place(index, deadline) || arm_elsewhere(index, deadline);
+  }
+  /// The same where the timer hangs well already, by one store; false, and nothing done, where not.
+  bool arm_in_place(std::uint32_t index, time_point deadline) noexcept {
     TimerTime& time = times_[index];
     const std::uint32_t bucket = time.bucket();
-    if (deadline <= starts_[bucket]) [[unlikely]] return arm_elsewhere(index, deadline);
+    if (deadline <= starts_[bucket]) [[unlikely]] return false;
     set_time(index, time, deadline, bucket);
     return true;
   }
@@ -91,17 +95,14 @@ class TimerQueue : public SlotPool<TimerSlot> {
   }
   /// Disarms it for good.
   void note_ended(std::uint32_t index) noexcept;
-  void destroy_handler(std::uint32_t index) noexcept {
-    // Its captures may end this timer on their way out.
-    const AnyHandler handler = std::move(slot(index).handler);
-  }
+  void destroy_handler(std::uint32_t index) noexcept;
   /// Forgets the timer. Its handler is destroyed last, when the slot is free already. The slot
   /// stays where it hangs: who gets it next may have it armed there by one store.
   void release(std::uint32_t index) noexcept {
     disarm(index);
     if (times_[index].has_ended()) times_[index].set_bucket(TimerTime::not_hanging);
     put_back(index);
-    slot(index).handler.clear_in_copy();
+    if (!slot(index).handler.forget()) destroy_handler(index);
   }
 
   const TimerTime& time(std::uint32_t index) const noexcept { return times_[index]; }

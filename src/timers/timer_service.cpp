@@ -23,10 +23,10 @@ std::error_code TimerService::error_of(Added added) noexcept {
 }
 
 /// Out of line: of those that arm timers, few come before all others.
-bool TimerService::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
-  if (!queue_.arm(index, deadline)) return false;
+Restarted TimerService::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
+  if (!queue_.arm(index, deadline)) return Restarted::ended;
   loop_.work_added(deadline);
-  return true;
+  return Restarted::done;
 }
 
 TimerService::time_point TimerService::deadline(Token token) const noexcept {

@@ -12,13 +12,15 @@
 
 #include <pollux/backend.hpp>
 #include <pollux/detail/any_handler.hpp>
-#include <pollux/handler.hpp>
 
 #include "base/loop_context.hpp"
 #include "timers/kernel_timer.hpp"
 #include "timers/timer_queue.hpp"
 
 namespace pollux::detail {
+
+/// What has come of arming a timer. No error code, since one takes a call to its category.
+enum class Restarted : std::uint8_t { done, ended, closed };
 
 class TimerService {
  public:
@@ -38,7 +40,7 @@ class TimerService {
   };
   static std::error_code error_of(Added added) noexcept;
 
-  /// If there is none, the handler is left alone.
+  /// `handler` is not empty. If there is no timer, it is left alone.
   Added add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
             AnyHandler& handler) {
     if (repeats && interval <= std::chrono::nanoseconds::zero())
@@ -54,17 +56,20 @@ class TimerService {
     if (!loop_.backend) return {0, Added::closed};
     const std::uint32_t index = queue_.acquire();
     TimerSlot& timer = queue_.slot(index);
-    if (!handler) handler = Handler<void>{[] {}};
     std::construct_at(&timer.handler, std::move(handler));  // which was empty
     timer.interval = {};
     return {index, Added::done};
   } catch (const std::bad_alloc&) {
     return {0, Added::no_memory};
   }
-  /// False once the timer has ended or the loop is closed, as the next two.
-  bool restart(Token token) noexcept;
-  bool restart(Token token, std::chrono::nanoseconds interval) noexcept;
-  bool restart_at(Token token, time_point deadline) noexcept;
+  Restarted restart(Token token) noexcept;
+  Restarted restart(Token token, std::chrono::nanoseconds interval) noexcept;
+  Restarted restart_at(Token token, time_point deadline) noexcept;
+  /// Does what restart_at() does if that is to put a deadline off; false, and nothing done, if not.
+  bool put_off(Token token, time_point deadline) noexcept {
+    return loop_.backend && !queue_.is_sooner(deadline) &&
+           queue_.arm_in_place(token.slot, deadline);
+  }
   void cancel(Token token) noexcept;
   bool is_armed(Token token) const noexcept;
   time_point deadline(Token token) const noexcept;
@@ -103,8 +108,8 @@ class TimerService {
   void after_fork() noexcept { kernel_timer_.after_fork(); }
 
  private:
-  bool arm(std::uint32_t index, time_point deadline) noexcept;
-  bool arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+  Restarted arm(std::uint32_t index, time_point deadline) noexcept;
+  Restarted arm_sooner(std::uint32_t index, time_point deadline) noexcept;
 
   friend class WhileCalled<TimerService>;
   void release(std::uint32_t index) noexcept;
@@ -118,21 +123,22 @@ class TimerService {
 
 // Here for the compiler to see: what is called each time that a deadline is put off.
 
-inline bool TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
+inline Restarted TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
   if (queue_.is_sooner(deadline)) return arm_sooner(index, deadline);
-  return queue_.arm(index, deadline);
+  return queue_.arm(index, deadline) ? Restarted::done : Restarted::ended;
 }
 
-inline bool TimerService::restart_at(Token token, time_point deadline) noexcept {
-  return loop_.backend && arm(token.slot, deadline);
+inline Restarted TimerService::restart_at(Token token, time_point deadline) noexcept {
+  return loop_.backend ? arm(token.slot, deadline) : Restarted::closed;
 }
 
-inline bool TimerService::restart(Token token) noexcept {
-  return loop_.backend && arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
+inline Restarted TimerService::restart(Token token) noexcept {
+  if (!loop_.backend) return Restarted::closed;
+  return arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
 }
 
-inline bool TimerService::restart(Token token, std::chrono::nanoseconds interval) noexcept {
-  if (!loop_.backend) return false;
+inline Restarted TimerService::restart(Token token, std::chrono::nanoseconds interval) noexcept {
+  if (!loop_.backend) return Restarted::closed;
   TimerSlot& timer = queue_.slot(token.slot);
   if (!timer.repeats()) timer.set_interval(interval, false);
   return arm(token.slot, loop_.from_now(interval));

@@ -61,14 +61,11 @@ class AnyHandler {
     const Ops* ops = std::exchange(ops_, nullptr);
     if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
   }
-  /// The same where others may be given this very handler meanwhile.
-  void clear_in_copy() noexcept {
-    if (ops_ == nullptr) return;
-    if (ops_->destroy == nullptr) {
-      ops_ = nullptr;
-    } else {
-      const AnyHandler copy = std::move(*this);
-    }
+  /// The same if nothing is to be destroyed; false, and nothing done, if something is.
+  bool forget() noexcept {
+    if (ops_ != nullptr && ops_->destroy != nullptr) return false;
+    ops_ = nullptr;
+    return true;
   }
 
  protected:
