@@ -19,6 +19,8 @@ GOALS = (
     Goal("W5.insert-cancel", 0, 70, 0.30),
     Goal("W5.fire", 0, 60, 1.05),
     Goal("W5.refresh", 0, 40, 0.60),
+    Goal("W5.refresh-turn", 0, 60, None),
+    Goal("W5.make-drop", 0, 220, None),
     Goal("W6.wake", 2.2, None, None),
     Goal("W6.rtt-1core", 4.1, None, 0.80),
     Goal("W6.post-busy", 0, None, 1.15),

@@ -32,7 +32,9 @@ struct AnyOwner {
 /// A loop. `Stream` watches a byte stream, `Watch` whatever can be waited for, and `Timer` is one
 /// timer that exists whether armed or not: each what the user of that library would have inside an
 /// object of his own, in one place for as long as it lives, and gone before the loop is. A Stream
-/// or Watch may be used again after its end. Owners are called by their own type.
+/// or Watch may be used again after its end. Owners are called by their own type. A loop may have
+/// `make_and_drop(owner, delay)` besides, a timer that is made, armed and gone, and
+/// `put_off_from_turn(timer, delay)`, by a time that it keeps for the turn: then it has their rows.
 template <class L>
 concept Loop = requires(L& loop, typename L::Stream& stream, typename L::Watch& watch,
                         typename L::Timer& timer, Handle& handle, AnyOwner& owner,

@@ -22,7 +22,8 @@ class Echo {
  public:
   /// Listens on that port of 127.0.0.1 (nullptr: the system chooses), and prints it.
   Echo(pollux::Reactor& reactor, const char* port) : reactor_{reactor}, listener_{listen(port)} {
-    accepting_ = reactor.watch(listener_, pollux::Interest::readable, [this](auto) { accept(); });
+    accepting_ = reactor.watch(listener_, pollux::Interest::readable,
+                               [this](pollux::Watch& watch, auto) { accept(watch); });
   }
   Echo(const Echo&) = delete;
   Echo& operator=(const Echo&) = delete;
@@ -59,29 +60,32 @@ class Echo {
     return listener;
   }
 
-  void accept() {
+  void accept(pollux::Watch& watch) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause(watch);
       return;  // or gone again before we came
     }
     const auto client = clients_.insert(clients_.end(), Client{socket});
     std::error_code error;
     client->watch = reactor_.watch_stream(
         socket, pollux::Interest::readable,
-        [this, client](const auto& event) { serve(client, event); }, error);
+        [this, client](pollux::StreamWatch& watch, const pollux::StreamEvent& event) {
+          serve(client, watch, event);
+        },
+        error);
     if (error) close(client);
   }
 
   /// Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for it.
-  void pause() {
-    accepting_.set_interest(pollux::Interest::none);
-    pause_ = reactor_.after(std::chrono::milliseconds{100},
-                            [this] { accepting_.set_interest(pollux::Interest::readable); });
+  void pause(pollux::Watch& watch) {
+    watch.set_interest(pollux::Interest::none);
+    pause_.restart(std::chrono::milliseconds{100});
   }
 
-  void serve(Clients::iterator client, const pollux::StreamEvent& event) {
-    auto& [socket, unsent, ended, watch] = *client;
+  void serve(Clients::iterator client, pollux::StreamWatch& watch,
+             const pollux::StreamEvent& event) {
+    auto& [socket, unsent, ended, owned] = *client;
     char buffer[4096];
     if (event.readable())
       if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
@@ -103,6 +107,7 @@ class Echo {
   pollux::Reactor& reactor_;
   int listener_;
   pollux::Watch accepting_;
-  pollux::Timer pause_;
+  pollux::Timer pause_ =
+      reactor_.timer([this] { accepting_.set_interest(pollux::Interest::readable); });
   Clients clients_;
 };

@@ -30,21 +30,21 @@ struct Client {
 void serve(pollux::Reactor& reactor, int listener) {
   std::list<Client> clients;
   pollux::Watch accepting;
-  pollux::Timer pause;
-  accepting = reactor.watch(listener, Interest::readable, [&](pollux::Readiness) {
+  pollux::Timer pause = reactor.timer([&] { accepting.set_interest(Interest::readable); });
+  accepting = reactor.watch(listener, Interest::readable, [&](pollux::Watch& watch, pollux::Readiness) {
     const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       // Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for it.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        accepting.set_interest(Interest::none);
-        pause = reactor.after(std::chrono::milliseconds{100},
-                              [&] { accepting.set_interest(Interest::readable); });
+        watch.set_interest(Interest::none);
+        pause.restart(std::chrono::milliseconds{100});
       }
       return;  // or gone again before we came
     }
     const auto client = clients.insert(clients.end(), Client{fd});
-    const auto on_event = [&clients, client](const pollux::StreamEvent& event) {
-      auto& [socket, unsent, ended, watch] = *client;
+    const auto on_event = [&clients, client](pollux::StreamWatch& watch,
+                                             const pollux::StreamEvent& event) {
+      auto& [socket, unsent, ended, owned] = *client;
       char buffer[4096];
       if (event.readable())
         if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
@@ -55,7 +55,7 @@ void serve(pollux::Reactor& reactor, int listener) {
       if (!event.hangup() &&
           !(ended && unsent.empty()))  // back-pressure: answer first, then read on
         return watch.set_interest(unsent.empty() ? Interest::readable : Interest::writable);
-      watch.reset();  // unwatch first, close then
+      watch.reset();  // end the watch first, close then
       ::close(socket);
       clients.erase(client);
     };

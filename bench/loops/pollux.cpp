@@ -47,8 +47,7 @@ class PolluxLoop {
 
   template <class Owner>
   void prepare(Timer& timer, Owner& owner) {
-    timer = reactor_.at(Clock::time_point::max(), [&owner] { owner.expired(); });
-    timer.cancel();
+    timer = reactor_.timer([&owner] { owner.expired(); });
   }
   void arm(Timer& timer, Clock::time_point now, std::chrono::nanoseconds delay) {
     timer.restart_at(now + delay);
@@ -56,13 +55,20 @@ class PolluxLoop {
   void put_off(Timer& timer, Clock::time_point now, std::chrono::nanoseconds delay) {
     timer.restart_at(now + delay);
   }
+  void put_off_from_turn(Timer& timer, std::chrono::nanoseconds delay) {
+    timer.restart_at(reactor_.turn_time() + delay);
+  }
   void cancel(Timer& timer) { timer.cancel(); }
+  template <class Owner>
+  void make_and_drop(Owner& owner, std::chrono::nanoseconds delay) {
+    const Timer timer = reactor_.after(delay, [&owner] { owner.expired(); });
+  }
 
   template <class Owner>
   void post(Owner& owner) {
     reactor_.post([&owner] { owner.posted(); });
   }
-  void run() { reactor_.run(); }
+  void run() { reactor_.run_forever(); }
   void turn() { reactor_.poll(); }
   void stop() { reactor_.stop(); }
 

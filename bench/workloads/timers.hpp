@@ -96,6 +96,36 @@ void put_off(Meter& meter, Make make) {
   });
 }
 
+/// Of loops that make a timer for one use, beside the 100,000.
+template <class L, class Make>
+void make_drop(Meter& meter, Make make) {
+  using namespace std::chrono_literals;
+  const TimerPlan plan{1s, 60s};
+  L loop = make(Threads::one);
+  meter.counts(loop);
+  NotDue not_due;
+  auto timers = prepared_timers(loop, not_due);
+  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
+  in_each_turn(meter, loop, [&](Clock::time_point) {
+    for (std::size_t i = 0; i < timer_count; ++i) loop.make_and_drop(not_due, plan.delays[i]);
+  });
+}
+
+/// As put_off(), by the time that the loop keeps for its turn.
+template <class L, class Make>
+void put_off_from_turn(Meter& meter, Make make) {
+  using namespace std::chrono_literals;
+  const TimerPlan plan{60s, 60s};
+  L loop = make(Threads::one);
+  meter.counts(loop);
+  NotDue not_due;
+  auto timers = prepared_timers(loop, not_due);
+  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
+  in_each_turn(meter, loop, [&](Clock::time_point) {
+    for (const std::uint32_t i : plan.order) loop.put_off_from_turn(timers[i], 60s);
+  });
+}
+
 template <class L>
 struct Countdown {
   Meter& meter;
@@ -137,6 +167,15 @@ void register_timers(Suite& suite, const std::string& name, Make make) {
              [make](Meter& meter) { insert_cancel<L>(meter, make); }});
   suite.add({"W5.fire/" + name, Time::cpu, [make](Meter& meter) { fire<L>(meter, make); }});
   suite.add({"W5.refresh/" + name, Time::cpu, [make](Meter& meter) { put_off<L>(meter, make); }});
+  if constexpr (requires(L& loop, typename L::Timer& timer, NotDue& owner) {
+                  loop.make_and_drop(owner, std::chrono::nanoseconds{});
+                  loop.put_off_from_turn(timer, std::chrono::nanoseconds{});
+                }) {
+    suite.add({"W5.make-drop/" + name, Time::cpu,
+               [make](Meter& meter) { make_drop<L>(meter, make); }});
+    suite.add({"W5.refresh-turn/" + name, Time::cpu,
+               [make](Meter& meter) { put_off_from_turn<L>(meter, make); }});
+  }
 }
 
 }  // namespace pollux::bench

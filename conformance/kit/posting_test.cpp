@@ -277,9 +277,9 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
       }
     }
   };
-  std::jthread thread{[&] { other.run(); }};
+  std::jthread thread{[&] { other.run_forever(); }};
   reactor().post(Ball{reactor(), other, count});
-  reactor().run();
+  reactor().run_forever();
   thread.join();
   EXPECT_EQ(count, rounds);
 }

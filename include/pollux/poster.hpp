@@ -18,11 +18,19 @@ class PostQueue;
 
 /// Has functions run by a reactor's thread; made by Reactor::poster(). A copyable handle that may
 /// outlive the reactor, for threads that cannot know whether it is still there. Any thread may use
-/// it, each thread its own copy.
+/// it, each thread its own copy. As long as one exists, moved-from and default-made ones aside,
+/// Reactor::run() goes on, since something may still be posted.
 class POLLUX_EXPORT Poster {
  public:
   /// Refuses whatever is posted.
   Poster() noexcept = default;
+  Poster(const Poster& other) noexcept;
+  Poster(Poster&& other) noexcept = default;
+  Poster& operator=(Poster other) noexcept {
+    queue_.swap(other.queue_);
+    return *this;
+  }
+  ~Poster();
 
   /// `task` is called once by the loop's thread, in the next turn: after what the same thread has
   /// posted before, and never from inside this call. A loop that sleeps is woken, by the first of

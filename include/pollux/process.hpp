@@ -4,9 +4,8 @@
 
 #include <cstdint>
 #include <system_error>
-#include <utility>
 
-#include <pollux/signal.hpp>
+#include <pollux/detail/registration.hpp>
 
 namespace pollux {
 
@@ -56,11 +55,26 @@ class ChildExit {
 /// there is none, or none can be had, pollux watches SIGCHLD as long as it has to, with what
 /// SignalWatch says about that, and checks each of the children that it watches: it never waits for
 /// any other.
-class ChildWatch : public detail::ProcessWatchBase {
+///
+/// It ends with the object, which may be moved. All members: loop thread, and harmless when the
+/// reactor is gone.
+class ChildWatch : private detail::Registration<detail::Registered::process> {
  public:
+  /// Watches nothing.
   ChildWatch() noexcept = default;
 
+  /// Ends the watch: the handler is not called any more, not even inside this turn, and is
+  /// destroyed, at the latest when the call that is running returns. May be called by the handler
+  /// itself. The child is left as it is.
+  void reset() noexcept { end(); }
+
+  /// Whether this object holds a watch that has not been ended: true also after the
+  /// handler was called, and when the reactor is gone.
+  explicit operator bool() const noexcept { return is_live(); }
+
  private:
+  friend class Reactor;
+  friend class detail::LentWatch<ChildWatch>;
   using Registration::Registration;
 };
 

@@ -46,7 +46,7 @@ struct ReactorOptions {
 /// thread. Only post(), wake() and stop() may be called from any other, the latter two also from
 /// signal handlers. The child of a fork() has a reactor of its own after after_fork().
 ///
-/// Handlers run inside run(), run_once(), run_for() and poll(), and may do anything but call those:
+/// Handlers run inside run(), run_forever(), run_once(), run_for() and poll(), and may do anything but call those:
 /// change interest, end their own watch or any other, close, open, watch, stop, destroy the
 /// reactor's other users. An exception thrown by a handler leaves run*(); the event counts as
 /// delivered, whatever else had been fetched is reported by the next turn, and the reactor stays
@@ -107,20 +107,30 @@ class POLLUX_EXPORT Reactor {
   [[nodiscard]] StreamWatch watch_stream(NativeHandle handle, Interest interest,
                                          Handler<StreamEvent> handler, std::error_code& error);
 
+  /// A timer that is not armed: Timer::restart() or restart_at() does that, as often as it is
+  /// wanted. It fires once each time. Keep the object: the timer ends with it.
+  [[nodiscard]] Timer timer(Handler<Timer> handler);
+  [[nodiscard]] Timer timer(Handler<Timer> handler, std::error_code& error);
   /// A timer that fires once, `delay` from now; a negative one is none. Keep the object: the timer
   /// ends with it.
-  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<void> handler);
-  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<void> handler,
+  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<Timer> handler);
+  [[nodiscard]] Timer after(std::chrono::nanoseconds delay, Handler<Timer> handler,
                             std::error_code& error);
   /// A timer that fires once, at `deadline`, or at once if that is past.
-  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<void> handler);
-  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<void> handler, std::error_code& error);
+  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<Timer> handler);
+  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<Timer> handler, std::error_code& error);
   /// A timer that fires every `period`, first one period from now. If the loop falls behind, it
   /// fires once for all periods that were missed, and stays in step with those to come.
   /// `invalid_argument` for a period that is not positive.
-  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<void> handler);
-  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<void> handler,
+  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<Timer> handler);
+  [[nodiscard]] Timer every(std::chrono::nanoseconds period, Handler<Timer> handler,
                             std::error_code& error);
+
+  /// The time by ReactorOptions::clock when this turn first asked for it: the clock is read once a
+  /// turn, however often this is called, for those who put many timers off
+  /// (Timer::restart_at()). It is behind by what the handlers of this turn have taken since. Where
+  /// no handler is running, it is the time now. Loop thread.
+  Timer::time_point turn_time() const noexcept;
 
   /// Has `handler` called whenever this process gets the signal, from now on. See SignalWatch for
   /// what that takes. Keep the object: the watch ends with it. `invalid_argument` for what is no
@@ -141,14 +151,24 @@ class POLLUX_EXPORT Reactor {
   /// is there; see Poster::post() for the promises, and poster() for threads that may live longer.
   void post(Handler<void> task);
   void post(Handler<void> task, std::error_code& error);
-  /// A handle to post with, which may outlive the reactor. Loop thread.
+  /// A handle to post with, which may outlive the reactor, and keeps run() running. Loop thread.
   Poster poster() const noexcept;
 
-  /// Runs turns until stop() is called, also if nothing is watched. Returns how often handlers were
-  /// called. Errors, here and below: Errc::already_running, Errc::reactor_closed, or what the
-  /// kernel said to a wait or to the rebuilding of its set.
+  /// Runs turns until stop() is called, or nothing is left that could ever call a handler: no
+  /// watch, whatever its interest is; no armed timer; no signal watch; no child whose end is still
+  /// to come; no posted task, and no Poster, of this reactor. With nothing from the beginning it
+  /// returns at once. A Poster keeps it running, in any thread; so use one where work is still to
+  /// come, or run_forever(). Not counted: what another loop has to do, as an application's own
+  /// io_context (pollux/asio.hpp). Returns how often handlers were called. Errors, here and below:
+  /// Errc::already_running, Errc::reactor_closed, or what the kernel said to a wait or to the
+  /// rebuilding of its set.
   std::size_t run();
   std::size_t run(std::error_code& error);
+
+  /// Runs turns until stop() is called, also if nothing is left: for a thread that waits for
+  /// post().
+  std::size_t run_forever();
+  std::size_t run_forever(std::error_code& error);
 
   /// Waits until at least one handler has been called, wake() or stop() is, or `timeout` has
   /// passed; never comes back early otherwise. Without a timeout, for as long as it takes.
@@ -165,7 +185,7 @@ class POLLUX_EXPORT Reactor {
   std::size_t poll();
   std::size_t poll(std::error_code& error);
 
-  /// Makes the run, run_once, run_for or poll that is running return after the handler that is
+  /// Makes the run, run_forever, run_once, run_for or poll that is running return after the handler that is
   /// running, or, if none is, the next one return at once. Any thread, and signal handlers.
   void stop() noexcept;
 

@@ -2,18 +2,9 @@
 // One watch of one signal.
 #pragma once
 
-#include <utility>
-
 #include <pollux/detail/registration.hpp>
 
 namespace pollux {
-
-namespace detail {
-
-/// The watch of a signal or of a child.
-using ProcessWatchBase = Registration<Registered::process>;
-
-}  // namespace detail
 
 /// The watch of a signal, made by Reactor::on_signal(). Its handler runs in the loop's thread,
 /// where everything may be done that a signal handler must not do, and gets the number. It is
@@ -26,11 +17,26 @@ using ProcessWatchBase = Registration<Registered::process>;
 /// (sigaction(2), with SA_RESTART); what was there before is not called, and comes back with the
 /// end of the last watch, unless somebody has replaced pollux's meanwhile. A signal that every
 /// thread blocks, or that somebody else takes (sigwait(3), signalfd(2)), is not delivered.
-class SignalWatch : public detail::ProcessWatchBase {
+///
+/// It ends with the object, which may be moved. All members: loop thread, and harmless when the
+/// reactor is gone.
+class SignalWatch : private detail::Registration<detail::Registered::process> {
  public:
+  /// Watches nothing.
   SignalWatch() noexcept = default;
 
+  /// Ends the watch: the handler is not called any more, not even inside this turn, and is
+  /// destroyed, at the latest when the call that is running returns. May be called by the handler
+  /// itself.
+  void reset() noexcept { end(); }
+
+  /// Whether this object holds a watch that has not been ended. True also when the
+  /// reactor is gone.
+  explicit operator bool() const noexcept { return is_live(); }
+
  private:
+  friend class Reactor;
+  friend class detail::LentWatch<SignalWatch>;
   using Registration::Registration;
 };
 

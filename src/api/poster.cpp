@@ -8,7 +8,15 @@
 
 namespace pollux {
 
-Poster::Poster(std::shared_ptr<detail::PostQueue> queue) noexcept : queue_{std::move(queue)} {}
+Poster::Poster(std::shared_ptr<detail::PostQueue> queue) noexcept : queue_{std::move(queue)} {
+  queue_->add_poster();
+}
+Poster::Poster(const Poster& other) noexcept : queue_{other.queue_} {
+  if (queue_) queue_->add_poster();
+}
+Poster::~Poster() {
+  if (queue_) queue_->remove_poster();
+}
 
 namespace {
 

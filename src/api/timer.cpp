@@ -11,23 +11,35 @@ namespace pollux {
 
 namespace {
 
+using detail::Restarted;
+
 /// `core` is null where the handle is empty.
 template <class Restart>
-Errc outcome(const detail::CorePointer& core, Restart restart) noexcept {
-  if (!core) return Errc::timer_closed;
-  return restart(*core) ? Errc{} : Errc::reactor_closed;
+Restarted outcome(const detail::CorePointer& core, Restart restart) noexcept {
+  return core ? restart(*core) : Restarted::ended;
 }
 
-void report(Errc outcome, std::error_code& error) noexcept {
-  error = outcome == Errc{} ? std::error_code{} : make_error_code(outcome);
+Errc refusal_of(Restarted outcome) noexcept {
+  return outcome == Restarted::closed ? Errc::reactor_closed : Errc::timer_closed;
 }
 
-[[noreturn]] void refuse(Errc outcome) {
-  throw std::system_error{outcome, "pollux::Timer::restart"};
+void report(Restarted outcome, std::error_code& error) noexcept {
+  error = outcome == Restarted::done ? std::error_code{} : make_error_code(refusal_of(outcome));
 }
 
-void throw_unless_done(Errc outcome) {
-  if (outcome != Errc{}) refuse(outcome);
+[[noreturn]] void refuse(Restarted outcome) {
+  throw std::system_error{refusal_of(outcome), "pollux::Timer::restart"};
+}
+
+void throw_unless_done(Restarted outcome) {
+  if (outcome != Restarted::done) refuse(outcome);
+}
+
+/// Out of line, so that restart_at() is short.
+[[gnu::noinline]] void arm(const detail::CorePointer& core, Token token,
+                           Timer::time_point deadline) {
+  throw_unless_done(
+      outcome(core, [&](auto& loop) { return loop.timers().restart_at(token, deadline); }));
 }
 
 }  // namespace
@@ -46,8 +58,8 @@ void Timer::restart(std::chrono::nanoseconds delay, std::error_code& error) noex
   report(outcome(core_, [&](auto& core) { return core.timers().restart(token_, delay); }), error);
 }
 void Timer::restart_at(time_point deadline) {
-  throw_unless_done(
-      outcome(core_, [&](auto& core) { return core.timers().restart_at(token_, deadline); }));
+  if (core_ && core_->timers().put_off(token_, deadline)) return;
+  arm(core_, token_, deadline);
 }
 void Timer::restart_at(time_point deadline, std::error_code& error) noexcept {
   report(outcome(core_, [&](auto& core) { return core.timers().restart_at(token_, deadline); }),

@@ -38,6 +38,17 @@ class LoopContext {
   time_point from_now(std::chrono::nanoseconds duration) const noexcept {
     return later(now(), duration);
   }
+  /// The time of this turn: the clock as it was when this turn first asked for it. Where no
+  /// handler is running there is no turn, and the clock is read.
+  time_point turn_time() noexcept {
+    if (!running || turn_time_of_ != turn) {
+      turn_time_ = now();
+      turn_time_of_ = turn;
+    }
+    return turn_time_;
+  }
+  /// The turn goes on after a pause.
+  void forget_turn_time() noexcept { turn_time_of_ = 0; }
   /// A handler has called stop(): no other handler is to be called in this run.
   bool stopped() const noexcept { return wakeup.is_pending(Wakeup::stop); }
 
@@ -68,6 +79,9 @@ class LoopContext {
     nothing_pending = false;
     if (host_waits_until_ && deadline < *host_waits_until_) notify_host();
   }
+
+  /// Something has ended: the next turn must look if anything is left.
+  void something_ended() noexcept { nothing_pending = false; }
 
   /// A host that waits must ask anew.
   void wake_host() noexcept {
@@ -104,6 +118,8 @@ class LoopContext {
     if (notify_) notify_.call(nullptr);
   }
 
+  time_point turn_time_{};
+  std::uint64_t turn_time_of_ = 0;
   unsigned fork_count_ = fork_count();
   const std::atomic<unsigned>& forks_;
   std::optional<time_point> host_waits_until_;

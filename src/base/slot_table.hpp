@@ -43,6 +43,9 @@ class SlotPool {
     freed.next = std::exchange(free_, index);
   }
 
+  /// The slot is free, and stays what it is.
+  void put_back(std::uint32_t index) noexcept { slot(index).next = std::exchange(free_, index); }
+
   T& slot(std::uint32_t index) noexcept { return chunks_[index >> shift][index & mask]; }
   const T& slot(std::uint32_t index) const noexcept {
     return chunks_[index >> shift][index & mask];
@@ -54,7 +57,8 @@ class SlotPool {
   static constexpr std::uint32_t shift = std::countr_zero(chunk_size);
   static constexpr std::uint32_t mask = chunk_size - 1;
 
-  void grow() {
+  /// Out of line: whoever acquires need not make room on the stack for it.
+  [[gnu::noinline]] void grow() {
     chunks_.push_back(std::make_unique<T[]>(chunk_size));
     // Lowest index first: the pool stays dense.
     for (std::uint32_t i = chunk_size; i-- > 0;) {

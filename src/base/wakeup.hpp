@@ -16,6 +16,7 @@ class Wakeup {
   static constexpr unsigned wake = 2;    ///< Reactor::wake()
   static constexpr unsigned post = 4;    ///< the queue has posted tasks
   static constexpr unsigned signal = 8;  ///< a watched signal was raised
+  static constexpr unsigned check = 16;  ///< perhaps nothing is left that could call a handler
 
   /// Wakes `backend`; null where no loop ever sleeps.
   explicit Wakeup(Backend* backend) noexcept : backend_{backend} {}

@@ -75,6 +75,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     return {};
   }
   if (other != no_slot) set_.note_closed(other);  // or the kernel would have refused
+  if (!slot.is_internal()) ++count_;
   try {
     table().put_handle(handle, token.slot);
   } catch (...) {
@@ -180,6 +181,7 @@ void Registrations::unwatch(Token token) noexcept {
   Slot* slot = table().find(token);
   if (slot == nullptr) return;
   loop_.trace(token, slot->is_internal(), WatchChange::ended);
+  if (!slot->is_internal() && --count_ == 0) loop_.something_ended();
   set_.take_from_kernel(*slot, token);
   if (slot->outside != Outside::no) set_.detached().remove(token.slot);
   set_.cancel_retry(token.slot);

@@ -34,11 +34,16 @@ class Registrations {
   void set_interest(Token token, Interest interest, std::error_code& error) noexcept;
   Interest interest(Token token) const noexcept;
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
+  bool is_registered(Token token) const noexcept { return table().find(token) != nullptr; }
+  /// The watch whose handler is running.
+  Token called_token() const noexcept { return table().token(called_.index); }
   void unwatch(Token token) noexcept;
   bool close_watch(Token token) noexcept;
 
   // For the loop and the delivery.
 
+  /// How many watches there are, those of the loop's own not included.
+  std::size_t count() const noexcept { return count_; }
   BackendSet& set() noexcept { return set_; }
   const BackendSet& set() const noexcept { return set_; }
   Prober& prober() noexcept { return prober_; }
@@ -68,6 +73,7 @@ class Registrations {
   LoopContext& loop_;
   BackendSet set_;
   Prober prober_;
+  std::size_t count_ = 0;
   CalledSlot called_;
 };
 

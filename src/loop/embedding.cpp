@@ -38,6 +38,7 @@ std::size_t EventLoop::dispatch_for_host(std::error_code& error) {
   loop_.host_is_back();
   timers_.go_by_clock();
   const Running running{loop_};
+  loop_.forget_turn_time();
   return loop_.stopped() ? 0 : deliver_all();
 }
 

@@ -13,13 +13,15 @@
 
 namespace pollux::detail {
 
-std::size_t EventLoop::run(time_point deadline, bool once, std::error_code& error) {
+std::size_t EventLoop::run(time_point deadline, Until until, std::error_code& error) {
   error = refusal_to_run();
   if (error) return 0;
   loop_.wake_host();  // which waits, and has called this meanwhile: posts do not wake it now
 
   const Running running{loop_};
-  const bool for_ever = !once && deadline == time_point::max();
+  ends_with_nothing_left_ = until == Until::nothing_left;
+  if (ends_with_nothing_left_) loop_.something_ended();  // perhaps before this run
+  const bool for_ever = until != Until::called && deadline == time_point::max();
   std::size_t called = 0;
   while (!loop_.stopped()) {
     woken_ = false;
@@ -29,8 +31,9 @@ std::size_t EventLoop::run(time_point deadline, bool once, std::error_code& erro
       break;
     }
     if (for_ever && loop_.wakeup.pending() == 0) continue;
-    if (once && (woken_ || called > 0)) break;
-    if (deadline != time_point::max() && until(deadline).is_zero()) break;
+    if (ends_with_nothing_left_ && loop_.wakeup.consume(Wakeup::check) && nothing_left()) break;
+    if (until == Until::called && (woken_ || called > 0)) break;
+    if (deadline != time_point::max() && this->until(deadline).is_zero()) break;
   }
   return called;
 }
@@ -39,11 +42,23 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
   ++loop_.turn;
   if (!loop_.nothing_pending && !prepare()) {
     if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
+    if (ends_with_nothing_left_ && nothing_left()) {
+      loop_.wakeup.mark(Wakeup::check);  // for run(), which looks at nothing else in most turns
+      return 0;
+    }
     deadline = std::min(deadline, next_deadline());
   }
   const Timeout timeout = loop_.wakeup.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t reports = wait(timeout, error);
   return deliver(reports, error);
+}
+
+/// Whether nothing is left that could ever call a handler. Posters are checked before what they
+/// have posted, since they post first and go then.
+bool EventLoop::nothing_left() const noexcept {
+  return watches_.registrations().count() == 0 && !timers_.any_armed() &&
+         !processes_.any_active() && !posts_->has_posters() &&
+         !loop_.wakeup.is_pending(Wakeup::post);
 }
 
 /// Asks the services to do what must be done before a wait. Whether none has anything pending
@@ -83,6 +98,7 @@ inline std::size_t EventLoop::deliver(std::uint32_t reports, std::error_code& er
 /// What was posted or raised by now is for this turn, what is by one of the handlers for the next.
 std::size_t EventLoop::deliver_all() {
   woken_ = loop_.wakeup.consume(Wakeup::wake);
+  if (loop_.wakeup.consume(Wakeup::check)) loop_.something_ended();
   const bool posts = loop_.wakeup.is_pending(Wakeup::post);
   if (posts) posts_->collect();
   processes_.collect();

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,9 +35,16 @@ class EventLoop : public CoreBase {
   /// Ends everything: the backend goes, the handlers go.
   void close() noexcept;
 
-  /// Runs turns until stop(), until `deadline` (time_point::max(): for ever; min(): one turn), or,
-  /// with `once`, until a handler has been called or wake() was.
-  std::size_t run(time_point deadline, bool once, std::error_code& error);
+  /// What ends a run, besides stop(), an error and the deadline.
+  enum class Until : std::uint8_t {
+    stopped,       ///< nothing
+    nothing_left,  ///< nothing can call a handler any more
+    called         ///< a handler has been called, or wake() was
+  };
+
+  /// Runs turns until `deadline` (time_point::max(): none; min(): one turn). `nothing_left` goes
+  /// without a deadline.
+  std::size_t run(time_point deadline, Until until, std::error_code& error);
   /// Any thread, and signal handlers, as wake().
   void stop() noexcept { loop_.wakeup.request(Wakeup::stop); }
   void wake() noexcept { loop_.wakeup.request(Wakeup::wake); }
@@ -72,6 +80,7 @@ class EventLoop : public CoreBase {
   time_point from_now(std::chrono::nanoseconds duration) const noexcept {
     return loop_.from_now(duration);
   }
+  time_point turn_time() noexcept { return loop_.turn_time(); }
   Registrations& registrations() noexcept { return watches_.registrations(); }
   TimerService& timers() noexcept { return timers_; }
   const TimerService& timers() const noexcept { return timers_; }
@@ -95,6 +104,7 @@ class EventLoop : public CoreBase {
   };
 
   std::size_t turn(time_point deadline, std::error_code& error);
+  bool nothing_left() const noexcept;
   bool prepare();
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   std::size_t deliver(std::uint32_t reports, std::error_code& error);
@@ -112,7 +122,8 @@ class EventLoop : public CoreBase {
   TimerService timers_{loop_, watches_.registrations()};
   ProcessService processes_{loop_, watches_.registrations()};
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
-  bool woken_ = false;                ///< by wake(), before this turn's handlers were called
+  bool ends_with_nothing_left_ = false;  ///< the run that is running
+  bool woken_ = false;                   ///< by wake(), before this turn's handlers were called
 };
 
 inline EventLoop& CorePointer::operator*() const noexcept {

@@ -21,7 +21,7 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
     return {};
   }
   ProcessWatch& signal = watches_.slot(token.slot);
-  signal.kind = ProcessWatch::Kind::signal;
+  set_kind(signal, ProcessWatch::Kind::signal);
   signal.number = signo;
   signal.handler = std::move(handler);
   return token;
@@ -63,7 +63,7 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
   ProcessWatch& child = watches_.slot(index);
   child.handle = children_.open(child.number);
   if (child.handle == no_handle) return false;
-  child.kind = ProcessWatch::Kind::child;
+  set_kind(child, ProcessWatch::Kind::child);
   std::error_code error;
   child.watch = registrations_.watch_internal(child.handle, Interest::readable,
                                               Handler<Readiness>{[this, index](Readiness) {
@@ -79,17 +79,25 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
 std::error_code ProcessService::watch_child_signal(std::uint32_t index) noexcept {
   const std::error_code error = signals_.subscribe(platform::child_signal);
   if (error) return error;
-  watches_.slot(index).kind = ProcessWatch::Kind::child;
+  set_kind(watches_.slot(index), ProcessWatch::Kind::child);
   check_children_ = true;
   loop_.work_added();
   return {};
+}
+
+/// What it was.
+ProcessWatch::Kind ProcessService::set_kind(ProcessWatch& watched,
+                                            ProcessWatch::Kind kind) noexcept {
+  if (watched.kind != ProcessWatch::Kind::detached && --active_ == 0) loop_.something_ended();
+  if (kind != ProcessWatch::Kind::detached) ++active_;
+  return std::exchange(watched.kind, kind);
 }
 
 /// From now on the system reports nothing of it; only its handler is still there.
 void ProcessService::detach_from_system(std::uint32_t index) noexcept {
   ProcessWatch& watched = watches_.slot(index);
   watches_.set_due(index, false);
-  const ProcessWatch::Kind kind = std::exchange(watched.kind, ProcessWatch::Kind::detached);
+  const ProcessWatch::Kind kind = set_kind(watched, ProcessWatch::Kind::detached);
   if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number);
   if (kind != ProcessWatch::Kind::child) return;
   if (watched.handle == no_handle) {

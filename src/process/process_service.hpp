@@ -28,10 +28,15 @@ class ProcessService {
 
   Token watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
   Token watch_child(int pid, AnyHandler&& handler, std::error_code& error);
+  bool is_registered(Token token) const noexcept { return watches_.find(token) != nullptr; }
+  /// The watch whose handler is running.
+  Token called_token() const noexcept { return watches_.token(called_.index); }
   void end(Token token) noexcept;
 
   // What the loop asks.
 
+  /// Whether there is a signal watch, or a child that is yet to be delivered.
+  bool any_active() const noexcept { return active_ != 0; }
   /// Whether there is something to deliver, or a child to check.
   bool has_work() const noexcept { return watches_.any_due() || check_children_; }
   /// Takes what was raised by now: it is for this turn, what is raised from here on for the next.
@@ -58,6 +63,7 @@ class ProcessService {
   bool is_child_watched(int pid) const noexcept;
   bool watch_child_handle(std::uint32_t index);
   std::error_code watch_child_signal(std::uint32_t index) noexcept;
+  ProcessWatch::Kind set_kind(ProcessWatch& watched, ProcessWatch::Kind kind) noexcept;
   void detach_from_system(std::uint32_t index) noexcept;
   void take_raised() noexcept;
   bool deliver_one(std::uint32_t index);
@@ -68,6 +74,7 @@ class ProcessService {
   ProcessWatchTable watches_;
   platform::Children children_;
   platform::SignalInbox signals_;
+  std::size_t active_ = 0;       ///< watches that are not detached
   bool check_children_ = false;  ///< those without a handle, although nothing was raised
   CalledSlot called_;            ///< the watch whose handler is running
 };

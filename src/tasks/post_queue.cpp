@@ -32,14 +32,22 @@ PostQueue::Pushed PostQueue::put_in_new_block(AnyHandler&& task,
   const bool was_empty = posted_.first == nullptr;
   if (!add_block()) return Pushed::no_memory;
   put(std::move(task));
-  if (!was_empty || !wakeup_->mark(Wakeup::post)) return Pushed::yes;
+  if (was_empty && wakeup_->mark(Wakeup::post)) wake_up(std::move(lock));
+  return Pushed::yes;
+}
+
+void PostQueue::request_check() noexcept {
+  std::unique_lock lock{mutex_};
+  if (wakeup_ != nullptr && wakeup_->mark(Wakeup::check)) wake_up(std::move(lock));
+}
+
+void PostQueue::wake_up(std::unique_lock<std::mutex> lock) noexcept {
   // A loop that is woken may run at once, in this thread's stead: not into the lock.
   Wakeup& wakeup = *wakeup_;
   waking_.fetch_add(1, std::memory_order_relaxed);
   lock.unlock();
   wakeup.wake_up();
   waking_.fetch_sub(1, std::memory_order_release);
-  return Pushed::yes;
 }
 
 bool PostQueue::add_block() noexcept {

@@ -47,7 +47,17 @@ class PostQueue {
     return Pushed::yes;
   }
 
+  /// Any thread, which has one already, or the loop's.
+  void add_poster() noexcept { posters_.fetch_add(1, std::memory_order_relaxed); }
+  /// Any thread. The last wakes the loop, which may have waited for nothing else.
+  void remove_poster() noexcept {
+    if (posters_.fetch_sub(1, std::memory_order_acq_rel) == 1) request_check();
+  }
+
   // All below: loop thread.
+
+  /// Whether others may still post. What they posted before is seen by whoever has asked.
+  bool has_posters() const noexcept { return posters_.load(std::memory_order_acquire) != 0; }
 
   /// Takes what has come so far, unless there is something left of what was taken before.
   void collect() noexcept;
@@ -85,6 +95,8 @@ class PostQueue {
     posted_.end += (::new (static_cast<void*>(posted_.end)) PackedHandler{std::move(task)})->size();
   }
   Pushed put_in_new_block(AnyHandler&& task, std::unique_lock<std::mutex> lock);
+  void request_check() noexcept;
+  void wake_up(std::unique_lock<std::mutex> lock) noexcept;
   bool add_block() noexcept;
   void begin_block(Block* block) noexcept;
   void next_block() noexcept;
@@ -96,6 +108,7 @@ class PostQueue {
   std::byte* room_end_ = nullptr;    ///< guarded by mutex_: of the block that is filled
   Block* spare_ = nullptr;           ///< guarded by mutex_
   std::atomic<unsigned> waking_{0};  ///< threads inside Wakeup::wake_up(); more only under mutex_
+  std::atomic<std::size_t> posters_{0};
 
   Blocks batch_;
   Block* block_ = nullptr;

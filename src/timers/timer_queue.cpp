@@ -8,19 +8,6 @@
 
 namespace pollux::detail {
 
-std::uint32_t TimerQueue::acquire() {
-  const std::uint32_t index = SlotPool::acquire();
-  if (times_.size() < size()) {
-    try {
-      make_room(size());
-    } catch (...) {
-      SlotPool::release(index);
-      throw;
-    }
-  }
-  return index;
-}
-
 void TimerQueue::make_room(std::size_t timers) {
   if (times_.capacity() < timers) {
     const std::size_t room = std::max(timers, 2 * times_.capacity());
@@ -71,9 +58,9 @@ void TimerQueue::link(std::uint32_t index, std::uint32_t bucket) noexcept {
   times_[index].set_bucket(bucket);
   TimerSlot& timer = slot(index);
   timer.previous = no_slot;
-  timer.next = std::exchange(heads_[bucket], index);
-  if (timer.next != no_slot) {
-    slot(timer.next).previous = index;
+  timer.following = std::exchange(heads_[bucket], index);
+  if (timer.following != no_slot) {
+    slot(timer.following).previous = index;
   } else {
     occupied_[bucket / fan] |= std::uint64_t{1} << (bucket % fan);
     starts_[bucket] = time_point{std::chrono::nanoseconds{start_of(bucket) << tick_bits}};
@@ -83,15 +70,30 @@ void TimerQueue::link(std::uint32_t index, std::uint32_t bucket) noexcept {
 void TimerQueue::unlink(std::uint32_t index) noexcept {
   const std::uint32_t bucket = times_[index].bucket();
   times_[index].set_bucket(TimerTime::not_hanging);
-  if (bucket >= TimerTime::due) return;
+  if (bucket >= TimerTime::ended) return;
   const TimerSlot& timer = slot(index);
-  if (timer.next != no_slot) slot(timer.next).previous = timer.previous;
+  if (timer.following != no_slot) slot(timer.following).previous = timer.previous;
   if (timer.previous != no_slot) {
-    slot(timer.previous).next = timer.next;
+    slot(timer.previous).next = timer.following;
   } else {
-    heads_[bucket] = timer.next;
-    if (timer.next == no_slot) mark_empty(bucket);
+    heads_[bucket] = timer.following;
+    if (timer.following == no_slot) mark_empty(bucket);
   }
+}
+
+void TimerQueue::destroy_handler(std::uint32_t index) noexcept {
+  // Its captures may end this timer on their way out, or make another in its place.
+  const AnyHandler handler = std::move(slot(index).handler);
+}
+
+/// Where it does not hang, or hangs too late, or, of deadlines that are equal to a bucket's start,
+/// well. At the end of the clock nothing fires.
+bool TimerQueue::arm_elsewhere(std::uint32_t index, time_point deadline) noexcept {
+  TimerTime& time = times_[index];
+  if (time.has_ended()) return false;
+  set_time(index, time, deadline, time.bucket());
+  if (deadline != never) hang_anew(index);
+  return true;
 }
 
 void TimerQueue::hang_anew(std::uint32_t index) noexcept {
@@ -99,12 +101,10 @@ void TimerQueue::hang_anew(std::uint32_t index) noexcept {
   link(index, bucket_for(times_[index].deadline));
 }
 
-void TimerQueue::release(std::uint32_t index) noexcept {
+void TimerQueue::note_ended(std::uint32_t index) noexcept {
   disarm(index);
   unlink(index);
-  // Its captures may end other timers on their way out.
-  const AnyHandler handler = std::move(slot(index).handler);
-  SlotPool::release(index);
+  times_[index].set_bucket(TimerTime::ended);
 }
 
 TimerQueue::time_point TimerQueue::next() noexcept {
@@ -134,7 +134,7 @@ void TimerQueue::find_earliest(std::uint32_t bucket) noexcept {
   for (std::uint32_t index = heads_[bucket], following = no_slot; index != no_slot;
        index = following) {
     const TimerTime& time = times_[index];
-    following = slot(index).next;
+    following = slot(index).following;
     if (!time.armed()) {
       unlink(index);
     } else if (time.deadline > end) {
@@ -184,7 +184,7 @@ void TimerQueue::take(std::uint32_t bucket, time_point now, bool all) noexcept {
   }
   while (index != no_slot) {
     TimerTime& time = times_[index];
-    const std::uint32_t following = slot(index).next;
+    const std::uint32_t following = slot(index).following;
     if (time.armed() && time.deadline <= now) {
       if (!all) unlink(index);
       time.set_bucket(TimerTime::due);

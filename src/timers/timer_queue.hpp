@@ -29,25 +29,29 @@ struct TimerTime {
   static constexpr std::uint32_t not_hanging = bucket_mask;
   /// Its time has come, and it is yet to be called.
   static constexpr std::uint32_t due = bucket_mask - 1;
+  /// Its own handler has ended it, and it is not armed any more; its owner is yet to let it go.
+  static constexpr std::uint32_t ended = bucket_mask - 2;
 
   bool armed() const noexcept { return stamp >= first_order; }
+  bool has_ended() const noexcept { return bucket() == ended; }
   std::uint32_t bucket() const noexcept { return static_cast<std::uint32_t>(stamp & bucket_mask); }
   void set_bucket(std::uint32_t bucket) noexcept { stamp = (stamp & ~bucket_mask) | bucket; }
 };
 
-/// The rest of a timer: what it calls, and where it hangs.
-struct TimerSlot {
+/// The rest of a timer: what it calls, and where it hangs. In one line of the cache.
+struct alignas(64) TimerSlot {
   using duration = std::chrono::nanoseconds;
 
   AnyHandler handler;
   duration interval{};  ///< what restart() takes again; negative, the period of one that repeats
   std::uint32_t previous = no_slot;
-  std::uint32_t next = no_slot;  ///< in the bucket, or in the list of free slots
+  std::uint32_t following = no_slot;  ///< in the bucket
+  std::uint32_t next = no_slot;       ///< in the list of free slots
 
   bool repeats() const noexcept { return interval < duration::zero(); }
   duration span() const noexcept { return repeats() ? -interval : interval; }
   void set_interval(duration span, bool repeat) noexcept {
-    interval = repeat ? -span : std::max(span, duration::zero());
+    interval = repeat ? -span : span < duration::zero() ? duration::zero() : span;
   }
 };
 
@@ -64,31 +68,42 @@ class TimerQueue : public SlotPool<TimerSlot> {
   using time_point = TimerTime::time_point;
   static constexpr time_point never = time_point::max();
 
-  /// A timer that is not armed. May throw std::bad_alloc, and then has changed nothing; nothing
-  /// else here throws or allocates.
-  std::uint32_t acquire();
-  /// Makes it fire at `deadline`, whatever was before.
-  void arm(std::uint32_t index, time_point deadline) noexcept {
-    if (is_sooner(deadline)) {
-      next_ = deadline;
-      earliest_ = index;
-    }
+  /// A timer that is not armed, with no handler. May throw std::bad_alloc, and then has changed
+  /// nothing; nothing else here throws or allocates.
+  std::uint32_t acquire() {
+    if (is_full()) make_room(size() + chunk_size);
+    return SlotPool::acquire();
+  }
+  /// Makes it fire at `deadline`, whatever was before. False, and nothing done, if it has ended.
+  bool arm(std::uint32_t index, time_point deadline) noexcept {
+    return arm_in_place(index, deadline) || arm_elsewhere(index, deadline);
+  }
+  /// The same where the timer hangs well already, by one store; false, and nothing done, where not.
+  bool arm_in_place(std::uint32_t index, time_point deadline) noexcept {
     TimerTime& time = times_[index];
     const std::uint32_t bucket = time.bucket();
-    if (!time.armed()) ++armed_;
-    orders_ += TimerTime::first_order;
-    time.stamp = orders_ | bucket;
-    time.deadline = deadline;
-    if (deadline < starts_[bucket]) hang_anew(index);
+    if (deadline <= starts_[bucket]) [[unlikely]] return false;
+    set_time(index, time, deadline, bucket);
+    return true;
   }
-  void disarm(std::uint32_t index) noexcept {
+  /// Whether it was the last.
+  bool disarm(std::uint32_t index) noexcept {
     TimerTime& time = times_[index];
-    if (!time.armed()) return;
+    if (!time.armed()) return false;
     time.stamp &= TimerTime::bucket_mask;
-    count_disarmed();
+    return count_disarmed();
   }
-  /// Forgets the timer. Its handler is destroyed last, when the slot is free already.
-  void release(std::uint32_t index) noexcept;
+  /// Disarms it for good.
+  void note_ended(std::uint32_t index) noexcept;
+  void destroy_handler(std::uint32_t index) noexcept;
+  /// Forgets the timer. Its handler is destroyed last, when the slot is free already. The slot
+  /// stays where it hangs: who gets it next may have it armed there by one store.
+  void release(std::uint32_t index) noexcept {
+    disarm(index);
+    if (times_[index].has_ended()) times_[index].set_bucket(TimerTime::not_hanging);
+    put_back(index);
+    if (!slot(index).handler.forget()) destroy_handler(index);
+  }
 
   const TimerTime& time(std::uint32_t index) const noexcept { return times_[index]; }
   /// Whether a timer armed for then may be needed before all others are. If not, arming it changes
@@ -146,10 +161,23 @@ class TimerQueue : public SlotPool<TimerSlot> {
   };
 
   void make_room(std::size_t timers);
-  void count_disarmed() noexcept {
-    if (--armed_ != 0) return;
+  bool arm_elsewhere(std::uint32_t index, time_point deadline) noexcept;
+  void set_time(std::uint32_t index, TimerTime& time, time_point deadline,
+                std::uint32_t bucket) noexcept {
+    if (is_sooner(deadline)) {
+      next_ = deadline;
+      earliest_ = index;
+    }
+    if (!time.armed()) ++armed_;
+    orders_ += TimerTime::first_order;
+    time.stamp = orders_ | bucket;
+    time.deadline = deadline;
+  }
+  bool count_disarmed() noexcept {
+    if (--armed_ != 0) return false;
     next_ = never;
     earliest_ = none_sooner;
+    return true;
   }
   static std::uint64_t tick_of(time_point time) noexcept;
   std::uint32_t bucket_for(time_point deadline) const noexcept;

@@ -2,7 +2,6 @@
 #include "timers/timer_service.hpp"
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 #include <pollux/backend_support.hpp>
@@ -12,28 +11,25 @@
 
 namespace pollux::detail {
 
-Token TimerService::add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
-                        AnyHandler&& handler, std::error_code& error) try {
-  error.clear();
-  if (!loop_.backend) error = Errc::reactor_closed;
-  if (repeats && interval <= std::chrono::nanoseconds::zero())
-    error = system_error_code(std::errc::invalid_argument);
-  if (error) return {};
-  const std::uint32_t index = queue_.acquire();
-  TimerSlot& timer = queue_.slot(index);
-  timer.handler = handler ? std::move(handler) : Handler<void>{[] {}};
-  timer.set_interval(interval, repeats);
-  arm(index, deadline);
-  return {index, 0};
-} catch (const std::bad_alloc&) {
-  error = system_error_code(std::errc::not_enough_memory);
+std::error_code TimerService::error_of(Added added) noexcept {
+  switch (added.outcome) {
+    case Added::closed:
+      return Errc::reactor_closed;
+    case Added::invalid:
+      return system_error_code(std::errc::invalid_argument);
+    case Added::no_memory:
+      return system_error_code(std::errc::not_enough_memory);
+    case Added::done:
+      break;
+  }
   return {};
 }
 
 /// Out of line: of those that arm timers, few come before all others.
-void TimerService::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
-  queue_.arm(index, deadline);
+Restarted TimerService::arm_sooner(std::uint32_t index, time_point deadline) noexcept {
+  if (!queue_.arm(index, deadline)) return Restarted::ended;
   loop_.work_added(deadline);
+  return Restarted::done;
 }
 
 TimerService::time_point TimerService::deadline(Token token) const noexcept {
@@ -42,19 +38,28 @@ TimerService::time_point TimerService::deadline(Token token) const noexcept {
 
 std::size_t TimerService::deliver() {
   std::size_t called = 0;
-  const time_point now = loop_.now();
+  const time_point now = loop_.turn_time();
   queue_.collect(now);
   for (std::uint32_t index; (index = queue_.next_due()) != no_slot;) {
     TimerSlot& timer = queue_.slot(index);
     if (timer.repeats())
       queue_.arm(index, next_in_step(queue_.time(index).deadline, now, timer.span()));
-    const WhileCalled running{queue_, called_, index};
+    const WhileCalled running{*this, called_, index};
     ++called;
     ++loop_.stats.timers;
     timer.handler.call(nullptr);
     if (loop_.stopped()) break;
   }
   return called;
+}
+
+/// When its handler has returned, and has ended it.
+void TimerService::release(std::uint32_t index) noexcept {
+  if (std::exchange(owner_gone_, false)) {
+    queue_.release(index);
+  } else {
+    queue_.destroy_handler(index);
+  }
 }
 
 void TimerService::destroy_handlers() noexcept {

@@ -5,8 +5,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <pollux/backend.hpp>
 #include <pollux/detail/any_handler.hpp>
@@ -17,6 +20,9 @@
 
 namespace pollux::detail {
 
+/// What has come of arming a timer. No error code, since one takes a call to its category.
+enum class Restarted : std::uint8_t { done, ended, closed };
+
 class TimerService {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -24,21 +30,62 @@ class TimerService {
   TimerService(LoopContext& loop, Registrations& registrations) noexcept
       : loop_{loop}, kernel_timer_{loop, registrations} {}
 
-  // Each timer has one handle, which has its token until end() or the loop's close().
+  // Each timer has one owner, which has its token until end() or the loop's close().
 
-  Token add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
-            AnyHandler&& handler, std::error_code& error);
-  /// False once the loop is closed, as the next two.
-  bool restart(Token token) noexcept;
-  bool restart(Token token, std::chrono::nanoseconds interval) noexcept;
-  bool restart_at(Token token, time_point deadline) noexcept;
+  /// A timer, or why there is none. No error code, since one takes a call to its category.
+  struct Added {
+    enum Outcome : std::uint32_t { done, closed, invalid, no_memory };
+
+    std::uint32_t index = 0;
+    Outcome outcome = done;
+  };
+  static std::error_code error_of(Added added) noexcept;
+
+  /// `handler` is not empty. If there is no timer, it is left alone.
+  Added add(time_point deadline, std::chrono::nanoseconds interval, bool repeats,
+            AnyHandler& handler) {
+    if (repeats && interval <= std::chrono::nanoseconds::zero())
+      return {0, loop_.backend ? Added::invalid : Added::closed};
+    const Added added = add_unarmed(handler);
+    if (added.outcome == Added::done) {
+      queue_.slot(added.index).set_interval(interval, repeats);
+      arm(added.index, deadline);
+    }
+    return added;
+  }
+  Added add_unarmed(AnyHandler& handler) try {
+    if (!loop_.backend) return {0, Added::closed};
+    const std::uint32_t index = queue_.acquire();
+    TimerSlot& timer = queue_.slot(index);
+    std::construct_at(&timer.handler, std::move(handler));  // which was empty
+    timer.interval = {};
+    return {index, Added::done};
+  } catch (const std::bad_alloc&) {
+    return {0, Added::no_memory};
+  }
+  Restarted restart(Token token) noexcept;
+  Restarted restart(Token token, std::chrono::nanoseconds interval) noexcept;
+  Restarted restart_at(Token token, time_point deadline) noexcept;
+  /// Does what restart_at() does if that is to put a deadline off; false, and nothing done, if not.
+  bool put_off(Token token, time_point deadline) noexcept {
+    return loop_.backend && !queue_.is_sooner(deadline) &&
+           queue_.arm_in_place(token.slot, deadline);
+  }
   void cancel(Token token) noexcept;
   bool is_armed(Token token) const noexcept;
   time_point deadline(Token token) const noexcept;
+  bool is_registered(Token token) const noexcept {
+    return !queue_.time(token.slot).has_ended();
+  }
+  /// The timer whose handler is running.
+  Token called_token() const noexcept { return {called_.index, 0}; }
   void end(Token token) noexcept;
+  /// By its own handler, which is running; the owner has the token still.
+  void end_lent(Token token) noexcept;
 
   // What the loop asks.
 
+  bool any_armed() const noexcept { return !queue_.empty(); }
   /// When the next timer is due; time_point::max() without any.
   time_point next_deadline() noexcept { return queue_.empty() ? TimerQueue::never : queue_.next(); }
   /// Whether the loop must read the clock: no kernel timer is set for the next timer.
@@ -65,47 +112,44 @@ class TimerService {
   void after_fork() noexcept { kernel_timer_.after_fork(); }
 
  private:
-  void arm(std::uint32_t index, time_point deadline) noexcept;
-  void arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+  Restarted arm(std::uint32_t index, time_point deadline) noexcept;
+  Restarted arm_sooner(std::uint32_t index, time_point deadline) noexcept;
+
+  friend class WhileCalled<TimerService>;
+  void release(std::uint32_t index) noexcept;
 
   LoopContext& loop_;
   TimerQueue queue_;
   KernelTimer kernel_timer_;
-  CalledSlot called_;  ///< the timer whose handler is running
+  CalledSlot called_;        ///< the timer whose handler is running
+  bool owner_gone_ = false;  ///< has let go of that timer
 };
 
 // Here for the compiler to see: what is called each time that a deadline is put off.
 
-inline void TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
-  if (queue_.is_sooner(deadline)) {
-    arm_sooner(index, deadline);
-  } else {
-    queue_.arm(index, deadline);
-  }
+inline Restarted TimerService::arm(std::uint32_t index, time_point deadline) noexcept {
+  if (queue_.is_sooner(deadline)) return arm_sooner(index, deadline);
+  return queue_.arm(index, deadline) ? Restarted::done : Restarted::ended;
 }
 
-inline bool TimerService::restart_at(Token token, time_point deadline) noexcept {
-  if (!loop_.backend) return false;
-  arm(token.slot, deadline);
-  return true;
+inline Restarted TimerService::restart_at(Token token, time_point deadline) noexcept {
+  return loop_.backend ? arm(token.slot, deadline) : Restarted::closed;
 }
 
-inline bool TimerService::restart(Token token) noexcept {
-  if (!loop_.backend) return false;
-  arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
-  return true;
+inline Restarted TimerService::restart(Token token) noexcept {
+  if (!loop_.backend) return Restarted::closed;
+  return arm(token.slot, loop_.from_now(queue_.slot(token.slot).span()));
 }
 
-inline bool TimerService::restart(Token token, std::chrono::nanoseconds interval) noexcept {
-  if (!loop_.backend) return false;
+inline Restarted TimerService::restart(Token token, std::chrono::nanoseconds interval) noexcept {
+  if (!loop_.backend) return Restarted::closed;
   TimerSlot& timer = queue_.slot(token.slot);
   if (!timer.repeats()) timer.set_interval(interval, false);
-  arm(token.slot, loop_.from_now(interval));
-  return true;
+  return arm(token.slot, loop_.from_now(interval));
 }
 
 inline void TimerService::cancel(Token token) noexcept {
-  if (loop_.backend) queue_.disarm(token.slot);
+  if (loop_.backend && queue_.disarm(token.slot)) loop_.something_ended();
 }
 
 inline bool TimerService::is_armed(Token token) const noexcept {
@@ -114,13 +158,21 @@ inline bool TimerService::is_armed(Token token) const noexcept {
 
 inline void TimerService::end(Token token) noexcept {
   if (!loop_.backend) return;  // ended by the loop's close()
+  cancel(token);
   if (called_.index == token.slot) {
     // Its handler is running, and must live until it returns.
-    queue_.disarm(token.slot);
+    queue_.note_ended(token.slot);
     called_.ended = true;
+    owner_gone_ = true;
   } else {
     queue_.release(token.slot);
   }
+}
+
+inline void TimerService::end_lent(Token token) noexcept {
+  cancel(token);
+  queue_.note_ended(token.slot);
+  called_.ended = true;
 }
 
 }  // namespace pollux::detail

@@ -57,7 +57,7 @@ TEST_F(AsioContext, TheApplicationsOwnHandlersRunInsideTheReactorsWaits) {
     posted = true;
     reactor.stop();
   });
-  reactor.run();
+  reactor.run_forever();
   EXPECT_TRUE(posted);
 }
 
@@ -68,7 +68,7 @@ TEST_F(AsioContext, ATimerOfTheApplicationFiresWhileTheReactorWaits) {
     fired = !error;
     reactor.stop();
   });
-  reactor.run();
+  reactor.run_forever();
   EXPECT_TRUE(fired);
 }
 
@@ -83,13 +83,13 @@ TEST_F(AsioContext, AHandlerThatPostsItselfForEverDoesNotStarveTheReactor) {
     void operator()() const { asio::post(context, *this); }
   };
   asio::post(context, Again{context});
-  reactor.run();
+  reactor.run_forever();
   EXPECT_TRUE(told);
 }
 
 TEST_F(AsioContext, WhatAnApplicationsHandlerThrowsLeavesRunAndTheReactorStaysUsable) {
   asio::post(context, [] { throw std::runtime_error{"the application's"}; });
-  EXPECT_THROW(reactor.run(), std::runtime_error);
+  EXPECT_THROW(reactor.run_forever(), std::runtime_error);
   bool told = false;
   const auto watch =
       reactor.watch(pair.local.get(), Interest::writable, [&](Readiness) { told = true; });

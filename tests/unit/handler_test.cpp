@@ -42,6 +42,22 @@ TEST(AHandler, MayBeBiggerThanItsPlace) {
   EXPECT_EQ(sum, 42);
 }
 
+TEST(AHandler, OfAStreamTakesTheEventOrTheWatchAndTheEvent) {
+  using Stream = Handler<StreamEvent>;
+  static_assert(std::is_constructible_v<Stream, void (*)(const StreamEvent&)>);
+  static_assert(std::is_constructible_v<Stream, void (*)(StreamEvent)>);
+  static_assert(std::is_constructible_v<Stream, void (*)(StreamWatch&, const StreamEvent&)>);
+  static_assert(!std::is_constructible_v<Stream, void (*)(StreamWatch, const StreamEvent&)>);
+  static_assert(!std::is_constructible_v<Stream, void (*)(Watch&, const StreamEvent&)>);
+  static_assert(!std::is_constructible_v<Stream, void (*)(StreamWatch&)>);
+  static_assert(std::is_constructible_v<Handler<Readiness>, void (*)(Watch&, Readiness)>);
+  static_assert(std::is_constructible_v<Handler<int>, void (*)(SignalWatch&, int)>);
+  static_assert(std::is_constructible_v<Handler<ChildExit>, void (*)(ChildWatch&, ChildExit)>);
+  static_assert(std::is_constructible_v<Handler<Timer>, void (*)(Timer&)>);
+  static_assert(std::is_constructible_v<Handler<Timer>, Handler<void>>);
+  static_assert(!std::is_constructible_v<Handler<void>, void (*)(Timer&)>);
+}
+
 TEST(AHandler, MayBeSmallerThanItsPlace) {
   static int sum = 0;
   IntHandler handler{[forty = std::uint8_t{40}](int more) { sum = forty + more; }};

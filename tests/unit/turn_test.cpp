@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The turn: waits and their deadlines, batches, stop and wake, failures of the wait, exceptions.
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -296,7 +297,7 @@ TEST(Stop, BeforeARunMakesThatOneReturnAtOnce) {
 TEST(Stop, EndsAWaitAndIsUsedUp) {
   FakeReactor on;
   on.fake.after(3ms, [&] { on.reactor.stop(); });
-  EXPECT_EQ(time_of([&] { on.reactor.run(); }), 3ms);
+  EXPECT_EQ(time_of([&] { on.reactor.run_forever(); }), 3ms);
   EXPECT_EQ(time_of([&] { on.reactor.run_for(10ms); }), 10ms);
   on.fake.after(3ms, [&] { on.reactor.stop(); });
   EXPECT_EQ(time_of([&] { on.reactor.run_for(10ms); }), 3ms);
@@ -327,11 +328,11 @@ TEST(Wake, IsNotLostWhileHandlersRun) {
   EXPECT_EQ(time_of([&] { EXPECT_EQ(on.reactor.run_once(), 0u); }), 0ms);
 }
 
-TEST(Wake, DoesNotEndRun) {
+TEST(Wake, DoesNotEndRunForever) {
   FakeReactor on;
   on.fake.after(3ms, [&] { on.reactor.wake(); });
   on.fake.after(5ms, [&] { on.reactor.stop(); });
-  EXPECT_EQ(time_of([&] { on.reactor.run(); }), 5ms);
+  EXPECT_EQ(time_of([&] { on.reactor.run_forever(); }), 5ms);
 }
 
 TEST(Wake, LeftOverFromAStopDoesNotEndRunOnceEarly) {
@@ -359,17 +360,116 @@ TEST(RunInsideAHandler, IsRefusedInEveryForm) {
   std::vector<std::error_code> errors;
   Watch watch = on.reactor.watch(5, Interest::readable, [&](Readiness) {
     on.fake.set_ready(5, RawReady::none);
-    errors.resize(5);
+    errors.resize(6);
     on.reactor.run(errors[0]);
     on.reactor.run_once(errors[1]);
     on.reactor.run_once(1ms, errors[2]);
     on.reactor.run_for(1ms, errors[3]);
     on.reactor.poll(errors[4]);
+    on.reactor.run_forever(errors[5]);
   });
   on.fake.set_ready(5, RawReady::in);
   EXPECT_EQ(on.reactor.poll(), 1u);
-  EXPECT_EQ(errors, std::vector<std::error_code>(5, Errc::already_running));
+  EXPECT_EQ(errors, std::vector<std::error_code>(6, Errc::already_running));
   EXPECT_EQ(on.fake.waits().size(), 1u);
+}
+
+TEST(Run, WithNothingThatCouldCallAHandlerReturnsAtOnce) {
+  FakeReactor on;
+  EXPECT_EQ(on.reactor.run(), 0u);
+  EXPECT_EQ(on.fake.waits().size(), 0u);
+}
+
+TEST(Run, EndsWithTheLastWatch) {
+  FakeReactor on;
+  Watch other = on.reactor.watch(6, Interest::readable, [](Readiness) {});
+  Watch last = on.reactor.watch(5, Interest::readable, [&](Watch& watch, Readiness) {
+    other.reset();
+    watch.reset();
+  });
+  on.fake.set_ready(5, RawReady::in);
+  EXPECT_EQ(on.reactor.run(), 1u);
+  EXPECT_EQ(on.reactor.run(), 0u);
+}
+
+TEST(Run, GoesOnForAWatchThatAsksForNothing) {
+  FakeReactor on;
+  const Pair pair = make_pair(PairKind::unix_stream);
+  const StreamWatch watch =
+      on.reactor.watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
+  on.fake.after(3ms, [&] { on.reactor.stop(); });
+  EXPECT_EQ(time_of([&] { on.reactor.run(); }), 3ms);
+}
+
+TEST(Run, EndsWithTheLastArmedTimer) {
+  FakeReactor on;
+  const Timer never_armed = on.reactor.timer([] {});
+  const Timer once = on.reactor.after(3ms, [] {});
+  Timer cancelled = on.reactor.after(1h, [] {});
+  const Timer cancels = on.reactor.after(5ms, [&] { cancelled.cancel(); });
+  EXPECT_EQ(time_of([&] { EXPECT_EQ(on.reactor.run(), 2u); }), 5ms);
+}
+
+TEST(Run, CallsWhatWasPostedAndEnds) {
+  FakeReactor on;
+  int calls = 0;
+  on.reactor.post([&] {
+    ++calls;
+    on.reactor.post([&] { ++calls; });
+  });
+  EXPECT_EQ(on.reactor.run(), 2u);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(Run, GoesOnAsLongAsThereIsAPoster) {
+  FakeReactor on;
+  std::optional<Poster> poster = on.reactor.poster();
+  std::optional<Poster> copy = poster;
+  Poster moved = *std::move(poster);
+  poster.reset();
+  on.fake.after(1ms, [&] { copy.reset(); });
+  on.fake.after(3ms, [&] { moved = {}; });
+  EXPECT_EQ(time_of([&] { EXPECT_EQ(on.reactor.run(), 0u); }), 3ms);
+}
+
+TEST(Run, CallsWhatTheLastPosterHasPosted) {
+  FakeReactor on;
+  std::optional<Poster> poster = on.reactor.poster();
+  int calls = 0;
+  on.fake.after(1ms, [&] {
+    poster->post([&] { ++calls; });
+    poster.reset();
+  });
+  EXPECT_EQ(on.reactor.run(), 1u);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(APoster, ThatGoesDoesNotEndTheOtherWaits) {
+  FakeReactor on;
+  std::optional<Poster> poster = on.reactor.poster();
+  on.fake.after(1ms, [&] { poster.reset(); });
+  EXPECT_EQ(time_of([&] { on.reactor.run_once(5ms); }), 5ms);
+  poster = on.reactor.poster();
+  on.fake.after(1ms, [&] { poster.reset(); });
+  EXPECT_EQ(time_of([&] { on.reactor.run_for(5ms); }), 5ms);
+  poster = on.reactor.poster();
+  on.fake.after(1ms, [&] { poster.reset(); });
+  on.fake.after(5ms, [&] { on.reactor.stop(); });
+  const std::size_t waits = on.fake.waits().size();
+  EXPECT_EQ(time_of([&] { on.reactor.run_forever(); }), 5ms);
+  EXPECT_LE(on.fake.waits().size() - waits, 4u) << "it does not turn";
+}
+
+TEST(APoster, MayOutliveItsReactor) {
+  Poster poster;
+  {
+    FakeReactor on;
+    poster = on.reactor.poster();
+  }
+  const Poster copy = poster;
+  std::error_code error;
+  copy.post([] {}, error);
+  EXPECT_EQ(error, Errc::reactor_closed);
 }
 
 }  // namespace

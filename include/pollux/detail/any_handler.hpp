@@ -11,6 +11,28 @@
 
 namespace pollux::detail {
 
+class CoreBase;
+template <class Watch>
+class LentWatch;
+
+/// A callable that takes its watch, or its timer, ahead of the argument that there may be.
+template <class Watch, class F>
+struct TakesWatch {
+  F function;
+  CoreBase* core = nullptr;  ///< known when it is registered: see AnyHandler::bind()
+
+  template <class... Argument>
+  void operator()(const Argument&... argument) {
+    LentWatch<Watch> lent{*core};
+    function(lent.watch(), argument...);
+  }
+};
+
+template <class F>
+inline constexpr bool takes_watch = false;
+template <class Watch, class F>
+inline constexpr bool takes_watch<TakesWatch<Watch, F>> = true;
+
 /// A callable taking one argument, or none, whose type has been forgotten. Up to three pointers of
 /// captures live in place; more, or captures that may throw while moving, live on the heap.
 class AnyHandler {
@@ -30,10 +52,20 @@ class AnyHandler {
 
   explicit operator bool() const noexcept { return ops_ != nullptr; }
   void call(const void* argument) { ops_->call(storage_, argument); }
+  /// Before it is registered with the reactor that has `core`.
+  void bind(CoreBase& core) noexcept {
+    if (ops_ != nullptr && ops_->bind != nullptr) ops_->bind(storage_, core);
+  }
   void clear() noexcept {
     // Code in the capture's destructor finds the handler already empty.
     const Ops* ops = std::exchange(ops_, nullptr);
     if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
+  }
+  /// The same if nothing is to be destroyed; false, and nothing done, if something is.
+  bool forget() noexcept {
+    if (ops_ != nullptr && ops_->destroy != nullptr) return false;
+    ops_ = nullptr;
+    return true;
   }
 
  protected:
@@ -61,6 +93,7 @@ class AnyHandler {
     void (*move)(void* from, void* to) noexcept;  ///< null: the words are copied
     void (*destroy)(void* self) noexcept;         ///< null: nothing is to be done
     std::size_t words;                            ///< of captures, each as large as a pointer
+    void (*bind)(void* self, CoreBase& core) noexcept;  ///< null: it takes no watch
 
     void take(void* from, void* to) const noexcept {
       if (move != nullptr) return move(from, to);
@@ -90,6 +123,23 @@ class AnyHandler {
   }
 
   template <class F>
+  static constexpr auto bind_in_place() noexcept -> void (*)(void*, CoreBase&) noexcept {
+    if constexpr (takes_watch<F>) {
+      return [](void* self, CoreBase& core) noexcept { as<F>(self).core = &core; };
+    } else {
+      return nullptr;
+    }
+  }
+  template <class F>
+  static constexpr auto bind_on_heap() noexcept -> void (*)(void*, CoreBase&) noexcept {
+    if constexpr (takes_watch<F>) {
+      return [](void* self, CoreBase& core) noexcept { as<F*>(self)->core = &core; };
+    } else {
+      return nullptr;
+    }
+  }
+
+  template <class F>
   static void move(void* from, void* to) noexcept {
     ::new (to) F(std::move(as<F>(from)));
     as<F>(from).~F();
@@ -101,12 +151,12 @@ class AnyHandler {
       std::is_trivially_copyable_v<F> ? nullptr : &move<F>,
       std::is_trivially_destructible_v<F> ? nullptr
                                           : +[](void* self) noexcept { as<F>(self).~F(); },
-      words_of<F>};
+      words_of<F>, bind_in_place<F>()};
 
   template <class Argument, class F>
   static constexpr Ops on_heap{
       [](void* self, const void* argument) { invoke<Argument>(*as<F*>(self), argument); }, nullptr,
-      [](void* self) noexcept { delete as<F*>(self); }, words_of<F*>};
+      [](void* self) noexcept { delete as<F*>(self); }, words_of<F*>, bind_on_heap<F>()};
 
   void take(AnyHandler& other) noexcept {
     ops_ = std::exchange(other.ops_, nullptr);

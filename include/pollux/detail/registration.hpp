@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What watches, timers, and the watches of signals and children are: something that a reactor keeps
-// for as long as an object lives.
+// What watches, timers, and the watches of signals and children are made of: something that a reactor
+// keeps for as long as an object lives. Applications have no need of it.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,25 @@ namespace detail {
 
 class EventLoop;
 
+/// What is registered.
+enum class Registered : std::uint8_t { watch, timer, process };
+
+template <Registered what>
+class Registration;
+template <class Watch>
+class LentWatch;
+
 /// What an EventLoop is for those who hold it. It goes with the last of them; they are counted
 /// without ado, since all of them belong to the loop's thread.
 class CoreBase {
   friend class CorePointer;
+  template <Registered>
+  friend class Registration;
+  template <class>
+  friend class LentWatch;
+
   std::uint32_t holders_ = 0;
+  const void* lent_ = nullptr;  ///< the LentWatch's, while a handler runs that takes its watch
 };
 
 /// A reactor has one, and so has everything that is registered with it.
@@ -57,54 +71,100 @@ class CorePointer {
   CoreBase* core_ = nullptr;
 };
 
-/// What is registered.
-enum class Registered : std::uint8_t { watch, timer, process };
-
+/// Ends what `token` names. `lent`: by way of a LentWatch, and there is an owner besides.
 template <Registered what>
-void end_registration(CoreBase& core, Token token) noexcept;
+void end_registration(CoreBase& core, Token token, bool lent) noexcept;
+/// Whether `token` names anything still.
+template <Registered what>
+bool is_registered(CoreBase& core, Token token) noexcept;
+/// What the handler that is running was registered as.
+template <Registered what>
+Token called_token(CoreBase& core) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::watch>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT void end_registration<Registered::watch>(CoreBase& core, Token token, bool lent) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::timer>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT bool is_registered<Registered::watch>(CoreBase& core, Token token) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::process>(CoreBase& core, Token token) noexcept;
+POLLUX_EXPORT Token called_token<Registered::watch>(CoreBase& core) noexcept;
+template <>
+POLLUX_EXPORT void end_registration<Registered::timer>(CoreBase& core, Token token, bool lent) noexcept;
+template <>
+POLLUX_EXPORT bool is_registered<Registered::timer>(CoreBase& core, Token token) noexcept;
+template <>
+POLLUX_EXPORT Token called_token<Registered::timer>(CoreBase& core) noexcept;
+template <>
+POLLUX_EXPORT void end_registration<Registered::process>(CoreBase& core, Token token, bool lent) noexcept;
+template <>
+POLLUX_EXPORT bool is_registered<Registered::process>(CoreBase& core, Token token) noexcept;
+template <>
+POLLUX_EXPORT Token called_token<Registered::process>(CoreBase& core) noexcept;
 
-/// A registration that ends with the object. All members: loop thread, and harmless when the
-/// reactor is gone.
+/// A registration that ends with the object: what each public class that has one is made of.
 template <Registered what>
 class Registration {
- public:
+ protected:
   Registration() noexcept = default;
-  Registration(Registration&& other) noexcept
-      : core_{std::move(other.core_)}, token_{other.token_} {}
+  Registration(CoreBase& core, Token token) noexcept : core_{core}, token_{token} {}
+  Registration(Registration&& other) noexcept : core_{other.give()}, token_{other.token_} {}
   Registration& operator=(Registration&& other) noexcept {
     if (this != &other) {
-      reset();
-      core_ = std::move(other.core_);
+      end();
+      core_ = other.give();
       token_ = other.token_;
     }
     return *this;
   }
-  ~Registration() { reset(); }
+  ~Registration() { end(); }
 
-  /// Ends the registration: the handler is not called any more, not even inside this turn, and is
-  /// destroyed, at the latest when the call that is running returns. May be called by the handler
-  /// itself. What is watched, a descriptor or a child, is left as it is.
-  void reset() noexcept {
+  void end() noexcept {
     // Emptied first: the handler that is destroyed with the registration may own this very object.
-    if (const CorePointer core = std::move(core_)) end_registration<what>(core.base(), token_);
+    const CorePointer core = std::move(core_);
+    if (!core) return;
+    const bool lent = core.base().lent_ == this;
+    if (lent) core.base().lent_ = nullptr;
+    end_registration<what>(core.base(), token_, lent);
   }
-
-  /// Whether this object holds a registration: also a watch after hangup, a timer that is not
-  /// armed, a child that has ended.
-  explicit operator bool() const noexcept { return static_cast<bool>(core_); }
-
- protected:
-  friend class pollux::Reactor;
-  Registration(CoreBase& core, Token token) noexcept : core_{core}, token_{token} {}
+  /// Empties this without ending anything.
+  CorePointer take() noexcept {
+    if (is_lent()) core_.base().lent_ = nullptr;
+    return std::move(core_);
+  }
+  bool is_live() const noexcept { return core_ && is_registered<what>(core_.base(), token_); }
 
   CorePointer core_;
   Token token_;
+
+ private:
+  template <class>
+  friend class LentWatch;
+
+  bool is_lent() const noexcept { return core_ && core_.base().lent_ == this; }
+  /// What is lent is not given on: it has an owner.
+  CorePointer give() noexcept { return is_lent() ? CorePointer{} : std::move(core_); }
+
+  static constexpr Registered registered_as = what;
+};
+
+/// The watch that a handler is given: it names what the handler is called for, and does not own it.
+template <class Watch>
+class LentWatch {
+ public:
+  explicit LentWatch(CoreBase& core) noexcept
+      : core_{core}, watch_{core, called_token<Watch::registered_as>(core)} {
+    core.lent_ = &watch_;
+  }
+  LentWatch(const LentWatch&) = delete;
+  LentWatch& operator=(const LentWatch&) = delete;
+  ~LentWatch() {
+    // Not if the handler has reset it, and perhaps moved a watch into it: that one ends here.
+    if (core_.lent_ == &watch_) const CorePointer let_go = watch_.take();
+  }
+
+  Watch& watch() noexcept { return watch_; }
+
+ private:
+  CoreBase& core_;
+  Watch watch_;
 };
 
 }  // namespace detail
