@@ -99,7 +99,7 @@ def may_callgrind():
 
 # Which part of pollux a function belongs to, by its name; the first that fits. Any other is the row's own.
 PARTS = (
-    ("backend", r"Backend::|AskFirst|HandleRegistry|UnlimitedPoll|pollux::(Requests|Registrations|Ring|EpollSet)::"),
+    ("backend", r"Backend::|HandleRegistry|detail::(epoll|io_uring|poll)::"),
     ("lifecycle", r"Lifecycle|::platform::(probe|peek|take_error|look|HandlePoller|send_nothing|stream_type)|"
                   r"detail::(Prober|WatchService)::"),
     ("changes", r"Reactor::watch|WatchBase|end_registration|detail::(Registrations|Detached)::|RetryQueue::"),

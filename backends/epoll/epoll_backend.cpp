@@ -16,13 +16,13 @@
 
 #include <pollux/backend_support.hpp>
 
-#include "ask_first.hpp"
+#include "write_probe.hpp"
 
 namespace pollux {
 
 namespace {
 
-using detail::AskFirst;
+using detail::epoll::WriteProbe;
 
 std::error_code last_error() {
   return {errno, std::system_category()};
@@ -48,8 +48,11 @@ std::uint32_t to_native(RawInterest interest) {
 
 constexpr auto all_bits =
     RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-static_assert(all_bits == static_cast<RawReady>(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP |
-                                                EPOLLHUP | EPOLLERR));
+
+// So that the bits of a report are copied, and not translated one by one.
+static_assert(RawReady{EPOLLIN} == RawReady::in && RawReady{EPOLLPRI} == RawReady::pri &&
+              RawReady{EPOLLOUT} == RawReady::out && RawReady{EPOLLRDHUP} == RawReady::rdhup &&
+              RawReady{EPOLLHUP} == RawReady::hup && RawReady{EPOLLERR} == RawReady::err);
 
 constexpr RawReady to_raw(std::uint32_t events) {
   return static_cast<RawReady>(events & static_cast<std::uint32_t>(all_bits));
@@ -60,7 +63,7 @@ constexpr auto wake_data = std::bit_cast<std::uint64_t>(wake_token);
 
 class EpollBackend final : public Backend {
  public:
-  explicit EpollBackend(std::error_code& error) : wake_{error} {
+  explicit EpollBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (!error) error = reset();
   }
   ~EpollBackend() override {
@@ -72,10 +75,10 @@ class EpollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (AskFirst::Entry* const asked = asked_.find(handle))
-      return change_asked(*asked, from, to, token);
+    if (WriteProbe::Entry* const pending = write_probe_.find(handle))
+      return change_pending(*pending, from, to, token);
     if (from != RawInterest::none && wants_to_write(to) && !wants_to_write(from) && !is_shared_)
-      return ask_first({handle, to_native(from), to_native(to), token});
+      return probe_first({handle, to_native(from), to_native(to), token});
     return change(handle, from, to, token);
   }
 
@@ -84,15 +87,15 @@ class EpollBackend final : public Backend {
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
-    return asked_.empty() ? wait_in_kernel(out, timeout) : ask_and_wait(out, timeout);
+    return write_probe_.empty() ? wait_in_kernel(out, timeout) : probe_and_wait(out, timeout);
   }
 
   void wake() noexcept override { wake_.signal(); }
 
   NativeHandle native_handle() noexcept override {
-    // Who waits on the set does not ask.
+    // Whoever waits on the set itself makes no probe.
     is_shared_ = true;
-    arm_all();
+    install_all();
     return set_;
   }
 
@@ -109,7 +112,7 @@ class EpollBackend final : public Backend {
     }
     if (set_ >= 0) ::close(set_);
     set_ = set;
-    asked_.clear();
+    write_probe_.clear();
     return {};
   }
 
@@ -125,100 +128,95 @@ class EpollBackend final : public Backend {
     return control(set_, operation, handle, to_native(to), token);
   }
 
-  [[gnu::noinline]] std::error_code change_asked(AskFirst::Entry& asked, RawInterest from,
-                                                 RawInterest to, Token token) noexcept {
-    const int handle = asked.handle;
-    const std::uint32_t installed = asked.installed;
+  [[gnu::noinline]] std::error_code change_pending(WriteProbe::Entry& pending, RawInterest from,
+                                                   RawInterest to, Token token) noexcept {
+    const int handle = pending.handle;
+    const std::uint32_t installed = pending.installed;
     if (from == RawInterest::none) {
       // Closed under its watch, and the number given out again.
       const auto error = change(handle, from, to, token);
-      if (!error) asked_.remove(asked);
+      if (!error) write_probe_.remove(pending);
       return error;
     }
     if (from == to) return control(set_, EPOLL_CTL_MOD, handle, installed, token);
     if (wants_to_write(to)) {
-      asked.wanted = to_native(to);
+      pending.wanted = to_native(to);
       return {};
     }
-    asked_.remove(asked);
+    write_probe_.remove(pending);
     if (to != RawInterest::none && to_native(to) == installed) return {};
     return change(handle, from, to, token);
   }
 
-  [[gnu::noinline]] std::error_code ask_first(const AskFirst::Entry& entry) try {
-    asked_.add(entry);
+  [[gnu::noinline]] std::error_code probe_first(const WriteProbe::Entry& entry) try {
+    write_probe_.add(entry);
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
-  /// Those that were told something by asking, and still want to hear of it, are armed: nobody is
-  /// asked about twice, and no wait in the kernel is left out twice.
-  [[gnu::noinline]] WaitResult ask_and_wait(std::span<RawEvent> out, Timeout timeout) {
-    std::uint32_t told = 0;
-    if (told_by_asking_) {
-      arm_all();
+  /// The set gets what a probe has reported and is still asked for: no registration is probed
+  /// twice, and no wait in the kernel is left out twice.
+  [[gnu::noinline]] WaitResult probe_and_wait(std::span<RawEvent> out, Timeout timeout) {
+    std::uint32_t reported = 0;
+    if (reported_by_probe_) {
+      install_all();
     } else {
-      told = ask(out);
+      reported = probe(out);
     }
     WaitResult result;
-    // Who wants to know what is ready just now wants to know all of it.
-    if (told == 0 || (told < out.size() && timeout.is_zero())) {
-      const bool some_wait_on = told == 0 && !asked_.empty();  // not armed, for want of memory
-      result = wait_in_kernel(out.subspan(told), some_wait_on ? Timeout::zero() : timeout);
-      if (told != 0) result.error = 0;  // comes again
+    // A wait without a timeout is to report all that is ready just now.
+    if (reported == 0 || (reported < out.size() && timeout.is_zero())) {
+      // Not installed, for want of memory: poll() asks about them again.
+      const bool some_are_left = reported == 0 && !write_probe_.empty();
+      result = wait_in_kernel(out.subspan(reported), some_are_left ? Timeout::zero() : timeout);
+      if (reported != 0) result.error = 0;  // comes again
     }
-    result.count += told;
-    told_by_asking_ = told != 0;
+    result.count += reported;
+    reported_by_probe_ = reported != 0;
     return result;
   }
 
-  std::uint32_t ask(std::span<RawEvent> out) {
+  std::uint32_t probe(std::span<RawEvent> out) {
     ++system_calls_;
-    const pollfd* const answers = asked_.ask();
-    std::uint32_t told = 0;
-    for (std::size_t i = asked_.size(); i-- > 0;) {
+    const pollfd* const answers = write_probe_.poll();
+    std::uint32_t reported = 0;
+    for (std::size_t i = write_probe_.size(); i-- > 0;) {
       const short events = answers != nullptr ? answers[i].revents : short{0};
-      // More than bytes and room is told by the set, which knows files and not numbers.
+      // More than bytes and room is reported by the set, which knows files and not numbers.
       const bool is_plain = (events & ~(POLLIN | POLLOUT)) == 0;
-      if (events != 0 && is_plain && told < out.size()) {
-        out[told++] = {asked_[i].token, to_raw(static_cast<std::uint32_t>(events))};
+      if (events != 0 && is_plain && reported < out.size()) {
+        out[reported++] = {write_probe_[i].token, to_raw(static_cast<std::uint32_t>(events))};
       } else {
-        arm(asked_[i]);
+        install(write_probe_[i]);
       }
     }
-    return told;
+    return reported;
   }
 
-  void arm_all() noexcept {
-    for (std::size_t i = asked_.size(); i-- > 0;) arm(asked_[i]);
+  void install_all() noexcept {
+    for (std::size_t i = write_probe_.size(); i-- > 0;) install(write_probe_[i]);
   }
   /// What fails otherwise than for want of memory has gone with its descriptor.
-  void arm(AskFirst::Entry& entry) noexcept {
+  void install(WriteProbe::Entry& entry) noexcept {
     const auto error = control(set_, EPOLL_CTL_MOD, entry.handle, entry.wanted, entry.token);
-    if (error != std::errc::not_enough_memory) asked_.remove(entry);
+    if (error != std::errc::not_enough_memory) write_probe_.remove(entry);
   }
 
   WaitResult wait_in_kernel(std::span<RawEvent> out, Timeout timeout) {
     const int room = static_cast<int>(std::min(out.size(), events_.size()));
-    told_by_asking_ = false;
+    reported_by_probe_ = false;
     ++system_calls_;
     const int count = timeout.is_infinite() ? ::epoll_wait(set_, events_.data(), room, -1)
                                             : wait_for(timeout, room);
     if (count < 0) return failed();
-    WaitResult result;
     RawEvent* reported = out.data();
     const epoll_event* event = events_.data();
     for (int left = count; left > 0; --left, ++event) {
       const std::uint64_t data = event->data.u64;  // a copy: the struct is packed
-      if (data == wake_data) {
-        result.woken = true;
-      } else {
-        *reported++ = {std::bit_cast<Token>(data), to_raw(event->events)};
-      }
+      if (data != wake_data) *reported++ = {std::bit_cast<Token>(data), to_raw(event->events)};
     }
-    result.count = static_cast<std::uint32_t>(count) - (result.woken ? 1 : 0);
-    return result;
+    return {.count = static_cast<std::uint32_t>(reported - out.data())};
   }
 
   [[gnu::noinline]] static WaitResult failed() {
@@ -254,9 +252,9 @@ class EpollBackend final : public Backend {
   const std::error_category& category_ = std::system_category();  ///< a call to ask for
   WakeHandle wake_;
   int set_ = -1;
-  AskFirst asked_;
-  bool told_by_asking_ = false;  ///< what the last wait told, or some of it
-  bool is_shared_ = false;       ///< another loop may be waiting on the set
+  WriteProbe write_probe_;
+  bool reported_by_probe_ = false;  ///< what the last wait reported, or some of it
+  bool is_shared_ = false;          ///< another loop may be waiting on the set
   bool precise_ = true;
   alignas(8) std::array<epoll_event, 512> events_;
 };

@@ -16,7 +16,7 @@
 
 #include "ring.hpp"
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 static_assert(EPOLLIN == POLLIN && EPOLLPRI == POLLPRI && EPOLLOUT == POLLOUT &&
               EPOLLRDHUP == POLLRDHUP && EPOLLHUP == POLLHUP && EPOLLERR == POLLERR);
@@ -33,7 +33,7 @@ inline bool is_address(NativeHandle handle) noexcept {
 class EpollSet {
  public:
   /// `calls` counts the system calls, and outlives the set.
-  explicit EpollSet(std::uint64_t& calls) noexcept : calls_{calls} {}
+  explicit EpollSet(SystemCalls& calls) noexcept : calls_{calls} {}
   EpollSet(const EpollSet&) = delete;
   EpollSet& operator=(const EpollSet&) = delete;
   ~EpollSet() { close(); }
@@ -81,8 +81,8 @@ class EpollSet {
     return ::epoll_ctl(set_, what, handle, &event) == 0 ? 0 : errno;
   }
 
-  std::uint64_t& calls_;
+  SystemCalls& calls_;
   NativeHandle set_ = no_handle;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

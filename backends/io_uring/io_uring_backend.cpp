@@ -21,9 +21,11 @@ namespace pollux {
 
 namespace {
 
+using namespace detail::io_uring;
+
 class IoUringBackend final : public Backend {
  public:
-  explicit IoUringBackend(std::error_code& error) : wake_{error} {
+  explicit IoUringBackend(std::error_code& error) : wake_{system_calls_, error} {
     if (error) return;
     if (const int refused = requests_.renew()) error = {refused, std::system_category()};
   }
@@ -35,12 +37,12 @@ class IoUringBackend final : public Backend {
                                Token token) override {
     if (from == RawInterest::none) return add(handle, to, token);
     Registration* known = known_.find(handle, token);
-    if (known == nullptr) return refusal(std::errc::no_such_file_or_directory);
+    if (known == nullptr) return system_error_code(std::errc::no_such_file_or_directory);
     if (to == RawInterest::none) return remove(token.slot);
     if (from == to) {  // asks whether the number still is the file that it was
       if (known_.is_same(token.slot)) return {};
       remove(token.slot);
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     }
     if (const int refused = requests_.prepare_for(to)) return {refused, std::system_category()};
     known->interest = to;
@@ -49,10 +51,11 @@ class IoUringBackend final : public Backend {
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
-    if (known_.find(handle, token) == nullptr) return refusal(std::errc::no_such_file_or_directory);
+    if (known_.find(handle, token) == nullptr)
+      return system_error_code(std::errc::no_such_file_or_directory);
     const bool is_ours = known_.is_same(token.slot);
     remove(token.slot);
-    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -68,7 +71,7 @@ class IoUringBackend final : public Backend {
     if (!timeout.is_zero() && is_idle(result)) pass(out, result, timeout);
     // What came before the error is reported; if that lasts, the next wait finds it.
     if (result.count != 0) result.error = 0;
-    if (result.error == 0) result.woken = requests_.take_wake();
+    if (result.error == 0) requests_.forget_wake();
     return result;
   }
 
@@ -84,16 +87,14 @@ class IoUringBackend final : public Backend {
 
  private:
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    if (const std::uint32_t other = known_.slot_of(handle); other != Registrations::no_slot) {
-      if (known_.is_same(other)) return refusal(std::errc::file_exists);
-      remove(other);  // closed under its watch, and the number given out again
-    }
-    if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle)
-      remove(token.slot);  // likewise, and nobody has said so
+    // Closed under its watch, and the slot given to another: nobody has said so.
+    if (known_.is_slot(token.slot) && known_[token.slot].handle != no_handle &&
+        known_[token.slot].handle != handle)
+      remove(token.slot);
     if (const int refused = requests_.prepare_for(interest))
       return {refused, std::system_category()};
     // The kernel takes whatever it is given, and says so later: this refuses what epoll would.
-    return known_.put(handle, interest, token);
+    return known_.put(handle, interest, token, [this](std::uint32_t old) { remove(old); });
   }
 
   /// What was asked holds the file open: it must end now, or a close that follows would not be one.

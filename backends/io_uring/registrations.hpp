@@ -13,7 +13,7 @@
 
 #include <pollux/backend_support.hpp>
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 /// Two fit into a line of the cache.
 struct alignas(16) Registration {
@@ -36,7 +36,11 @@ static_assert(sizeof(Registration) == 32);
 
 inline constexpr RawReady all_bits =
     RawReady::in | RawReady::pri | RawReady::out | RawReady::rdhup | RawReady::hup | RawReady::err;
-static_assert(RawReady{POLLIN | POLLPRI | POLLOUT | POLLRDHUP | POLLHUP | POLLERR} == all_bits);
+
+// So that the bits of an answer are copied, and not translated one by one.
+static_assert(RawReady{POLLIN} == RawReady::in && RawReady{POLLPRI} == RawReady::pri &&
+              RawReady{POLLOUT} == RawReady::out && RawReady{POLLRDHUP} == RawReady::rdhup &&
+              RawReady{POLLHUP} == RawReady::hup && RawReady{POLLERR} == RawReady::err);
 
 /// poll()'s bits, by interest. POLLHUP and POLLERR are always reported.
 inline constexpr auto native_bits = [] {
@@ -91,21 +95,14 @@ class SlotList {
 
 class Registrations {
  public:
-  static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
-
   /// `calls` counts the system calls.
-  explicit Registrations(std::uint64_t& calls) noexcept : calls_{calls} {}
+  explicit Registrations(SystemCalls& calls) noexcept : files_{calls} {}
 
   /// What `token` names for `handle`, or null.
   Registration* find(NativeHandle handle, Token token) noexcept {
     if (!is_slot(token.slot)) return nullptr;
     Registration& found = by_slot_[token.slot];
     return found.handle == handle && found.generation == token.generation ? &found : nullptr;
-  }
-  /// Who is registered for `handle`, or no_slot.
-  std::uint32_t slot_of(NativeHandle handle) const noexcept {
-    const auto index = static_cast<std::size_t>(handle);
-    return index < by_handle_.size() ? by_handle_[index] : no_slot;
   }
   bool is_slot(std::uint32_t slot) const noexcept { return slot < slots_; }
   Registration& operator[](std::uint32_t slot) noexcept { return by_slot_[slot]; }
@@ -119,30 +116,31 @@ class Registrations {
       by_slot_.resize(size);
       slots_ = size;
     }
-    const auto index = static_cast<std::size_t>(handle);
-    if (index >= by_handle_.size()) by_handle_.resize(index + index / 2 + 16, no_slot);
+    slot_of_.make_room(handle);
     return true;
   } catch (const std::bad_alloc&) {
     return false;
   }
 
   /// Whether its number still stands for the file that was put down.
-  bool is_same(std::uint32_t slot) noexcept {
-    return files_.is_same(slot, by_slot_[slot].handle, calls_);
-  }
+  bool is_same(std::uint32_t slot) noexcept { return files_.is_same(slot, by_slot_[slot].handle); }
 
-  /// Refuses what cannot be watched.
-  std::error_code put(NativeHandle handle, RawInterest interest, Token token) noexcept {
-    if (const auto error = files_.add(token.slot, handle, calls_)) return error;
+  /// Refuses what cannot be watched. `drop` is given a slot whose handle was closed under its watch
+  /// and given out again: it ends that registration, and forgets it.
+  template <class Drop>
+  std::error_code put(NativeHandle handle, RawInterest interest, Token token, Drop drop) noexcept {
+    const std::uint32_t old = slot_of_.find(handle);
+    const auto drop_old = [&] { drop(old); };
+    if (const auto error = files_.add_once(token.slot, handle, old, drop_old)) return error;
     if (!make_room(handle, token.slot)) {
-      files_.remove(token.slot, handle, calls_);
-      return refusal(std::errc::not_enough_memory);
+      files_.remove(token.slot, handle);
+      return system_error_code(std::errc::not_enough_memory);
     }
     Registration& fresh = by_slot_[token.slot];
     fresh.handle = handle;
     fresh.generation = token.generation;
     fresh.interest = interest;
-    by_handle_[static_cast<std::size_t>(handle)] = token.slot;
+    slot_of_.put(handle, token.slot);
     list(token.slot);
     return {};
   }
@@ -150,8 +148,8 @@ class Registrations {
   void forget(std::uint32_t slot) noexcept {
     Registration& gone = by_slot_[slot];
     if (gone.handle == no_handle) return;
-    files_.remove(slot, gone.handle, calls_);
-    by_handle_[static_cast<std::size_t>(gone.handle)] = no_slot;
+    files_.remove(slot, gone.handle);
+    slot_of_.remove(gone.handle);
     const bool listed = gone.listed, hinted = gone.hinted;
     gone = {};
     gone.listed = listed;
@@ -178,7 +176,7 @@ class Registrations {
     files_.reset();
     by_slot_.clear();
     slots_ = 0;
-    by_handle_.clear();
+    slot_of_.clear();
     listed_.clear();
     hints_.clear();
   }
@@ -222,13 +220,12 @@ class Registrations {
   }
 
  private:
-  std::uint64_t& calls_;
   HandleRegistry files_;
   std::vector<Registration> by_slot_;
   std::uint32_t slots_ = 0;  ///< how many there is room for
-  std::vector<std::uint32_t> by_handle_;
+  HandleMap slot_of_;
   SlotList listed_;
   SlotList hints_;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

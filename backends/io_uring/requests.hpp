@@ -25,12 +25,12 @@
 #include "registrations.hpp"
 #include "ring.hpp"
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 class Requests {
  public:
   /// `calls` counts the system calls.
-  Requests(Registrations& known, std::uint64_t& calls) noexcept : known_{known}, calls_{calls} {}
+  Requests(Registrations& known, SystemCalls& calls) noexcept : known_{known}, calls_{calls} {}
 
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
@@ -60,7 +60,7 @@ class Requests {
   bool has_work() const noexcept { return ring_->has_work(); }
   bool set_is_due() const noexcept { return set_due_; }
   bool was_woken() const noexcept { return woken_; }
-  bool take_wake() noexcept { return std::exchange(woken_, false); }
+  void forget_wake() noexcept { woken_ = false; }
   /// Whether something that shows RDHUP unasked was asked for since this was last asked.
   bool take_quiet() noexcept { return std::exchange(quiet_, false); }
   /// A failure that nobody could be told of when it was found, once: an errno.
@@ -201,8 +201,9 @@ class Requests {
   /// byte, or a broken datagram: nothing to read.
   static constexpr int woken_mark = POLLRDBAND;
 
-  static constexpr Request wake_request{Registrations::no_slot, 1};
-  static constexpr Request set_request{Registrations::no_slot, 2};
+  static constexpr std::uint32_t no_slot = 0xFFFFFFFF;
+  static constexpr Request wake_request{no_slot, 1};
+  static constexpr Request set_request{no_slot, 2};
 
   /// Its requests end, if only by the kernel, a little later. The next wait makes a new one.
   void give_up() noexcept {
@@ -292,7 +293,7 @@ class Requests {
   }
 
   Registrations& known_;
-  std::uint64_t& calls_;
+  SystemCalls& calls_;
   std::unique_ptr<Ring> ring_;
   EpollSet set_{calls_};
   std::uint32_t pass_ = 0;
@@ -306,4 +307,4 @@ class Requests {
   bool quiet_ = false;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

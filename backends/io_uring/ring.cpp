@@ -8,7 +8,7 @@
 
 #include <pollux/backend_support.hpp>
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 namespace {
 
@@ -36,7 +36,7 @@ int unless_passing(int error) {
 
 }  // namespace
 
-Ring::Ring(std::uint64_t& calls, std::error_code& error) noexcept
+Ring::Ring(SystemCalls& calls, std::error_code& error) noexcept
     : calls_{calls}, fork_count_{fork_count()} {
   io_uring_params parameters{};
   parameters.flags = setup_flags;
@@ -150,4 +150,4 @@ int Ring::call(unsigned completions, unsigned flags, io_uring_getevents_arg* arg
   return result < 0 ? -result : 0;
 }
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

@@ -12,7 +12,7 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux {
+namespace pollux::detail::io_uring {
 
 /// Names a request; comes back with what completes it.
 struct Request {
@@ -36,7 +36,7 @@ class Ring {
   static constexpr std::uint32_t answer = 0x80000000;
 
   /// `calls` counts the system calls, and outlives the ring.
-  Ring(std::uint64_t& calls, std::error_code& error) noexcept;
+  Ring(SystemCalls& calls, std::error_code& error) noexcept;
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   /// Ends all requests, so that none keeps a file open; in quadratic time. (Where another thread
@@ -84,11 +84,11 @@ class Ring {
   int timed_call(unsigned completions, std::chrono::nanoseconds duration) noexcept;
   int call(unsigned completions, unsigned flags, io_uring_getevents_arg* argument) noexcept;
 
-  std::uint64_t& calls_;
-  io_uring ring_{};
+  SystemCalls& calls_;
+  ::io_uring ring_{};
   unsigned fork_count_;
   unsigned cancels_ = 0;  ///< of those that are to be handed over
   bool enabled_ = false;
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::io_uring

@@ -17,6 +17,8 @@ namespace pollux {
 
 namespace {
 
+using namespace detail::poll;
+
 short to_native(RawInterest interest) {
   short events = 0;  // POLLHUP and POLLERR are always reported on Linux (poll(2))
   if (any(interest, RawInterest::in)) events |= POLLIN;
@@ -37,7 +39,8 @@ RawReady to_raw(short events) {
 
 class PollBackend final : public Backend {
  public:
-  PollBackend(const PollSystem& system, std::error_code& error) : system_{system}, wake_{error} {
+  PollBackend(const PollSystem& system, std::error_code& error)
+      : system_{system}, wake_{system_calls_, error} {
     if (!error) error = set_.renew();
     forget_all();
   }
@@ -50,15 +53,14 @@ class PollBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return system_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
-    const std::size_t position = find(handle);
-    if (position == 0 || tokens_[position] != token)
-      return refusal(std::errc::no_such_file_or_directory);
+    const std::uint32_t position = find(handle, token);
+    if (position == HandleMap::none) return system_error_code(std::errc::no_such_file_or_directory);
     if (from == to) {  // asks whether the number still is the file that it was
-      if (files_.is_same(token.slot, handle, system_calls_)) return {};
+      if (files_.is_same(token.slot, handle)) return {};
       remove(position);
-      return refusal(std::errc::no_such_file_or_directory);
+      return system_error_code(std::errc::no_such_file_or_directory);
     }
     if (to == RawInterest::none) {
       remove(position);
@@ -69,12 +71,11 @@ class PollBackend final : public Backend {
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest, Token token) override {
-    const std::size_t position = find(handle);
-    if (position == 0 || tokens_[position] != token)
-      return refusal(std::errc::no_such_file_or_directory);
-    const bool is_ours = files_.is_same(token.slot, handle, system_calls_);
+    const std::uint32_t position = find(handle, token);
+    if (position == HandleMap::none) return system_error_code(std::errc::no_such_file_or_directory);
+    const bool is_ours = files_.is_same(token.slot, handle);
     remove(position);
-    return is_ours ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -91,7 +92,6 @@ class PollBackend final : public Backend {
     if (left > 0 && polled_[0].revents != 0) {
       ++system_calls_;
       wake_.drain();
-      result.woken = true;
       --left;
     }
     // From where the last wait left off, so that a full `out` starves nobody.
@@ -130,8 +130,7 @@ class PollBackend final : public Backend {
   void forget_all() {
     polled_.assign(1, {wake_.handle(), POLLIN, 0});
     tokens_.assign(1, {});
-    position_.clear();
-    handles_ = 0;
+    positions_.clear();
     files_.reset();
     next_ = 1;
   }
@@ -143,53 +142,45 @@ class PollBackend final : public Backend {
       if (ready >= 0 || errno != EINVAL || !set_) return ready;
       refused_at_ = polled_.size();  // more than RLIMIT_NOFILE, which somebody has lowered
     }
-    return set_.poll(polled_, timeout, system_calls_);
+    return set_.poll(polled_, timeout);
   }
 
-  /// Where `handle` is in the arrays; 0 if nowhere, since the wake handle is there.
-  std::size_t find(NativeHandle handle) const {
-    const auto index = static_cast<std::size_t>(handle);
-    return index < handles_ ? position_[index] : 0;  // a negative one is beyond them
+  /// Where the registration that `token` names is in the arrays, or HandleMap::none.
+  std::uint32_t find(NativeHandle handle, Token token) const {
+    const std::uint32_t position = positions_.find(handle);
+    return position != HandleMap::none && tokens_[position] == token ? position : HandleMap::none;
   }
 
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    if (const std::size_t position = find(handle); position != 0) {
-      if (files_.is_same(tokens_[position].slot, handle, system_calls_))
-        return refusal(std::errc::file_exists);
-      remove(position);  // closed under its watch, and the number given out again
-    }
+    const std::uint32_t old = positions_.find(handle);
+    const std::uint32_t registered = old != HandleMap::none ? tokens_[old].slot : HandleMap::none;
     // poll() takes whatever it is given, and says so with each call: refuse what epoll would.
-    if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
-    const auto index = static_cast<std::size_t>(handle);
+    const auto drop = [&] { remove(old); };
+    if (const auto error = files_.add_once(token.slot, handle, registered, drop)) return error;
     try {
-      if (index >= handles_) make_room(index);
+      positions_.make_room(handle);
       tokens_.push_back(token);
       polled_.push_back({handle, to_native(interest), 0});
     } catch (const std::bad_alloc&) {
       tokens_.resize(polled_.size());
-      files_.remove(token.slot, handle, system_calls_);
-      return refusal(std::errc::not_enough_memory);
+      files_.remove(token.slot, handle);
+      return system_error_code(std::errc::not_enough_memory);
     }
-    position_[index] = polled_.size() - 1;
-    set_.forget(handle, system_calls_);
+    positions_.put(handle, static_cast<std::uint32_t>(polled_.size() - 1));
+    set_.forget(handle);
     return {};
-  }
-
-  void make_room(std::size_t index) {
-    position_.resize(index + index / 2 + 16, 0);
-    handles_ = position_.size();
   }
 
   /// Fills the gap with the last entry: the arrays stay dense.
   void remove(std::size_t position) {
     const NativeHandle handle = polled_[position].fd;
-    files_.remove(tokens_[position].slot, handle, system_calls_);
-    set_.forget(handle, system_calls_);
-    position_[static_cast<std::size_t>(handle)] = 0;
+    files_.remove(tokens_[position].slot, handle);
+    set_.forget(handle);
+    positions_.remove(handle);
     if (position != polled_.size() - 1) {
       polled_[position] = polled_.back();
       tokens_[position] = tokens_.back();
-      position_[static_cast<std::size_t>(polled_[position].fd)] = position;
+      positions_.put(polled_[position].fd, static_cast<std::uint32_t>(position));
     }
     polled_.pop_back();
     tokens_.pop_back();
@@ -197,23 +188,24 @@ class PollBackend final : public Backend {
 
   PollSystem system_;
   WakeHandle wake_;
-  HandleRegistry files_;
-  std::vector<pollfd> polled_;         ///< what poll() is given, in place; the wake handle first
-  std::vector<Token> tokens_;          ///< beside it
-  std::vector<std::size_t> position_;  ///< by handle
-  std::size_t handles_ = 0;            ///< how many there is room for
+  HandleRegistry files_{system_calls_};
+  std::vector<pollfd> polled_;  ///< what poll() is given, in place; the wake handle first
+  std::vector<Token> tokens_;   ///< beside it
+  HandleMap positions_;         ///< in both
   std::size_t next_ = 1;
-  UnlimitedPoll set_;  ///< for when poll() refuses so many
+  UnlimitedPoll set_{system_calls_};  ///< for when poll() refuses so many
   std::size_t refused_at_ = static_cast<std::size_t>(-1);
 };
 
 }  // namespace
 
+namespace detail::poll {
+
 #if defined(__linux__) && !defined(POLLUX_PORTABLE_SYSTEM)
-const bool poll_hears_failures = true;
+const bool hears_failures_natively = true;
 #else
 // macOS registers nothing, FreeBSD does not wake (docs/kernel-facts.md).
-const bool poll_hears_failures = false;
+const bool hears_failures_natively = false;
 #endif
 
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
@@ -225,6 +217,8 @@ int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {
 #endif
   return ::poll(polled, count, timeout.poll_ms());
 }
+
+}  // namespace detail::poll
 
 std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error) {
   return make_reporting<PollBackend>(error, system);

@@ -10,22 +10,27 @@
 
 namespace pollux {
 
+namespace detail::poll {
+
 /// poll(2), or ppoll(2) and nanoseconds where there is one.
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept;
 
 /// Whether this system's reports POLLHUP and POLLERR also where nothing is asked for, and wakes up
 /// for them.
-extern const bool poll_hears_failures;
+extern const bool hears_failures_natively;
 
 /// A system's poll(2). A seam: the tests bring ones that answer as other systems do.
 struct PollSystem {
   int (*poll)(pollfd* polled, nfds_t count, Timeout timeout) = &poll_natively;
-  bool hears_failures = poll_hears_failures;
+  bool hears_failures = hears_failures_natively;
 };
+
+}  // namespace detail::poll
 
 /// A backend on poll(2). Null and an error if the process is out of descriptors for its wake
 /// handle.
 std::unique_ptr<Backend> make_poll_backend(std::error_code& error);
-std::unique_ptr<Backend> make_poll_backend(const PollSystem& system, std::error_code& error);
+std::unique_ptr<Backend> make_poll_backend(const detail::poll::PollSystem& system,
+                                           std::error_code& error);
 
 }  // namespace pollux

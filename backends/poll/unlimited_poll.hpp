@@ -13,13 +13,13 @@
 
 #include <pollux/backend.hpp>
 
-namespace pollux {
+namespace pollux::detail::poll {
 
 /// Answers as poll() does, by an epoll set made in advance: under such a limit no descriptor can be
 /// had any more. Where there is no epoll, it is empty.
 class UnlimitedPoll {
  public:
-  UnlimitedPoll() noexcept = default;
+  explicit UnlimitedPoll(SystemCalls& calls) noexcept : calls_{calls} {}
   UnlimitedPoll(const UnlimitedPoll&) = delete;
   UnlimitedPoll& operator=(const UnlimitedPoll&) = delete;
   ~UnlimitedPoll();
@@ -28,13 +28,12 @@ class UnlimitedPoll {
   /// A new set, which has nothing in it. On error the old one stays.
   std::error_code renew() noexcept;
   /// `handle` is polled no more, or is another file by now.
-  void forget(NativeHandle handle, std::uint64_t& calls) noexcept {
+  void forget(NativeHandle handle) noexcept {
     const auto index = static_cast<std::size_t>(handle);
-    if (index < asked_.size() && asked_[index].stamp != 0) remove(handle, calls);
+    if (index < asked_.size() && asked_[index].stamp != 0) remove(handle);
   }
   /// As poll(2), but that what is closed while it is polled is not told of, unless it is the first.
-  /// System calls are added to `calls`.
-  int poll(std::vector<pollfd>& polled, Timeout timeout, std::uint64_t& calls) noexcept;
+  int poll(std::vector<pollfd>& polled, Timeout timeout) noexcept;
 
  private:
   /// What the set has of a handle.
@@ -44,14 +43,15 @@ class UnlimitedPoll {
     bool armed = false;  ///< it has not been reported since it was asked for
   };
 
-  void remove(NativeHandle handle, std::uint64_t& calls) noexcept;
-  int ask(const pollfd& polled, std::uint64_t& calls) noexcept;
-  int ask_for_all(std::vector<pollfd>& polled, std::uint64_t& calls) noexcept;
+  void remove(NativeHandle handle) noexcept;
+  int ask(const pollfd& polled) noexcept;
+  int ask_for_all(std::vector<pollfd>& polled) noexcept;
 
+  SystemCalls& calls_;
   NativeHandle set_ = no_handle;
   std::uint32_t last_stamp_ = 0;
   std::vector<Asked> asked_;         ///< by handle
   std::vector<std::size_t> places_;  ///< by handle, where it is in what is polled just now
 };
 
-}  // namespace pollux
+}  // namespace pollux::detail::poll

@@ -98,7 +98,7 @@ TEST_P(AChild, IsToldWithTheCodeThatItExitedWith) {
     EXPECT_TRUE(sleeps());
     told.clear();
   }
-  EXPECT_EQ(reactor().stats().notices, 3u);
+  EXPECT_EQ(reactor().stats().process_events, 3u);
   EXPECT_EQ(reactor().stats().events, 0u);
 }
 
@@ -467,7 +467,7 @@ TEST(TheEndOfAChild, IsAnExitOrASignalOrUnknown) {
   EXPECT_EQ(dumped.term_signal(), SIGABRT);
   EXPECT_EQ(dumped.exit_code(), 0);
 
-  const ChildExit unknown{17, refusal(std::errc::no_child_process)};
+  const ChildExit unknown{17, system_error_code(std::errc::no_child_process)};
   EXPECT_TRUE(!unknown.exited() && !unknown.signaled() && !unknown.core_dumped());
   EXPECT_EQ(unknown.error(), std::errc::no_child_process);
   EXPECT_EQ(unknown.exit_code(), 0);

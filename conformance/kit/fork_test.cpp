@@ -110,7 +110,8 @@ TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
 TEST_P(AForkedReactor, LeavesAloneWhatItsParentKnowsOfWhoseNumberIsWhose) {
   // No socket, and on Linux of an inode that others have too.
   std::error_code error;
-  const WakeHandle own{error};
+  SystemCalls calls_made;
+  const WakeHandle own{calls_made, error};
   const auto no_handler = [](Readiness) {};
   Watch watch = reactor().watch(own.handle(), Interest::readable, no_handler);
   const auto is_known = [&] {

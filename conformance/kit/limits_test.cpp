@@ -114,7 +114,8 @@ TEST_P(ManyUnderALimitOfNoDescriptors, AreToldInTurnsThatEachTakeAFew) {
 
 TEST_P(ManyUnderALimitOfNoDescriptors, MayAskForTheFirstTime) {
   std::error_code error;
-  WakeHandle event{error};  // on Linux an eventfd: what has no identity of its own
+  SystemCalls calls_made;
+  WakeHandle event{calls_made, error};  // on Linux an eventfd: what has no identity of its own
   ASSERT_FALSE(error);
   int calls = 0;
   Watch watch = reactor().watch(event.handle(), Interest::none, [&](Readiness) { ++calls; });

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The counters, the tracer, and a backend that is not to be believed.
+// The counters, the tracers, and a backend that is not to be believed.
 #include <algorithm>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <pollux/text_tracer.hpp>
 
 #include "conformance/kit/kit.hpp"
 
@@ -53,7 +57,8 @@ TEST_P(LookingInside, CountsTheChangesThatNeedNoCall) {
 /// Writes down what it hears.
 class Scribe final : public Tracer {
  public:
-  void watched(time_point when, NativeHandle handle, Token token) noexcept override {
+  void watched(time_point when, NativeHandle handle, Token token, WatchKind,
+               Interest) noexcept override {
     note(when, token, "watched ");
     last_handle = handle;
   }
@@ -61,10 +66,10 @@ class Scribe final : public Tracer {
     note(when, token, "reported ");
     last_ready = ready;
   }
-  void told(time_point when, Token token, const StreamEvent& event) noexcept override {
+  void delivered(time_point when, Token token, const StreamEvent& event) noexcept override {
     note(when, token, to_string(event) + ' ');
   }
-  void told(time_point when, Token token, Readiness) noexcept override {
+  void delivered(time_point when, Token token, Readiness) noexcept override {
     note(when, token, "ready ");
   }
 
@@ -87,7 +92,7 @@ class Scribe final : public Tracer {
   time_point last_{};
 };
 
-TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsTold) {
+TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsDelivered) {
   Scribe scribe;
   reactor().set_tracer(&scribe);
   const Pair stream = make_pair(PairKind::tcp4);
@@ -110,17 +115,77 @@ TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsTold) {
   EXPECT_EQ(scribe.heard, "");
 }
 
+/// The lines of a trace without their times, and with names in place of numbers. What a backend
+/// reports is its own affair, and left out.
+std::string story_of(std::string text, NativeHandle handle) {
+  const std::string number = "fd " + std::to_string(handle) + ' ';
+  std::istringstream lines{text};
+  std::string story;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find(number);
+    if (at == std::string::npos || line.find(" reported ") != std::string::npos) continue;
+    story += line.substr(at + number.size()) + '\n';
+  }
+  return story;
+}
+
+TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
+  std::string text;
+  TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
+  reactor().set_tracer(&tracer);
+  Pair pair = make_pair(PairKind::unix_stream);
+  const NativeHandle handle = pair.local.get();
+  bool over = false;
+  StreamWatch watch;
+  watch = reactor().watch_stream(handle, Interest::readable, [&](const StreamEvent& event) {
+    if (event.readable()) {
+      read_bytes(pair.local);
+      watch.set_interest(Interest::none);
+    }
+    over = event.hangup();
+  });
+  write_bytes(pair.peer, "abc");
+  ASSERT_TRUE(run_until(reactor(), [&] { return watch.interest() == Interest::none; }));
+  watch.set_interest(Interest::readable);
+  pair.peer.close();
+  ASSERT_TRUE(run_until(reactor(), [&] { return over; }));
+  watch.reset();
+  EXPECT_EQ(story_of(text, handle),
+            "watched stream, interest readable\n"
+            "delivered readable\n"
+            "interest readable -> none\n"
+            "interest none -> readable\n"
+            "delivered end_of_stream hangup\n"
+            "unwatched\n");
+  EXPECT_NE(text.find(" reported in"), std::string::npos);
+}
+
+TEST_P(LookingInside, ATextTracerSaysOnEachBackendThatAPausedStreamIsParked) {
+  std::string text;
+  TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
+  reactor().set_tracer(&tracer);
+  Pair pair = make_pair(PairKind::unix_stream);
+  const StreamWatch watch =
+      reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
+  write_bytes(pair.peer, "abc");
+  pair.peer.close();
+  // No handler is called for it, and so no run ends by itself.
+  const Timer tick = reactor().every(std::chrono::milliseconds{1}, [] {});
+  ASSERT_TRUE(run_until(reactor(), [&] { return text.find("parked") != std::string::npos; }));
+  EXPECT_EQ(text.find("delivered"), std::string::npos);
+}
+
 /// Remembers who was watched, and how often somebody else was reported.
 class Doorkeeper final : public Tracer {
  public:
-  void watched(time_point, NativeHandle, Token token) noexcept override {
+  void watched(time_point, NativeHandle, Token token, WatchKind, Interest) noexcept override {
     watched_.push_back(token);
   }
   void reported(time_point, Token token, RawReady) noexcept override {
     if (std::find(watched_.begin(), watched_.end(), token) == watched_.end()) ++strangers;
   }
-  void told(time_point, Token, const StreamEvent&) noexcept override {}
-  void told(time_point, Token, Readiness) noexcept override {}
+  void delivered(time_point, Token, const StreamEvent&) noexcept override {}
+  void delivered(time_point, Token, Readiness) noexcept override {}
 
   int strangers = 0;
 
@@ -146,12 +211,12 @@ class ADistrustedBackend : public OnEachKind {};
 
 TEST_P(ADistrustedBackend, TellsTheSameStory) {
   for (unsigned bits = 0; bits < 8; ++bits) {
-    RawReady distrusted = RawReady::none;
-    if ((bits & 1) != 0) distrusted |= RawReady::rdhup;
-    if ((bits & 2) != 0) distrusted |= RawReady::hup;
-    if ((bits & 4) != 0) distrusted |= RawReady::err;
+    RawReady unreliable_bits = RawReady::none;
+    if ((bits & 1) != 0) unreliable_bits |= RawReady::rdhup;
+    if ((bits & 2) != 0) unreliable_bits |= RawReady::hup;
+    if ((bits & 4) != 0) unreliable_bits |= RawReady::err;
     SCOPED_TRACE("bits " + std::to_string(bits));
-    use({.distrusted = distrusted});
+    use({.unreliable_bits = unreliable_bits});
     Pair pair = make_pair(kind());
     Recorder local{reactor(), pair.local, Interest::readable};
     write_bytes(pair.peer, "abc");
@@ -160,7 +225,7 @@ TEST_P(ADistrustedBackend, TellsTheSameStory) {
     drain_on_readable(local, pair.local, total);
     EXPECT_TRUE(hears(local, "readable end_of_stream"));
     // Who is not told of failures must look for them, from time to time.
-    if (!any(distrusted, RawReady::err)) {
+    if (!any(unreliable_bits, RawReady::err)) {
       EXPECT_TRUE(sleeps());
     }
     shutdown_write(pair.local);

@@ -92,7 +92,7 @@ TEST_P(ASignal, IsHeardInTheLoopsThreadAndNotAtOnce) {
   EXPECT_EQ(reactor().run_once(), 1u);
   EXPECT_EQ(told, SIGUSR1);
   EXPECT_EQ(where, std::this_thread::get_id());
-  EXPECT_EQ(reactor().stats().notices, 1u);
+  EXPECT_EQ(reactor().stats().process_events, 1u);
   EXPECT_TRUE(sleeps());
 }
 

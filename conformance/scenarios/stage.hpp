@@ -20,12 +20,14 @@ namespace pollux::scenarios {
 /// What the backend has reported, by registration.
 class RawLog final : public Tracer {
  public:
-  void watched(time_point, NativeHandle, Token token) noexcept override { last_watched = token; }
+  void watched(time_point, NativeHandle, Token token, WatchKind, Interest) noexcept override {
+    last_watched = token;
+  }
   void reported(time_point, Token token, RawReady ready) noexcept override {
     reports.push_back({token, ready});
   }
-  void told(time_point, Token, const StreamEvent&) noexcept override {}
-  void told(time_point, Token, Readiness) noexcept override {}
+  void delivered(time_point, Token, const StreamEvent&) noexcept override {}
+  void delivered(time_point, Token, Readiness) noexcept override {}
 
   Token last_watched;
   std::vector<RawEvent> reports;

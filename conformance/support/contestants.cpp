@@ -2,6 +2,7 @@
 #include "conformance/support/contestants.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -104,6 +105,13 @@ std::unique_ptr<Backend> make_contestant(std::string_view name) {
   if (found == contestants().end())
     throw std::system_error{Errc::unknown_backend, std::string{name}};
   return found->make();
+}
+
+bool comes_back_within(Backend& backend, std::chrono::milliseconds limit) {
+  const auto start = std::chrono::steady_clock::now();
+  std::array<RawEvent, 4> out;
+  backend.wait(out, Timeout{limit});
+  return std::chrono::steady_clock::now() - start < limit;
 }
 
 }  // namespace pollux::support

@@ -2,6 +2,7 @@
 // The backends under test: what every test asks that wants a row for each of them.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -53,5 +54,9 @@ void add_contestant(Contestant contestant);
 
 /// The contestant of that name, made. Throws std::system_error if there is none or it cannot be.
 std::unique_ptr<Backend> make_contestant(std::string_view name);
+
+/// Whether a wait that may last so long comes back before: what wake() promises, and all that can
+/// be seen of it.
+bool comes_back_within(Backend& backend, std::chrono::milliseconds limit);
 
 }  // namespace pollux::support

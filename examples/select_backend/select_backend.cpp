@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
-#include <new>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include <sys/select.h>
 
@@ -16,8 +17,9 @@ using namespace pollux;
 
 class SelectBackend final : public Backend {
  public:
-  explicit SelectBackend(std::error_code& error) : wake_{error} {
-    if (!error && wake_.handle() >= FD_SETSIZE) error = refusal(std::errc::value_too_large);
+  explicit SelectBackend(std::error_code& error) : wake_{system_calls_, error} {
+    if (!error && wake_.handle() >= FD_SETSIZE)
+      error = system_error_code(std::errc::value_too_large);
   }
 
   std::string_view name() const noexcept override { return "select"; }
@@ -26,35 +28,17 @@ class SelectBackend final : public Backend {
   RawReady reports() const noexcept override { return RawReady::in | RawReady::out; }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
-                               Token token) override try {
+                               Token token) override {
     if (any(to, RawInterest::edge | RawInterest::pri))
-      return refusal(std::errc::operation_not_supported);
-    const auto found = entries_.find(handle);
-    const bool known =
-        found != entries_.end() && files_.is_same(found->second.token.slot, handle, system_calls_);
-    if (from == RawInterest::none) {
-      if (known) return refusal(std::errc::file_exists);
-      Entry& entry = entries_[handle];
-      auto error = files_.add(token.slot, handle, system_calls_);
-      // After that: a number that is not open is bad, however large it is.
-      if (!error && handle >= FD_SETSIZE) {
-        files_.remove(token.slot, handle, system_calls_);
-        error = refusal(std::errc::value_too_large);
-      }
-      if (error) {
-        entries_.erase(handle);
-        return error;
-      }
-      entry = {token, to};
-      return {};
-    }
-    if (found == entries_.end() || found->second.token != token)
-      return refusal(std::errc::no_such_file_or_directory);
-    found->second.interest = to;
-    if (!known || to == RawInterest::none) forget(found);
-    return known ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
-  } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::operation_not_supported);
+    if (from == RawInterest::none) return add(handle, to, token);
+    const std::uint32_t place = places_.find(handle);
+    if (place == HandleMap::none || entries_[place].token != token)
+      return system_error_code(std::errc::no_such_file_or_directory);
+    const bool is_ours = files_.is_same(token.slot, handle);
+    entries_[place].interest = to;
+    if (!is_ours || to == RawInterest::none) remove(place);
+    return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -65,30 +49,26 @@ class SelectBackend final : public Backend {
     WaitResult result;
     if (::select(highest + 1, &readable, &writable, nullptr,
                  timeout.is_infinite() ? nullptr : &limit) < 0) {
-      if (errno == EBADF && wake_.is_open(system_calls_)) {
+      if (errno == EBADF && wake_.is_open()) {
         forget_closed();
       } else if (errno != EINTR) {
         result.error = errno;
       }
       return result;
     }
-    if (FD_ISSET(wake_.handle(), &readable)) {
-      wake_.drain();
-      result.woken = true;
-    }
+    if (FD_ISSET(wake_.handle(), &readable)) wake_.drain();
     // From where the last wait left off, so that a short span starves nobody.
-    auto next = entries_.upper_bound(last_);
-    for (std::size_t i = 0; i < entries_.size() && result.count < out.size(); ++i, ++next) {
-      if (next == entries_.end()) next = entries_.begin();
-      last_ = next->first;
+    for (std::size_t i = 0; i < entries_.size() && result.count < out.size(); ++i) {
+      if (next_ >= entries_.size()) next_ = 0;
+      const auto& [handle, token, interest] = entries_[next_++];
       RawReady bits = RawReady::none;
-      if (FD_ISSET(last_, &readable)) bits |= RawReady::in;
-      if (FD_ISSET(last_, &writable)) bits |= RawReady::out;
+      if (FD_ISSET(handle, &readable)) bits |= RawReady::in;
+      if (FD_ISSET(handle, &writable)) bits |= RawReady::out;
       if (bits == RawReady::none) continue;
       // That a call would not block, says select(), be it that it would fail: which, says poll(),
       // unless the limit of descriptors is 0 by now.
-      const RawReady seen = poll_once(last_, next->second.interest, system_calls_);
-      out[result.count++] = {next->second.token, seen != RawReady::none ? seen : bits};
+      const RawReady seen = poll_once(handle, interest, system_calls_);
+      out[result.count++] = {token, seen != RawReady::none ? seen : bits};
     }
     return result;
   }
@@ -97,20 +77,51 @@ class SelectBackend final : public Backend {
 
   std::error_code reset() override {
     entries_.clear();
+    places_.clear();
     files_.reset();
     return {};
   }
 
  private:
   struct Entry {
+    NativeHandle handle;
     Token token;
     RawInterest interest;
   };
-  using Entries = std::map<NativeHandle, Entry>;
 
-  void forget(Entries::iterator entry) {
-    files_.remove(entry->second.token.slot, entry->first, system_calls_);
-    entries_.erase(entry);
+  std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
+    const std::uint32_t old = places_.find(handle);
+    const std::uint32_t registered =
+        old != HandleMap::none ? entries_[old].token.slot : HandleMap::none;
+    const auto drop = [&] { remove(old); };
+    auto error = files_.add_once(token.slot, handle, registered, drop);
+    if (error) return error;
+    // After that: a number that is not open is bad, however large it is.
+    if (handle >= FD_SETSIZE) {
+      error = system_error_code(std::errc::value_too_large);
+    } else {
+      report_memory(error, [&] {
+        places_.make_room(handle);
+        entries_.push_back({handle, token, interest});
+      });
+    }
+    if (error) {
+      files_.remove(token.slot, handle);
+    } else {
+      places_.put(handle, static_cast<std::uint32_t>(entries_.size() - 1));
+    }
+    return error;
+  }
+
+  /// Fills the gap with the last entry.
+  void remove(std::uint32_t place) {
+    files_.remove(entries_[place].token.slot, entries_[place].handle);
+    places_.remove(entries_[place].handle);
+    if (place != entries_.size() - 1) {
+      entries_[place] = entries_.back();
+      places_.put(entries_[place].handle, place);
+    }
+    entries_.pop_back();
   }
 
   /// What select() is to be given; the highest handle in it.
@@ -118,26 +129,28 @@ class SelectBackend final : public Backend {
     FD_ZERO(&readable);
     FD_ZERO(&writable);
     FD_SET(wake_.handle(), &readable);
-    for (const auto& [handle, entry] : entries_) {
-      if (any(entry.interest, RawInterest::in)) FD_SET(handle, &readable);
-      if (any(entry.interest, RawInterest::out)) FD_SET(handle, &writable);
+    NativeHandle highest = wake_.handle();
+    for (const auto& [handle, token, interest] : entries_) {
+      if (any(interest, RawInterest::in)) FD_SET(handle, &readable);
+      if (any(interest, RawInterest::out)) FD_SET(handle, &writable);
+      highest = std::max(highest, handle);
     }
-    return entries_.empty() ? wake_.handle() : std::max(wake_.handle(), entries_.rbegin()->first);
+    return highest;
   }
 
   /// select() refuses the whole set for one closed descriptor, and does not say for which.
   void forget_closed() {
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-      const auto looked_at = entry++;
-      const auto& [handle, registered] = *looked_at;
-      if (!files_.is_same(registered.token.slot, handle, system_calls_)) forget(looked_at);
+    for (auto place = static_cast<std::uint32_t>(entries_.size()); place-- > 0;) {
+      const Entry& entry = entries_[place];
+      if (!files_.is_same(entry.token.slot, entry.handle)) remove(place);
     }
   }
 
   WakeHandle wake_;
-  Entries entries_;
-  HandleRegistry files_;   ///< who they are
-  NativeHandle last_ = 0;  ///< the one looked at last
+  std::vector<Entry> entries_;
+  HandleMap places_;                     ///< in it
+  HandleRegistry files_{system_calls_};  ///< who they are
+  std::size_t next_ = 0;                 ///< the one to be looked at first
 };
 
 }  // namespace

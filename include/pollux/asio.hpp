@@ -11,7 +11,6 @@
 #include <memory>
 #include <new>
 #include <system_error>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -29,8 +28,8 @@ namespace pollux {
 
 namespace detail {
 
-/// Where Asio waits with epoll or poll requests of io_uring, its wait_error hears every failure. On
-/// kqueue and select() it does not.
+/// Where Asio waits with epoll or poll requests of io_uring, its wait_error reports every failure.
+/// On kqueue and select() it does not.
 #if defined(ASIO_HAS_EPOLL) || defined(ASIO_HAS_IO_URING_AS_DEFAULT)
 inline constexpr RawReady asio_reports = RawReady::in | RawReady::out | RawReady::err;
 #else
@@ -57,7 +56,7 @@ class AsioEntry {
     try {
       entry->descriptor_.assign(handle, error);
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     // Asio's category is its own; the number is the system's.
     if (error) return {error.value(), std::system_category()};
@@ -81,21 +80,21 @@ class AsioEntry {
   static std::error_code arm(const std::shared_ptr<AsioEntry>& entry, RawInterest interest) try {
     if (any(interest, RawInterest::in)) arm(entry, Wait::wait_read);
     if (any(interest, RawInterest::out)) arm(entry, Wait::wait_write);
-    arm(entry, Wait::wait_error);  // hang-up and error are heard in any case
+    arm(entry, Wait::wait_error);  // hang-up and error are reported in any case
     entry->interest_ = interest;
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
   static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry) {
     return arm(entry, entry->interest_);
   }
 
-  /// What was reported since the last call. Asio tells hang-up, error and exceptional conditions by
-  /// one completion, and with the first two completes the other waits as well: then poll() says
-  /// what is true. What it does not see any more is a condition that the kernel forgets once it has
-  /// told of it.
-  RawReady take_ready(std::uint64_t& calls) noexcept {
+  /// What was reported since the last call. Asio reports hang-up, error and exceptional conditions
+  /// by one completion, and with the first two completes the other waits as well: then poll() says
+  /// what is true. It does not see a condition that the kernel forgets once it has
+  /// reported it.
+  RawReady take_ready(SystemCalls& calls) noexcept {
     const RawReady reported = std::exchange(ready_, RawReady::none);
     if (!any(reported, RawReady::err)) return reported;
     const RawReady seen = poll_once(handle(), interest_ | RawInterest::pri, calls);
@@ -179,7 +178,7 @@ class AsioOrphans : public ::asio::execution_context::service {
     std::shared_ptr<AsioEntry>* found = nullptr;
     for (auto* next = &first_; *next != nullptr; next = &(*next)->next_) {
       if ((*next)->handle() != handle || (*next)->identity() != identity) continue;
-      if (found != nullptr) return false;  // of several eventfds, say, nobody could tell which one
+      if (found != nullptr) return false;  // of several eventfds, say, it is not known which one
       found = next;
     }
     if (found == nullptr) return false;
@@ -204,7 +203,7 @@ class AsioBackend final : public Backend {
  public:
   /// On a context of its own, or on `context` if that is not null.
   AsioBackend(::asio::io_context* context, std::error_code& error)
-      : wake_handle_{error}, context_{context} {
+      : wake_handle_{system_calls_, error}, context_{context} {
     if (!error) error = context != nullptr ? move_to(*context) : reset();
   }
   ~AsioBackend() override {
@@ -220,17 +219,17 @@ class AsioBackend final : public Backend {
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    if (any(to, RawInterest::edge)) return refusal(std::errc::operation_not_supported);
+    if (any(to, RawInterest::edge)) return system_error_code(std::errc::operation_not_supported);
     if (from == RawInterest::none) return add(handle, to, token);
-    const auto found = entries_.find(handle);
-    if (found == entries_.end() || found->second->token() != token)
-      return refusal(std::errc::no_such_file_or_directory);
+    const std::uint32_t place = places_.find(handle);
+    if (place == HandleMap::none || entries_[place]->token() != token)
+      return system_error_code(std::errc::no_such_file_or_directory);
     // Asio would not say that the descriptor was closed.
-    const bool unchanged = is_unchanged(handle, *found->second);
+    const bool unchanged = is_unchanged(*entries_[place]);
     if (to != RawInterest::none && unchanged)
-      return from != to ? AsioEntry::arm(found->second, to) : std::error_code{};
-    remove(found, unchanged);
-    return unchanged ? std::error_code{} : refusal(std::errc::no_such_file_or_directory);
+      return from != to ? AsioEntry::arm(entries_[place], to) : std::error_code{};
+    remove(place, unchanged);
+    return unchanged ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
@@ -246,6 +245,7 @@ class AsioBackend final : public Backend {
     for (std::size_t i = 0; i < 3 * out.size() && context_->poll_one() != 0; ++i) {
     }
     WaitResult result;
+    bool woken = false;
     std::size_t handed_out = 0;
     while (result.count < out.size() && handed_out < reported_.size()) {
       AsioEntry& entry = *reported_[handed_out++];
@@ -253,14 +253,13 @@ class AsioBackend final : public Backend {
       const RawReady ready = entry.take_ready(system_calls_);
       if (&entry == wake_.get()) {
         wake_handle_.drain();
-        result.woken = true;
+        woken = true;
       } else {
         out[result.count++] = {entry.token(), ready};
       }
     }
     keep_told(handed_out);
-    if (result.count == 0 && !result.woken && !timeout.is_zero() &&
-        !wake_handle_.is_open(system_calls_))
+    if (result.count == 0 && !woken && !timeout.is_zero() && !wake_handle_.is_open())
       result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;
   }
@@ -283,7 +282,7 @@ class AsioBackend final : public Backend {
     } catch (const std::system_error& failure) {
       return {failure.code().value(), std::system_category()};
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     }
     if (const auto error = move_to(*fresh)) return error;
     own_ = std::move(fresh);
@@ -291,44 +290,46 @@ class AsioBackend final : public Backend {
   }
 
  private:
-  using Entries = std::unordered_map<NativeHandle, std::shared_ptr<AsioEntry>>;
   static constexpr std::chrono::seconds longest_alone{5};
 
   std::error_code add(NativeHandle handle, RawInterest interest, Token token) {
-    if (const auto old = entries_.find(handle); old != entries_.end()) {
-      if (is_unchanged(handle, *old->second)) return refusal(std::errc::file_exists);
-      remove(old, false);  // closed under its watch, and the number given out again
-    }
-    if (const auto error = files_.add(token.slot, handle, system_calls_)) return error;
+    const std::uint32_t old = places_.find(handle);
+    const std::uint32_t registered =
+        old != HandleMap::none ? entries_[old]->token().slot : HandleMap::none;
+    const auto drop = [&] { remove(old, false); };
+    if (const auto error = files_.add_once(token.slot, handle, registered, drop)) return error;
     const auto error = add_entry(handle, interest, token);
-    if (error) files_.remove(token.slot, handle, system_calls_);
+    if (error) files_.remove(token.slot, handle);
     return error;
   }
 
   std::error_code add_entry(NativeHandle handle, RawInterest interest, Token token) try {
     make_room();
+    places_.make_room(handle);
     const HandleIdentity identity = files_.identity(token.slot);
-    const auto place =
-        entries_.emplace(handle, std::make_shared<AsioEntry>(*context_, token, reported_)).first;
-    const std::shared_ptr<AsioEntry>& entry = place->second;
+    auto entry = std::make_shared<AsioEntry>(*context_, token, reported_);
     std::error_code error = AsioEntry::open(entry, handle, identity);
     // The number stands for a file that was buried under it: now it can be removed.
     if (error == std::errc::file_exists && orphans_->take_back(handle, identity))
       error = AsioEntry::open(entry, handle, identity);
     if (!error) error = AsioEntry::arm(entry, interest);
-    if (!error) return {};
-    entry->disown();
-    entry->release();
-    entries_.erase(place);
-    return error;
+    if (error) {
+      entry->disown();
+      entry->release();
+      return error;
+    }
+    places_.put(handle, static_cast<std::uint32_t>(entries_.size()));
+    entries_.push_back(std::move(entry));
+    return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
-  /// For all that can be reported at one time: a completion could not say that it has no memory.
+  /// For one more, and for all that can be reported at one time: a completion could not say that it
+  /// has no memory.
   void make_room() {
     const std::size_t most = reported_.size() + entries_.size() + 2;
-    for (AsioEntry::Queue* queue : {&reported_, &told_}) {
+    for (AsioEntry::Queue* queue : {&entries_, &reported_, &told_}) {
       if (queue->capacity() < most) queue->reserve(2 * most);
     }
   }
@@ -368,14 +369,20 @@ class AsioBackend final : public Backend {
     reported_.erase(reported_.begin(), end);
   }
 
-  bool is_unchanged(NativeHandle handle, const AsioEntry& entry) {
-    return files_.is_same(entry.token().slot, handle, system_calls_);
-  }
+  bool is_unchanged(AsioEntry& entry) { return files_.is_same(entry.token().slot, entry.handle()); }
 
-  void remove(Entries::iterator place, bool unchanged) noexcept {
-    files_.remove(place->second->token().slot, place->first, system_calls_);
-    let_go(place->second, unchanged);
-    entries_.erase(place);
+  /// Fills the gap with the last entry.
+  void remove(std::uint32_t place, bool unchanged) noexcept {
+    const std::shared_ptr<AsioEntry> removed = std::move(entries_[place]);
+    const NativeHandle handle = removed->handle();
+    files_.remove(removed->token().slot, handle);
+    places_.remove(handle);
+    if (place != entries_.size() - 1) {
+      entries_[place] = std::move(entries_.back());
+      places_.put(entries_[place]->handle(), place);
+    }
+    entries_.pop_back();
+    let_go(removed, unchanged);
   }
 
   void let_go(const std::shared_ptr<AsioEntry>& entry, bool unchanged) noexcept {
@@ -406,20 +413,20 @@ class AsioBackend final : public Backend {
     wake_ = wake;
     return {};
   } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   } catch (const std::system_error& failure) {  // Asio makes its own set when it is first needed
     return {failure.code().value(), std::system_category()};
   }
 
   /// In the child of a fork Asio's kernel objects are the parent's too: what is removed here would
-  /// be removed there. Asio makes new ones when it is told (an application's context is told by the
-  /// application).
+  /// be removed there. Asio makes new ones in notify_fork() (the application calls that of its own
+  /// context).
   std::error_code leave_the_parents() noexcept {
     const unsigned forks = fork_count();
     try {
       if (fork_count_ != forks && own_) own_->notify_fork(::asio::io_context::fork_child);
     } catch (const std::bad_alloc&) {
-      return refusal(std::errc::not_enough_memory);
+      return system_error_code(std::errc::not_enough_memory);
     } catch (const std::system_error&) {
       // A descriptor was closed under its watch, and the rest is registered anew by the core.
     }
@@ -428,8 +435,9 @@ class AsioBackend final : public Backend {
   }
 
   void forget_all() noexcept {
-    for (const auto& [handle, entry] : entries_) let_go(entry, is_unchanged(handle, *entry));
+    for (const auto& entry : entries_) let_go(entry, is_unchanged(*entry));
     entries_.clear();
+    places_.clear();
     files_.reset();  // not one by one: in the child of a fork they are the parent's
     // What was reported of the wake handle, or is to be asked about, stays so; nothing else does,
     // or it could outlive its context.
@@ -447,14 +455,15 @@ class AsioBackend final : public Backend {
   std::unique_ptr<::asio::io_context> own_;  ///< null on an application's context
   ::asio::io_context* context_;
   AsioOrphans* orphans_ = nullptr;  ///< the context's
-  HandleRegistry files_;
+  HandleRegistry files_{system_calls_};
   AsioEntry::Queue reported_;  ///< complete, not yet handed out
   AsioEntry::Queue told_;      ///< handed out by the last wait
   /// Not moved with each wait, which would read the clock once more: one in 5 seconds may be cut
   /// short.
   std::chrono::steady_clock::time_point alone_until_ =
       std::chrono::steady_clock::now() + longest_alone;
-  Entries entries_;
+  AsioEntry::Queue entries_;
+  HandleMap places_;  ///< in it
   std::shared_ptr<AsioEntry> wake_;
 };
 

@@ -12,7 +12,7 @@
 /// Waits for the end of a stream, on sockets of standalone Asio.
 namespace pollux::asio {
 
-// Three waits, and what they have in common. Each tells what is true at its start as well, and
+// Three waits, and what they have in common. Each also completes for what is true at its start, and
 // calls its handler once, never from inside the starting function, with (of asio::error)
 //
 //   no error           what was waited for is there
@@ -34,13 +34,14 @@ namespace pollux::asio {
 // both directions are over and bytes unread, or urgent data is, the socket's cancel() may miss a
 // wait; close() and the handler's slot do not.
 //
-// On Linux the kernel tells, and an idle wait uses no processor time; each holds a descriptor.
-// Elsewhere, or with no descriptor left, it looks: after 1 ms, doubling to 100 ms.
+// On Linux the kernel reports the end, and an idle wait uses no processor time; each holds a
+// descriptor. Elsewhere, or with no descriptor left, it probes: after 1 ms, doubling to 100 ms.
 
 /// Completes when the peer's FIN has arrived, also while bytes are unread and nobody reads: the
 /// peer will send nothing more, and may still read. An own SHUT_RD is no peer's FIN (but counts as
-/// one where nothing tells them apart: on AF_UNIX, and on MPTCP if it was there first); after an
-/// own shutdown of both directions, and no FIN yet, it completes with asio::error::shut_down.
+/// one where the kernel does not distinguish them: on AF_UNIX, and on MPTCP if it was there first);
+/// after an own shutdown of both directions, and no FIN yet, it completes with
+/// asio::error::shut_down.
 template <class Protocol, class Executor,
           class Token = ::asio::default_completion_token_t<Executor>>
 auto async_wait_peer_closed(::asio::basic_stream_socket<Protocol, Executor>& socket,
@@ -49,8 +50,8 @@ auto async_wait_peer_closed(::asio::basic_stream_socket<Protocol, Executor>& soc
 }
 
 /// Completes when the inbound side has ended and every byte before that was read: a read finds the
-/// end now. The owner reads, the wait tells. No kernel tells of the last byte's being read, so that
-/// while the end is there and bytes are unread, it looks: after 1 ms, doubling to 100 ms.
+/// end now. The owner reads, the wait completes. No kernel reports that the last byte was read:
+/// while the end is there and bytes are unread, the wait probes after 1 ms, doubling to 100 ms.
 template <class Protocol, class Executor,
           class Token = ::asio::default_completion_token_t<Executor>>
 auto async_wait_end_of_stream(::asio::basic_stream_socket<Protocol, Executor>& socket,
@@ -59,7 +60,7 @@ auto async_wait_end_of_stream(::asio::basic_stream_socket<Protocol, Executor>& s
 }
 
 /// Completes when both directions are over, by whoever's shutdown, and every byte was read: nothing
-/// is lost by closing now. With bytes unread it looks, as async_wait_end_of_stream() does.
+/// is lost by closing now. With bytes unread it probes, as async_wait_end_of_stream() does.
 template <class Protocol, class Executor,
           class Token = ::asio::default_completion_token_t<Executor>>
 auto async_wait_hangup(::asio::basic_stream_socket<Protocol, Executor>& socket,

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <pollux/system_calls.hpp>
+
 namespace pollux {
 
 /// What the operating system calls a descriptor: an `int`, or a `SOCKET` on Windows.
@@ -40,17 +42,16 @@ enum class RawInterest : std::uint8_t {
   in = 1,     ///< readable, or its end
   out = 4,    ///< writable
   rdhup = 2,  ///< the peer's FIN, known early; only asked of a backend whose reports() has it
-  hup = 8,    ///< nothing but hang-up and error, which every registration hears in any case: it
-            ///< stands alone, as the empty interest of a registration that must stay alive. Where a
-            ///< kernel watches nothing for it, reports() has no `err`, and it is seldom asked for.
+  hup = 8,    ///< hang-up and error only: keeps a registration that asks for nothing else. A
+              ///< backend whose kernel cannot do that has no `err` in reports().
   edge = 16,  ///< report this registration only when something new happens, not for as long as a
               ///< condition lasts. A backend that can't answers `operation_not_supported`.
   pri = 32,   ///< exceptional conditions (POLLPRI and its kin); one without, the same
 };
 
-/// What the kernel reported, in the kernel's words and Linux's numbers. `in` and `out` are promises
-/// (level: for as long as they hold), `pri` where it was asked for (some kernels forget it once it
-/// was reported); the others are as good as reports() says.
+/// What the kernel reported, in the kernel's words, but not in its numbers: a backend translates
+/// them. `in` and `out` are promises (level: for as long as they hold), `pri` where it was asked
+/// for (some kernels forget it once it was reported); the others are as good as reports() says.
 enum class RawReady : std::uint16_t {
   none,
   in = 1,
@@ -122,8 +123,7 @@ class Timeout {
 /// What a wait came back with: reports, or an error and none.
 struct WaitResult {
   std::uint32_t count = 0;  ///< reports at the front of the span
-  bool woken = false;       ///< wake() had been called
-  int error = 0;            ///< the system's number; 0 for none
+  int error = 0;            ///< the system's number (errno); 0 for none
 };
 
 /// Six functions, and two that are optional. Registrations are level-triggered and persistent: a
@@ -146,8 +146,8 @@ class Backend {
   /// The bits of RawReady it can be believed on. With `rdhup` the peer's FIN is left to it, and a
   /// plain `in` means bytes. With `hup` that bit says that both directions are over. With `err`
   /// failures are reported (as `err` or `hup`) also of a registration that asks for nothing;
-  /// without it, the core keeps a bit armed to hear of them. With `pri` it may be asked for.
-  /// Whatever is missing here but reported all the same is taken as a hint to look.
+  /// without it, the core keeps a bit armed to learn of them. With `pri` it may be asked for.
+  /// Whatever is missing here but reported all the same is taken as a hint to probe.
   virtual RawReady reports() const noexcept = 0;
 
   /// Adds (`from` is none), changes, or removes (`to` is none) the registration of `handle`; `from`
@@ -171,8 +171,8 @@ class Backend {
   /// handler on an application's own `asio::io_context`) passes through.
   virtual WaitResult wait(std::span<RawEvent> out, Timeout timeout) = 0;
 
-  /// Makes the wait that is running, or else the next one, come back with `woken`. Any thread may
-  /// call it, and a signal handler; calls may fall together, and none is lost.
+  /// Makes the wait that is running, or else the next one, come back. Any thread may call it, and a
+  /// signal handler; calls may fall together, and none is lost.
   virtual void wake() noexcept = 0;
 
   /// Forgets every registration and starts on a new kernel object. On error all is as before.
@@ -191,10 +191,10 @@ class Backend {
   virtual NativeHandle native_handle() noexcept { return no_handle; }
 
   /// How many system calls it has made, as far as it counts them: for Stats.
-  virtual std::uint64_t system_calls() const noexcept { return system_calls_; }
+  virtual std::uint64_t system_calls() const noexcept { return system_calls_.made(); }
 
  protected:
-  std::uint64_t system_calls_ = 0;  ///< what system_calls() answers
+  SystemCalls system_calls_;  ///< what system_calls() answers
 };
 
 }  // namespace pollux

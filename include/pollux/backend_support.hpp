@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For backends whose kernel leaves something out: who may be watched, and a handle to wake a wait
-// with. Applications have no need of it.
+// For backends whose kernel leaves something out: who may be watched, which registration a handle
+// has, and a handle to wake a wait with. Applications have no need of it.
 #pragma once
 
 #include <algorithm>
@@ -20,9 +20,9 @@
 
 namespace pollux {
 
-/// A refusal as the kernel would say it: a backend that finds by itself what another is told
-/// answers with the same error code. Any thread.
-inline std::error_code refusal(std::errc why) noexcept {
+/// The error code that the kernel would answer with: for a backend that finds by itself what
+/// another backend's kernel refuses. Any thread.
+inline std::error_code system_error_code(std::errc why) noexcept {
   return {static_cast<int>(why), std::system_category()};
 }
 
@@ -32,7 +32,7 @@ template <class Call>
 auto report_memory(std::error_code& error, Call call) -> decltype(call()) try {
   return call();
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return decltype(call())();
 }
 
@@ -80,14 +80,50 @@ struct HandleIdentity {
 
 /// Who `handle` is, or why it cannot be watched: `bad_file_descriptor` if it is not open,
 /// `operation_not_permitted` for what the kernel cannot wait for (regular files, directories, what
-/// has no poll method; Linux is asked by epoll_ctl(2)). The system calls that it takes are added to
-/// `calls`. Any thread.
+/// has no poll method; Linux is asked by epoll_ctl(2)). `calls` counts the system calls. Any
+/// thread.
 POLLUX_EXPORT HandleIdentity identify(NativeHandle handle, std::error_code& error,
-                                      std::uint64_t& calls) noexcept;
+                                      SystemCalls& calls) noexcept;
 inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noexcept {
-  std::uint64_t uncounted = 0;
+  SystemCalls uncounted;
   return identify(handle, error, uncounted);
 }
+
+/// A number of the backend's own for each handle: a slot, or a place in an array of registrations.
+/// A table that grows to the highest handle, since descriptors are small numbers that are given out
+/// again. (A SOCKET is no such number: there it takes a hash map.) Loop thread.
+class HandleMap {
+ public:
+  /// The number of a handle that has none.
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  std::uint32_t find(NativeHandle handle) const noexcept {
+    const auto index = static_cast<std::size_t>(handle);  // a negative one is beyond the table
+    return index < handles_ ? numbers_[index] : none;
+  }
+  /// So that put() has room for `handle`, which is open: no other number is bounded. May throw
+  /// std::bad_alloc, and then has changed nothing.
+  void make_room(NativeHandle handle) {
+    const auto index = static_cast<std::size_t>(handle);
+    if (index < handles_) return;
+    numbers_.resize(index + index / 2 + 16, none);
+    handles_ = numbers_.size();
+  }
+  /// There is room for it.
+  void put(NativeHandle handle, std::uint32_t number) noexcept {
+    numbers_[static_cast<std::size_t>(handle)] = number;
+  }
+  /// There is room for it.
+  void remove(NativeHandle handle) noexcept { put(handle, none); }
+  void clear() noexcept {
+    numbers_.clear();
+    handles_ = 0;
+  }
+
+ private:
+  std::vector<std::uint32_t> numbers_;  ///< by handle
+  std::size_t handles_ = 0;             ///< how many there is room for
+};
 
 /// For backends whose kernel keeps no set of its own: who may be watched, and whether a number
 /// still stands for the file that was put down under it. On Linux sockets and pipes go by their
@@ -97,7 +133,8 @@ inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noex
 /// caller's own, under which it finds the file again: a token's slot, for instance. Loop thread.
 class POLLUX_EXPORT HandleRegistry {
  public:
-  HandleRegistry() noexcept = default;
+  /// `calls` outlives it.
+  explicit HandleRegistry(SystemCalls& calls) noexcept : calls_{calls} {}
   HandleRegistry(const HandleRegistry&) = delete;
   HandleRegistry& operator=(const HandleRegistry&) = delete;
   ~HandleRegistry() { reset(); }
@@ -106,19 +143,31 @@ class POLLUX_EXPORT HandleRegistry {
   void make_room(std::uint32_t keys);
   /// Puts `handle` down, in place of what the key stood for before. Errors as identify() has them,
   /// and `not_enough_memory`, or what else epoll_ctl(2) says; nothing has changed then. Short of
-  /// descriptors, what is no socket and no pipe is known by fstat(2) alone. The system calls are
-  /// added to `calls`, here and below.
-  std::error_code add(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  /// descriptors, what is no socket and no pipe is known by fstat(2) alone.
+  std::error_code add(std::uint32_t key, NativeHandle handle) noexcept;
+  /// The same where Backend::set_interest() adds: `registered` is the key under which the number is
+  /// registered already, or HandleMap::none. If it still stands for the same open file, the answer
+  /// is `file_exists`. If not, that was closed under its watch, and the number given out again:
+  /// then `drop` is called, which has to remove the old registration, and `handle` is put down.
+  template <class Drop>
+  std::error_code add_once(std::uint32_t key, NativeHandle handle, std::uint32_t registered,
+                           Drop drop) {
+    if (registered != HandleMap::none) {
+      if (is_same(registered, handle)) return system_error_code(std::errc::file_exists);
+      drop();
+    }
+    return add(key, handle);
+  }
   /// Whether `handle` was put down under `key`, and still stands for the same open file.
-  bool is_same(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept;
+  bool is_same(std::uint32_t key, NativeHandle handle) noexcept;
   /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {
     return knows(key) ? known_[key].identity : HandleIdentity{};
   }
   /// Forgets `handle`, whatever it stands for by now.
-  void remove(std::uint32_t key, NativeHandle handle, std::uint64_t& calls) noexcept {
+  void remove(std::uint32_t key, NativeHandle handle) noexcept {
     if (!knows(key)) return;
-    if (known_[key].told_by == By::set) remove_from_set(handle, calls);
+    if (known_[key].told_by == By::set) remove_from_set(handle);
     known_[key].told_by = By::nothing;
   }
   /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
@@ -137,11 +186,11 @@ class POLLUX_EXPORT HandleRegistry {
     return key < keys_ && known_[key].told_by != By::nothing;
   }
   std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
-                          unsigned mode, std::uint64_t& calls) noexcept;
-  std::error_code examine(NativeHandle handle, unsigned mode, Known& known,
-                          std::uint64_t& calls) noexcept;
-  void remove_from_set(NativeHandle handle, std::uint64_t& calls) noexcept;
+                          unsigned mode) noexcept;
+  std::error_code examine(NativeHandle handle, unsigned mode, Known& known) noexcept;
+  void remove_from_set(NativeHandle handle) noexcept;
 
+  SystemCalls& calls_;
   std::vector<Known> known_;  ///< by key
   std::uint32_t keys_ = 0;    ///< how many there is room for
   NativeHandle set_ = no_handle;
@@ -151,7 +200,7 @@ class POLLUX_EXPORT HandleRegistry {
 /// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
 /// Changes nothing. none if it cannot be asked. Any thread.
 POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
-                                 std::uint64_t& calls) noexcept;
+                                 SystemCalls& calls) noexcept;
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
@@ -165,7 +214,8 @@ POLLUX_EXPORT unsigned fork_count() noexcept;
 class POLLUX_EXPORT WakeHandle {
  public:
   /// `error` says why none could be made (too many open files); the object is then of no use.
-  explicit WakeHandle(std::error_code& error) noexcept;
+  /// `calls` outlives it.
+  WakeHandle(SystemCalls& calls, std::error_code& error) noexcept;
   WakeHandle(const WakeHandle&) = delete;
   WakeHandle& operator=(const WakeHandle&) = delete;
   ~WakeHandle();
@@ -182,11 +232,12 @@ class POLLUX_EXPORT WakeHandle {
   void drain() const noexcept;
   /// Whether it is still there: a program may have closed all descriptors that it did not know.
   /// Loop thread.
-  bool is_open(std::uint64_t& calls) const noexcept;
+  bool is_open() const noexcept;
 
  private:
   std::error_code open() noexcept;
 
+  SystemCalls& calls_;
   NativeHandle read_ = no_handle;
   NativeHandle write_ = no_handle;
   unsigned fork_count_;

@@ -15,13 +15,14 @@ enum class Errc {
   not_a_stream,         ///< watch_stream() on a listener, a datagram socket, an eventfd or
                         ///< the like (invalid_argument)
   reactor_closed,       ///< the reactor is gone, or could not be made (operation_canceled)
-  already_running,  ///< run, run_once, run_for or poll called from inside one of its own handlers
-                    ///< (resource_deadlock_would_occur)
-  watch_closed,     ///< the watch is empty, or its descriptor was closed under it
-                    ///< (bad_file_descriptor)
-  timer_closed,     ///< the timer is empty (invalid_argument)
-  forked,           ///< in the child of a fork, before Reactor::after_fork()
-                    ///< (operation_not_permitted)
+  already_running,    ///< run, run_once, run_for or poll called from inside one of its own handlers
+                      ///< (resource_deadlock_would_occur)
+  watch_closed,       ///< the watch is empty, or its descriptor was closed under it
+                      ///< (bad_file_descriptor)
+  timer_closed,       ///< the timer is empty (invalid_argument)
+  forked,             ///< in the child of a fork, before Reactor::after_fork()
+                      ///< (operation_not_permitted)
+  trace_unavailable,  ///< the file that $POLLUX_TRACE names cannot be opened (io_error)
 };
 
 /// The category of Errc, named "pollux". Any thread.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an application asks for, and what it is told (docs/contract.md).
+// What an application asks for, and what the loop delivers (docs/contract.md).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ enum class Interest : std::uint8_t {
   peer_closed =
       2,  ///< stream watches only: the peer's FIN, also while paused or behind unread bytes
 
-  // How it is told. Without one of these: for as long as it is true (level-triggered).
+  // How it is delivered. Without one of these: for as long as it is true (level-triggered).
   one_shot = 8,  ///< once: when the handler is called, its interest is none, until set_interest().
                  ///< Failures and hang-up of a stream come in any case, as for any that is paused.
   edge = 16,  ///< readiness watches only: when it becomes true, and at each change after that, not
@@ -54,7 +54,7 @@ constexpr bool any(Interest set, Interest wanted) noexcept {
   return (set & wanted) != Interest::none;
 }
 
-/// What a readiness watch is told: what it asked for, and two hints that come unasked.
+/// What the loop delivers to a readiness watch: what it asked for, and two hints that come unasked.
 class Readiness {
  public:
   /// `bits` are those of Interest that hold.
@@ -68,10 +68,10 @@ class Readiness {
   /// An exceptional condition is there; only with Interest::priority.
   constexpr bool priority() const noexcept { return any(bits_, Interest::priority); }
 
-  /// A failure or a notice is pending: a hint to look into SO_ERROR, or into the error queue of a
-  /// socket that has one (MSG_ERRQUEUE). It comes with readable and writable, whichever was asked
-  /// for. While it is all there is, it is told once, and again when more has happened; so is an
-  /// exceptional condition.
+  /// A failure or a notice is pending: a hint to read SO_ERROR, or the error queue of a socket that
+  /// has one (MSG_ERRQUEUE). It comes with readable and writable, whichever was asked for. A hint
+  /// that stands alone is delivered once, and again when more has happened; so is an exceptional
+  /// condition.
   constexpr bool error() const noexcept { return error_; }
   /// The other side is gone, or both directions are over: a read does not block.
   constexpr bool hangup() const noexcept { return hangup_; }
@@ -107,8 +107,9 @@ constexpr bool any(Event set, Event wanted) noexcept {
   return (static_cast<unsigned>(set) & static_cast<unsigned>(wanted)) != 0;
 }
 
-/// What a stream watch is told in one call of its handler: one event or several. Whoever handles
-/// more than one takes them in the order of the members below, `writable` last.
+/// What the loop delivers to a stream watch in one call of its handler: one event or several. A
+/// handler that handles more than one takes them in the order of the members below, `writable`
+/// last.
 class StreamEvent {
  public:
   /// `error` goes with Event::error.
@@ -124,7 +125,7 @@ class StreamEvent {
   /// Writing goes on for as long as the peer reads.
   bool end_of_stream() const noexcept { return any(events_, Event::end_of_stream); }
   /// Once, with hangup: the connection failed, and this is why. False (no error) otherwise. The
-  /// code was taken from the kernel: a later SO_ERROR, recv or send will not tell it again.
+  /// code was taken from the kernel: a later SO_ERROR, recv or send does not report it again.
   const std::error_code& error() const noexcept { return error_; }
   /// Once, the last event: both directions are over, and nothing follows. The descriptor has
   /// already left the kernel's set; it is still open, and still yours to close.

@@ -11,6 +11,7 @@
 #include <pollux/reactor.hpp>
 #include <pollux/signal.hpp>
 #include <pollux/stats.hpp>
+#include <pollux/text_tracer.hpp>
 #include <pollux/timer.hpp>
 #include <pollux/version.hpp>
 #include <pollux/watch.hpp>

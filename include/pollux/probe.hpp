@@ -12,7 +12,7 @@
 
 namespace pollux {
 
-/// What one look at a connected stream socket tells, in the words of the contract.
+/// The state of a connected stream socket, in the words of the contract.
 struct StreamState {
   bool unread = false;         ///< at least one byte can be read
   bool peer_closed = false;    ///< the peer's FIN has arrived, whether or not bytes are unread
@@ -23,17 +23,19 @@ struct StreamState {
   friend constexpr bool operator==(const StreamState&, const StreamState&) = default;
 };
 
-/// Looks. Consumes no byte and takes no error: the owner's next read, write or SO_ERROR has it.
-/// What the owner has taken already is not known here, and shows as the end of the stream that it
-/// is. Nothing is set while a socket is still connecting. Where nothing tells them apart, an own
-/// SHUT_RD counts as peer_closed: on AF_UNIX, and, unless bytes are unread, on MPTCP.
+/// Asks the kernel for that state. Consumes no byte and takes no error: the owner's next read,
+/// write or SO_ERROR has it. An error that the owner has taken already is not known here, and shows
+/// as the end of the stream that it is. Nothing is set while a socket is still connecting. Where
+/// the kernel does not distinguish them, an own SHUT_RD counts as peer_closed: on AF_UNIX, and,
+/// unless bytes are unread, on MPTCP. A notice in the error queue (a time stamp, say) of a socket
+/// whose both directions are over counts as failed: only its owner can read which it is.
 ///
-/// Outside Linux the look sees less: what lies behind unread bytes shows once they were read. (But
-/// peer_closed on TCP shows at once on macOS and FreeBSD too.)
+/// Outside Linux the kernel shows less: what lies behind unread bytes shows once they were read.
+/// (But peer_closed on TCP shows at once on macOS and FreeBSD too.)
 ///
 /// Errors: `not_connected`, `bad_file_descriptor`, Errc::not_a_stream for whatever is not a stream
-/// socket; and what the kernel says if it does not let itself be asked (no memory, or, under a
-/// limit of no descriptors at all, too many open files): then nothing is known. Any thread.
+/// socket; and the kernel's own if it refuses to answer (no memory, or, under a limit of no
+/// descriptors at all, too many open files): then nothing is known. Any thread.
 POLLUX_EXPORT StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept;
 
 /// A handle that becomes readable when probe_stream() may answer something new about a stream's
@@ -41,36 +43,36 @@ POLLUX_EXPORT StreamState probe_stream(NativeHandle stream, std::error_code& err
 /// Never because of bytes, and so not when the last one is read either. For poll, select, epoll, or
 /// any loop that is built on them; it keeps `stream` neither open nor registered anywhere else, and
 /// falls silent when that is closed. Owned and closed by this object.
-class POLLUX_EXPORT EndHandle {
+class POLLUX_EXPORT CloseDetector {
  public:
-  EndHandle() noexcept = default;
+  CloseDetector() noexcept = default;
   /// Readable at once if the end is there already. `error` says why none could be made:
   /// `function_not_supported` where the kernel has nothing of the kind (all but Linux),
   /// Errc::not_a_stream, or what the kernel says (too many open files). The object is empty then.
-  EndHandle(NativeHandle stream, std::error_code& error) noexcept;
+  CloseDetector(NativeHandle stream, std::error_code& error) noexcept;
   /// The other one has what this one had: nothing, if it is new.
-  EndHandle(EndHandle&& other) noexcept
+  CloseDetector(CloseDetector&& other) noexcept
       : handle_{std::exchange(other.handle_, none)},
         stream_{other.stream_},
         fin_number_{other.fin_number_} {}
-  EndHandle& operator=(EndHandle&& other) noexcept {
+  CloseDetector& operator=(CloseDetector&& other) noexcept {
     std::swap(handle_, other.handle_);
     std::swap(stream_, other.stream_);
     std::swap(fin_number_, other.fin_number_);
     return *this;
   }
-  ~EndHandle();
+  ~CloseDetector();
 
   /// Whether there is a handle.
   explicit operator bool() const noexcept { return handle_ != none; }
   /// What to wait on, for reading.
   NativeHandle handle() const noexcept { return handle_; }
-  /// Makes handle() unreadable until something new happens. First this, then the look.
+  /// Makes handle() unreadable until something new happens. Call it before probe().
   void drain() const noexcept;
 
-  /// As probe_stream() of `stream`, and more: tells the peer's FIN from an own SHUT_RD on MPTCP too
-  /// if neither was there when this handle was made (Linux 6.5), and sees under any limit of
-  /// descriptors. May drain as well.
+  /// As probe_stream() of `stream`, and more: distinguishes the peer's FIN from an own SHUT_RD on
+  /// MPTCP too if neither was there when this object was made (Linux 6.5), and works under any
+  /// limit of descriptors. May drain as well.
   StreamState probe(std::error_code& error) const noexcept;
 
  private:

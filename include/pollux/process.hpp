@@ -10,7 +10,7 @@
 
 namespace pollux {
 
-/// What has become of a child: it exited, or a signal ended it, or nobody can tell (error()).
+/// What has become of a child: it exited, or a signal ended it, or it is not known (error()).
 class ChildExit {
  public:
   /// The way in which a child has ended.
@@ -48,14 +48,14 @@ class ChildExit {
 };
 
 /// The watch of a child process, made by Reactor::on_child_exit(). Its handler runs in the loop's
-/// thread, once. The child has just been waited for then, by pollux: do not wait for it yourself.
-/// If the watch ends before, with the reactor or without it, the child, dead or alive, is left for
-/// you to wait for.
+/// thread, once. pollux has just waited for the child then: do not wait for it yourself. If the
+/// watch or the reactor is destroyed first, pollux does not reap the child; to call waitpid() is
+/// your job then.
 ///
-/// Linux tells of a child's end through a descriptor of the child (pidfd_open(2), since 5.3). Where
+/// Linux reports a child's end through a descriptor of the child (pidfd_open(2), since 5.3). Where
 /// there is none, or none can be had, pollux watches SIGCHLD as long as it has to, with what
-/// SignalWatch says about that, and looks after each of its own children: another's is never waited
-/// for.
+/// SignalWatch says about that, and checks each of the children that it watches: it never waits for
+/// any other.
 class ChildWatch : public detail::ProcessWatchBase {
  public:
   ChildWatch() noexcept = default;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -36,7 +37,7 @@ struct ReactorOptions {
   /// Bits of RawReady that are not to be believed although the backend reports them, on a kernel
   /// that gets them wrong: rdhup, hup, err. What they say is found by looking, as on backends that
   /// have none; rdhup is then not asked for. (in and out have no effect here.)
-  RawReady distrusted = RawReady::none;
+  RawReady unreliable_bits = RawReady::none;
   /// The clock that deadlines are measured by; for tests.
   std::chrono::steady_clock::time_point (*clock)() = &std::chrono::steady_clock::now;
 };
@@ -63,6 +64,11 @@ struct ReactorOptions {
 class POLLUX_EXPORT Reactor {
  public:
   /// On the backend named by $POLLUX_BACKEND, or else the best one usable here.
+  ///
+  /// All constructors look at $POLLUX_TRACE, once. `1` or `stderr` sets a TextTracer to standard
+  /// error; anything else names a file, to which a TextTracer appends (`./1` for a file of that
+  /// name). Empty, `0` or not set: none, as in a program with more rights than its caller. A file
+  /// that cannot be opened is Errc::trace_unavailable. set_tracer() replaces that tracer.
   Reactor();
   explicit Reactor(std::error_code& error);
   /// On the backend of that name; an empty name is the same as none. See make_backend() for the
@@ -212,9 +218,18 @@ class POLLUX_EXPORT Reactor {
 
   /// What has been done so far. Loop thread.
   Stats stats() const noexcept;
-  /// From now on `tracer` hears everything; null: nobody does. It must live until then. Loop
-  /// thread.
+  /// From now on `tracer` is called for all that happens, first of all for what is watched already;
+  /// null: nobody is. It must live until another is set or the reactor is gone. Loop thread.
   void set_tracer(Tracer* tracer) noexcept;
+
+  /// All that it watches and waits for, as text of several lines: each descriptor with what it is
+  /// watched as, its interest, what the kernel is asked for, and how it stands (reading, paused,
+  /// end_of_stream delivered, over, parked, masked, closed under its watch, when it is asked about
+  /// again); how many timers, and when the next is due; signals and children; how many tasks wait.
+  /// For people, who may call it from a debugger too: the text may change with any version. Changes
+  /// nothing, asks the kernel nothing. Loop thread, also inside a handler. May throw
+  /// std::bad_alloc.
+  std::string dump() const;
 
   /// The backend's name. "" if there is none because the constructor reported an error.
   std::string_view backend_name() const noexcept;

@@ -31,6 +31,8 @@ class Category final : public std::error_category {
         return "the timer is empty";
       case Errc::forked:
         return "the process was forked, and after_fork() has not been called";
+      case Errc::trace_unavailable:
+        return "the file that $POLLUX_TRACE names cannot be opened";
     }
     return "unknown error";
   }
@@ -51,6 +53,8 @@ class Category final : public std::error_category {
         return std::errc::bad_file_descriptor;
       case Errc::forked:
         return std::errc::operation_not_permitted;
+      case Errc::trace_unavailable:
+        return std::errc::io_error;
     }
     return {value, *this};
   }

@@ -1,27 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <pollux/events.hpp>
 
-#include <utility>
+#include "base/text.hpp"
 
 namespace pollux {
 
 namespace {
 
-constexpr std::pair<Event, std::string_view> event_names[] = {
-    {Event::peer_closed, "peer_closed"},
-    {Event::readable, "readable"},
-    {Event::end_of_stream, "end_of_stream"},
-    {Event::error, "error"},
-    {Event::hangup, "hangup"},
-    {Event::writable, "writable"}};
-
-constexpr std::pair<Interest, std::string_view> interest_names[] = {
-    {Interest::readable, "readable"},
-    {Interest::writable, "writable"},
-    {Interest::peer_closed, "peer_closed"},
-    {Interest::one_shot, "one_shot"},
-    {Interest::edge, "edge"},
-    {Interest::priority, "priority"}};
+using detail::event_names;
+using detail::interest_names;
 
 void append(std::string& to, std::string_view word, char separator) {
   if (!to.empty()) to += separator;

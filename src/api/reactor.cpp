@@ -8,6 +8,7 @@
 #include <pollux/backends.hpp>
 #include <pollux/error.hpp>
 
+#include "api/environment_tracer.hpp"
 #include "loop/event_loop.hpp"
 
 namespace pollux {
@@ -46,8 +47,14 @@ EventLoop& closed_core() noexcept {
 /// Null, and an error, without the memory for it.
 CorePointer made_core(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                       std::error_code& error) {
-  return report_memory(error,
-                       [&] { return CorePointer{*new EventLoop(std::move(backend), options)}; });
+  return report_memory(error, [&] {
+    std::unique_ptr<Tracer> tracer;
+    if (!error) tracer = detail::tracer_from_environment(options.clock(), error);
+    if (error) backend.reset();
+    CorePointer core{*new EventLoop(std::move(backend), options)};
+    if (tracer) core->own_tracer(std::move(tracer));
+    return core;
+  });
 }
 
 CorePointer or_closed(CorePointer made) noexcept {
@@ -68,12 +75,12 @@ Reactor::Reactor(std::string_view backend, const ReactorOptions& options, std::e
     : core_{or_closed(made_core(make_backend(backend, error), options, error))} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : core_{throwing("pollux::Reactor", [&](std::error_code& error) {
-        if (!backend) error = refusal(std::errc::invalid_argument);
+        if (!backend) error = system_error_code(std::errc::invalid_argument);
         return made_core(std::move(backend), options, error);
       })} {}
 Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options,
                  std::error_code& error) {
-  error = backend ? std::error_code{} : refusal(std::errc::invalid_argument);
+  error = backend ? std::error_code{} : system_error_code(std::errc::invalid_argument);
   core_ = or_closed(made_core(std::move(backend), options, error));
 }
 Reactor::~Reactor() {
@@ -253,6 +260,9 @@ void Reactor::after_fork() {
 
 Stats Reactor::stats() const noexcept {
   return core_->stats();
+}
+std::string Reactor::dump() const {
+  return core_->dump();
 }
 void Reactor::set_tracer(Tracer* tracer) noexcept {
   core_->set_tracer(tracer);

@@ -38,8 +38,6 @@ class LoopContext {
   time_point from_now(std::chrono::nanoseconds duration) const noexcept {
     return later(now(), duration);
   }
-  /// The system calls of the loop, its backend's not included.
-  std::uint64_t& calls() noexcept { return stats.system_calls; }
   /// A handler has called stop(): no other handler is to be called in this run.
   bool stopped() const noexcept { return wakeup.is_pending(Wakeup::stop); }
 
@@ -56,10 +54,10 @@ class LoopContext {
 
   /// Has the backend forget everything. Its std::bad_alloc is an error like any other.
   std::error_code reset_backend() try { return backend->reset(); } catch (const std::bad_alloc&) {
-    return refusal(std::errc::not_enough_memory);
+    return system_error_code(std::errc::not_enough_memory);
   }
 
-  /// A service has given the next turn something to do: the turn must look at all of them, and a
+  /// A service has given the next turn something to do: the turn must ask all of them, and a
   /// host that waits in this loop's place must ask anew for how long.
   void work_added() noexcept {
     nothing_pending = false;
@@ -81,15 +79,21 @@ class LoopContext {
   /// `notify` is called when a host that waits must ask anew.
   void on_reschedule(AnyHandler&& notify) noexcept { notify_ = std::move(notify); }
 
+  /// Says to the tracer, if there is one, what has become of a user's watch.
+  void trace(Token token, bool internal, WatchChange change) const noexcept {
+    if (tracer != nullptr && !internal) tracer->watch_changed(now(), token, change);
+  }
+
   std::unique_ptr<Backend> backend;  ///< null once the loop is closed
   const ReactorOptions options;
   Wakeup wakeup;
-  Stats stats;  ///< but for `turns`
+  SystemCalls system_calls;  ///< of the loop, without its backend's
+  Stats stats;               ///< but for `turns` and `system_calls`
   Tracer* tracer = nullptr;
   /// The first turns' number, so that a fresh slot is not verified in one of them.
   static constexpr std::uint64_t before_the_first = 2;
   std::uint64_t turn = before_the_first;
-  /// Only requests and the kernel can give the next turn work: the last turn has looked at all
+  /// Only requests and the kernel can give the next turn work: the last turn has asked all
   /// services, and none has added work since.
   bool nothing_pending = false;
   bool running = false;  ///< turns are run, and handlers may be

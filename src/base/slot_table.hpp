@@ -71,7 +71,7 @@ class SlotPool {
 };
 
 /// A pool whose slots are found by token. A slot that is given out again has another generation, so
-/// that what was meant for the old one is told apart. `T` has `generation` as well.
+/// that tokens of the old one lead nowhere. `T` has `generation` as well.
 template <class T>
 class SlotTable : public SlotPool<T> {
  public:

@@ -7,11 +7,11 @@
 namespace pollux::detail {
 
 struct Capabilities {
-  /// Those of `backend`, but for the bits that are `distrusted`. Without a backend nothing is
+  /// Those of `backend`, but for the bits that are `unreliable_bits`. Without a backend nothing is
   /// missing.
-  static Capabilities of(const Backend* backend, RawReady distrusted) noexcept {
+  static Capabilities of(const Backend* backend, RawReady unreliable_bits) noexcept {
     constexpr RawReady all = RawReady::rdhup | RawReady::hup | RawReady::err | RawReady::pri;
-    return Capabilities{backend == nullptr ? all : without(backend->reports(), distrusted)};
+    return Capabilities{backend == nullptr ? all : without(backend->reports(), unreliable_bits)};
   }
   explicit Capabilities(RawReady reports) noexcept
       : knows_fin{any(reports, RawReady::rdhup)},

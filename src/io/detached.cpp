@@ -9,50 +9,52 @@ namespace pollux::detail {
 /// is noted, and asked about before it is watched again, or closed.
 std::error_code Detached::add(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.detached || slot.closed || loop_.forked()) return {};
-  const std::error_code error = files_.add(index, slot.handle, loop_.calls());
-  slot.detached = !error;
+  if (slot.outside != Outside::no || slot.closed || loop_.forked()) return {};
+  const std::error_code error = files_.add(index, slot.handle);
+  if (!error) slot.outside = Outside::noted;
   return error;
 }
 
 void Detached::remove(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.detached && !loop_.forked()) files_.remove(index, slot.handle, loop_.calls());
-  slot.detached = false;
+  if (slot.outside == Outside::no) return;
   remove_from_edges(slot);
+  if (!loop_.forked()) files_.remove(index, slot.handle);
+  slot.outside = Outside::no;
 }
 
 bool Detached::is_still_ours(std::uint32_t index) noexcept {
   const Slot& slot = table_.slot(index);
   if (slot.closed) return false;
-  return !slot.detached || files_.is_same(index, slot.handle, loop_.calls());
+  return slot.outside == Outside::no || files_.is_same(index, slot.handle);
 }
 
-bool Detached::put_into_edges(std::uint32_t index, RawInterest wanted,
-                              Registrations& registrations) {
+bool Detached::put_into_edges(std::uint32_t index, RawInterest wanted) {
   Slot& slot = table_.slot(index);
-  if (!slot.detached || !open_edges(registrations) ||
-      !edges_.put(slot.handle, wanted, table_.token(index), loop_.calls()))
+  if (slot.outside == Outside::no || !open_edges() ||
+      !edges_.put(slot.handle, wanted, table_.token(index)))
     return false;
-  return slot.edged = true;
+  slot.outside = Outside::in_edge_set;
+  return true;
 }
 
 void Detached::remove_from_edges(Slot& slot) noexcept {
-  if (slot.edged && !loop_.forked()) edges_.remove(slot.handle, loop_.calls());
-  slot.edged = false;
+  if (slot.outside != Outside::in_edge_set) return;
+  if (!loop_.forked()) edges_.remove(slot.handle);
+  slot.outside = Outside::noted;
 }
 
-bool Detached::open_edges(Registrations& registrations) {
+bool Detached::open_edges() {
   if (edges_watch_) return true;
   // Without a descriptor to be had it is tried again; that the backend refuses the set lasts.
-  if (edges_refused_ || !edges_.open(loop_.calls())) return false;
+  if (edges_refused_ || !edges_.open()) return false;
   std::error_code error;
   const auto report = [this](Readiness) {
     edges_ready_ = true;
     loop_.work_added();
   };
-  edges_watch_ = registrations.watch_internal(edges_.handle(), Interest::readable,
-                                              Handler<Readiness>{report}, error);
+  edges_watch_ = registrations_.watch_internal(edges_.handle(), Interest::readable,
+                                               Handler<Readiness>{report}, error);
   if (error) {
     drop_edges();
     edges_refused_ = true;
@@ -62,7 +64,7 @@ bool Detached::open_edges(Registrations& registrations) {
 
 std::optional<RawEvent> Detached::next_edge() noexcept {
   edges_ready_ = false;
-  return edges_.next(loop_.calls());
+  return edges_.next();
 }
 
 /// Another is made when it is needed.

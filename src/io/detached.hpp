@@ -19,7 +19,13 @@ namespace pollux::detail {
 
 class Detached {
  public:
-  Detached(LoopContext& loop, WatchTable& table) noexcept : loop_{loop}, table_{table} {}
+  /// `registrations` watches the edge set, and outlives this.
+  Detached(LoopContext& loop, WatchTable& table, Registrations& registrations) noexcept
+      : loop_{loop},
+        table_{table},
+        registrations_{registrations},
+        files_{loop.system_calls},
+        edges_{loop.system_calls} {}
 
   /// So that add() needs no memory for watches up to this number.
   void make_room(std::uint32_t watches) { files_.make_room(watches); }
@@ -33,7 +39,7 @@ class Detached {
 
   /// Has the edge set report a detached watch: a condition stays up, must not turn the loop, and
   /// the backend has no edges. False where there is no edge set to be had.
-  bool put_into_edges(std::uint32_t index, RawInterest wanted, Registrations& registrations);
+  bool put_into_edges(std::uint32_t index, RawInterest wanted);
   void remove_from_edges(Slot& slot) noexcept;
   /// Whether next_edge() may have something.
   bool edges_ready() const noexcept { return edges_ready_; }
@@ -44,11 +50,12 @@ class Detached {
   void reset() noexcept;
 
  private:
-  bool open_edges(Registrations& registrations);
+  bool open_edges();
   void drop_edges() noexcept;
 
   LoopContext& loop_;
   WatchTable& table_;
+  Registrations& registrations_;
   HandleRegistry files_;  ///< by slot
   platform::EdgeSet edges_;
   InternalWatch edges_watch_;

@@ -10,8 +10,8 @@ namespace pollux::detail {
 
 class Registrations;
 
-/// Made by Registrations::watch_internal(), which must outlive it; ends with the object. Its
-/// handler is called like any other, but counts as none, and no tracer is told of it.
+/// Made by Registrations, which must outlive it; ends with the object. Its handler is called like
+/// any other, but neither counted nor traced.
 class InternalWatch {
  public:
   InternalWatch() noexcept = default;

@@ -8,19 +8,17 @@ namespace pollux::detail {
 using platform::Outcome;
 
 StreamType Prober::examine(NativeHandle handle, std::error_code& error) noexcept {
-  StreamType type = platform::stream_type(handle, error, loop_.calls());
-  if (!error && type.has(Quirk::multipath))
-    platform::learn_fin_number(handle, type, poller_, loop_.calls());
+  StreamType type = system_.stream_type(handle, error);
+  if (!error && type.has(Quirk::multipath)) system_.learn_fin_number(handle, type);
   return type;
 }
 
 void Prober::learn_fin_number(Slot& slot) noexcept {
-  platform::learn_fin_number(slot.handle, slot.type, poller_, loop_.calls());
+  system_.learn_fin_number(slot.handle, slot.type);
 }
 
 PeerFin Prober::peer_fin(const Slot& slot) noexcept {
-  return platform::probe_peer_fin(slot.handle, slot.type, RawReady::none, poller_, loop_.calls())
-      .found;
+  return system_.probe_peer_fin(slot.handle, slot.type, RawReady::none).found;
 }
 
 Outcome Prober::probe(Slot& slot, Probe wanted, Observation& found) noexcept {
@@ -33,16 +31,14 @@ Outcome Prober::probe(Slot& slot, Probe wanted, Observation& found) noexcept {
     case Probe::error:
       return take_error(slot, found);
     case Probe::peer_fin: {
-      const auto answer =
-          platform::probe_peer_fin(slot.handle, slot.type, known(found), poller_, loop_.calls());
+      const auto answer = system_.probe_peer_fin(slot.handle, slot.type, known(found));
       if (answer.outcome != Outcome::answered) return answer.outcome;
       found.peer_fin = answer.found;
       if (answer.error != 0) found.error = answer.error;
       break;
     }
     case Probe::standing: {
-      const auto answer =
-          platform::probe_standing(slot.handle, slot.type, known(found), poller_, loop_.calls());
+      const auto answer = system_.probe_standing(slot.handle, slot.type, known(found));
       if (answer.outcome != Outcome::answered) return answer.outcome;
       found.standing = answer.found;
       break;
@@ -57,14 +53,11 @@ Outcome Prober::probe(Slot& slot, Probe wanted, Observation& found) noexcept {
 /// that it is over, and a backend mostly so. Without, the error may not be the connection's.
 bool Prober::is_none_of_its_own(const Slot& slot, RawReady ready) noexcept {
   return slot.type.kind == StreamKind::socket && !any(ready, RawReady::hup) &&
-         platform::probe_standing(slot.handle, slot.type, RawReady::none, poller_, loop_.calls())
-                 .found == Standing::good;
+         system_.probe_standing(slot.handle, slot.type, RawReady::none).found == Standing::good;
 }
 
 Outcome Prober::probe_inbound(Slot& slot, Observation& found) noexcept {
-  const auto ask = [&] {
-    return platform::probe_inbound(slot.handle, slot.type, known(found), poller_, loop_.calls());
-  };
+  const auto ask = [&] { return system_.probe_inbound(slot.handle, slot.type, known(found)); };
   auto answer = ask();
   if (answer.found == Inbound::failed && is_none_of_its_own(slot, found.ready)) answer = ask();
   if (answer.found == Inbound::unknown) return answer.outcome;
@@ -79,7 +72,7 @@ Outcome Prober::probe_inbound(Slot& slot, Observation& found) noexcept {
 }
 
 Outcome Prober::probe_outbound(Slot& slot, Observation& found) noexcept {
-  const auto ask = [&] { return platform::probe_outbound(slot.handle, poller_, loop_.calls()); };
+  const auto ask = [&] { return system_.probe_outbound(slot.handle); };
   auto answer = ask();
   if (answer.found == Outbound::failed && is_none_of_its_own(slot, found.ready)) answer = ask();
   if (answer.outcome != Outcome::answered) return answer.outcome;
@@ -92,8 +85,7 @@ Outcome Prober::take_error(Slot& slot, Observation& found) noexcept {
   found.error_known = true;
   found.error = slot.take_error();
   if (found.error != 0) return Outcome::answered;
-  const auto answer =
-      platform::take_error(slot.handle, slot.type.kind, known(found), poller_, loop_.calls());
+  const auto answer = system_.take_error(slot.handle, slot.type.kind, known(found));
   if (answer.outcome != Outcome::answered) return answer.outcome;
   if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
   return Outcome::answered;

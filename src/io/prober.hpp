@@ -17,7 +17,7 @@ class Prober {
  public:
   /// `capabilities` must outlive it.
   Prober(LoopContext& loop, const Capabilities& capabilities) noexcept
-      : loop_{loop}, capabilities_{capabilities} {
+      : loop_{loop}, capabilities_{capabilities}, system_{loop.system_calls} {
     prepare();
   }
 
@@ -33,12 +33,13 @@ class Prober {
   /// Whether a FIN can be seen behind unread bytes; changes nothing.
   PeerFin peer_fin(const Slot& slot) noexcept;
 
-  void leave_kernel() noexcept { poller_.drop(); }
+  platform::System& system() noexcept { return system_; }
+  void leave_kernel() noexcept { system_.leave_kernel(); }
   void after_fork() noexcept { prepare(); }
 
  private:
   void prepare() noexcept {
-    if (capabilities_.need_probes()) poller_.prepare(loop_.calls());
+    if (capabilities_.need_probes()) system_.prepare_to_look();
   }
   bool is_none_of_its_own(const Slot& slot, RawReady ready) noexcept;
   platform::Outcome probe_inbound(Slot& slot, Observation& found) noexcept;
@@ -50,7 +51,7 @@ class Prober {
 
   LoopContext& loop_;
   const Capabilities& capabilities_;
-  platform::HandlePoller poller_;
+  platform::System system_;
 };
 
 }  // namespace pollux::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Out of line: most watches are never looked at again, and what they pass through is kept short.
+// Out of line: most watches are never retried, and their path is kept short.
 #include "io/retry_queue.hpp"
 
 #include <utility>

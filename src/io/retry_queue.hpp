@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who is to be looked at again, for want of a notification that no kernel call can wait for: slots,
-// by time.
+// Watches to ask the kernel about again, by time: no kernel call can wait for what they need.
 #pragma once
 
 #include <chrono>
@@ -33,6 +32,12 @@ class RetryQueue {
   std::optional<std::uint32_t> due(time_point now) const noexcept {
     if (heap_.empty() || heap_.front().when > now) return std::nullopt;
     return heap_.front().slot;
+  }
+
+  /// When that slot is due; time_point::max() if it is not in the queue.
+  time_point time_of(std::uint32_t slot) const noexcept {
+    return slot < places_.size() && places_[slot] != nowhere ? heap_[places_[slot]].when
+                                                             : time_point::max();
   }
 
  private:

@@ -114,25 +114,10 @@ struct Decision {
   State state;
 };
 
-/// The interest that `in` and `out` serve, and nothing else: they have the same numbers.
-constexpr Interest interest_of(RawReady in_and_out) {
-  return static_cast<Interest>(in_and_out);
-}
-static_assert(interest_of(RawReady::in) == Interest::readable);
-static_assert(interest_of(RawReady::out) == Interest::writable);
-
 /// Whether a stream's reports can be delivered without a probe, as long as is_fast_path() says so.
 constexpr bool can_take_fast_path(const Traits& traits) {
   return traits.knows_fin && traits.reports_failures_unasked &&
          (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader);
-}
-
-/// The common case, of a stream that can take the fast path, or a readiness watch: bytes or room in
-/// the middle of its life, nothing else asked for, nothing else reported. What is both reported and
-/// asked for is delivered; Lifecycle says the same, by the longer way.
-constexpr bool is_fast_path(Interest interest, const State& state, RawReady ready) {
-  return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
-         !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
 }
 
 /// The decision for one turn. Every function below answers for one phase of the life.

@@ -55,10 +55,10 @@ class WatchService::Batch {
       slot->inbound = Inbound::unknown;
       if (slot->state.mask == Mask::all) {
         slot->state.mask = Mask::none;
-        of_.registrations_.note_change(token.slot);
+        of_.set().note_change(token.slot);
       } else if (any(slot->interest, Interest::edge)) {
-        of_.registrations_.take_from_kernel(token.slot);  // and in again: a new edge
-        of_.registrations_.note_change(token.slot);
+        of_.set().take_from_kernel(token.slot);  // and in again: a new edge
+        of_.set().note_change(token.slot);
       }
     }
     of_.batch_size_ = 0;
@@ -74,13 +74,14 @@ class WatchService::Batch {
 
 std::size_t WatchService::deliver_batch() {
   std::size_t called = 0;
+  LoopContext& loop = loop_;
   Batch batch{*this};
   while (!batch.done()) {
     const Token token = batch.next();
     Slot* const slot = table().find(token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
     if (deliver_report(token.slot, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
-    if (loop_.stopped()) break;
+    if (loop.stopped()) break;
   }
   return called;
 }
@@ -91,7 +92,7 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const RawEvent& event = batch_[i];
     Slot* const slot = table().find(event.token);
-    if (loop_.tracer != nullptr && (slot == nullptr || !slot->internal))
+    if (loop_.tracer != nullptr && (slot == nullptr || !slot->is_internal()))
       loop_.tracer->reported(loop_.now(), event.token, event.ready);
     // Nothing has been unwatched since the wait: what is reported for a token that names nothing,
     // or for a slot outside the set, is a registration that could not be removed (its descriptor
@@ -108,16 +109,14 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
     if (batch_size_ != i) batch_[batch_size_] = event;
     ++batch_size_;
   }
-  if (!all_known)
-    error = registrations_.rebuild();  // there is what the kernel's set should have forgotten
-  if (batch_size_ > 1 &&
-      any(seen, registrations_.capabilities().knows_fin ? RawReady::rdhup : RawReady::in))
+  if (!all_known) error = set().rebuild();  // there is what the kernel's set should have forgotten
+  if (batch_size_ > 1 && any(seen, set().capabilities().knows_fin ? RawReady::rdhup : RawReady::in))
     prefetch_probes();
 }
 
 std::size_t WatchService::deliver() {
   std::size_t called = deliver_batch();
-  if (registrations_.detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
+  if (set().detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
   return called;
 }
 
@@ -126,36 +125,36 @@ std::size_t WatchService::deliver_edges() {
   constexpr int most = 64;
   std::size_t called = 0;
   for (int i = 0; i < most && !loop_.stopped(); ++i) {
-    const std::optional<RawEvent> event = registrations_.detached().next_edge();
+    const std::optional<RawEvent> event = set().detached().next_edge();
     if (!event) break;
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), event->token, event->ready);
     Slot* const slot = table().find(event->token);
-    if (slot != nullptr && slot->edged && deliver_slowly(event->token.slot, *slot, event->ready))
+    if (slot != nullptr && slot->outside == Outside::in_edge_set &&
+        deliver_slowly(event->token.slot, *slot, event->ready))
       ++called;
   }
   return called;
 }
 
-/// Of several reports: looks at all streams before the first handler runs, so that what a handler
-/// does to another watch's stream has the same effect whether the backend probes or has
-/// the kernel report it. Where a hang-up or error shows, the look takes the code out of the kernel,
-/// and is left to dispatch.
+/// Probes all streams of a batch before the first handler runs, so that what a handler does to
+/// another watch's stream has the same effect whether the backend probes or the kernel reports.
+/// Where a hang-up or an error shows, a probe would take the error out of the kernel: those streams
+/// are probed when they are delivered.
 void WatchService::prefetch_probes() {
-  const bool knows_fin = registrations_.capabilities().knows_fin;
+  const bool knows_fin = set().capabilities().knows_fin;
   const RawReady worth_a_look = knows_fin ? RawReady::rdhup : RawReady::in;
   for (std::uint32_t i = 0; i < batch_size_; ++i) {
     const std::uint32_t index = batch_[i].token.slot;
     Slot& slot = table().slot(index);
-    if (!slot.stream || !any(slot.ready, worth_a_look) ||
+    if (!slot.is_stream() || !any(slot.ready, worth_a_look) ||
         any(slot.ready, RawReady::hup | RawReady::err))
       continue;
-    // Natively an end shows itself, and only who reads asks what comes before it.
+    // A backend that knows FINs reports the end, and only a reading watch asks what comes before.
     Observation found{.ready = slot.ready};
-    const bool asks = knows_fin
-                          ? is_reading(registrations_.traits(slot), slot.interest, slot.state)
-                          : Lifecycle{registrations_.traits(slot), slot.interest, slot.state, found}
-                                    .step()
-                                    .probe == Probe::inbound;
+    const bool asks =
+        knows_fin ? is_reading(set().traits(slot), slot.interest, slot.state)
+                  : Lifecycle{set().traits(slot), slot.interest, slot.state, found}.step().probe ==
+                        Probe::inbound;
     if (asks && probe(index, slot, Probe::inbound, found) == platform::Outcome::answered) {
       slot.inbound = found.inbound;
       slot.keep_error(found.error);  // it failed after the wait
@@ -163,23 +162,22 @@ void WatchService::prefetch_probes() {
   }
 }
 
-/// Nothing reports that a descriptor is closed under its watch; with a duplicate alive, or the
-/// number given out again, it could go on being reported for ever. Nor does a kernel say that it
-/// calls a stream readable for what is no byte of it. Once in 256 reports both are asked.
+/// A watched descriptor may be closed without our knowing; a duplicate may keep it alive, or the
+/// number may be in use again, and the kernel goes on reporting it. A kernel may also call a stream
+/// readable for something that is no byte of it. Every 256th report, both are checked.
 bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Slot& slot = table().slot(index);
   if (slot.closed) return false;
-  if (registrations_.is_gone_from_kernel(index, slot)) {
-    registrations_.note_closed(index);
+  if (set().is_gone_from_kernel(index, slot)) {
+    set().note_closed(index);
     return true;
   }
-  if (!slot.stream || !slot.fast_path || !any(ready, RawReady::in)) return false;
+  if (!slot.is_stream() || !slot.fast_path || !any(ready, RawReady::in)) return false;
   Observation found{.ready = ready};
   if (probe(index, slot, Probe::inbound, found) != platform::Outcome::answered) return false;
   slot.keep_error(found.error);
   if (found.inbound != Inbound::empty) return false;
-  slot.state.mask = Mask::all;
-  registrations_.note_change(index);
+  mask(index, slot);
   return true;
 }
 
@@ -191,16 +189,21 @@ bool WatchService::note_vain(std::uint32_t index, Slot& slot, RawReady ready) no
   if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge)) return false;
   if (slot.backoff < chance) ++slot.backoff;
   if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
-  slot.state.mask = Mask::all;
-  registrations_.note_change(index);
+  mask(index, slot);
   return false;
+}
+
+void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
+  slot.state.mask = Mask::all;
+  set().note_change(index);
+  loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
 }
 
 bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
   if (slot.closed) return false;
-  const bool counts = !slot.internal;  // run_once() waits for the handlers of users
-  const bool called =
-      slot.stream ? deliver_to_stream(index, slot, ready) : deliver_readiness(index, slot, ready);
+  const bool counts = !slot.is_internal();  // run_once() waits for the handlers of users
+  const bool called = slot.is_stream() ? deliver_to_stream(index, slot, ready)
+                                       : deliver_readiness(index, slot, ready);
   return called && counts;
 }
 
@@ -212,11 +215,13 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
   const Mask mask = has_what_was_asked(ready, slot.interest) ? Mask::none : Mask::all;
   if (!any(slot.interest, Interest::edge) && slot.state.mask != mask) {
     slot.state.mask = mask;
-    registrations_.note_change(index);
+    set().note_change(index);
+    if (mask == Mask::all)
+      loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
   }
   if (mask == Mask::none) slot.backoff = 0;  // else it is retried less and less often
-  if (loop_.tracer != nullptr && !slot.internal)
-    loop_.tracer->told(loop_.now(), table().token(index), readiness);
+  if (loop_.tracer != nullptr && !slot.is_internal())
+    loop_.tracer->delivered(loop_.now(), table().token(index), readiness);
   call_handler(index, slot, &readiness);
   return true;
 }
@@ -224,11 +229,11 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
 bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
-  if (registrations_.capabilities().knows_fin) {
-    slot.verified_in = registrations_.epoch();
-  } else if (!registrations_.is_verified(slot) && registrations_.is_gone_from_kernel(index, slot)) {
-    // Where numbers are looked up anew in each call, what is reported may be another file's by now.
-    registrations_.note_closed(index);
+  if (set().capabilities().knows_fin) {
+    slot.verified_in = set().epoch();
+  } else if (!set().is_verified(slot) && set().is_gone_from_kernel(index, slot)) {
+    // Such a backend passes numbers to each call: the report may be of another file by now.
+    set().note_closed(index);
     return false;
   }
   const State before = slot.state;
@@ -241,21 +246,20 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
     case platform::Outcome::answered:
       break;
     case platform::Outcome::gone:
-      registrations_.note_closed(index);
+      set().note_closed(index);
       return false;
     case platform::Outcome::refused:
       // Nothing is known, and so nothing is delivered. What is up must not turn the loop meanwhile.
       slot.keep_error(found.error);
-      slot.state.mask = Mask::all;
-      registrations_.note_change(index);
-      registrations_.schedule_retry(index);
+      mask(index, slot);
+      set().schedule_retry(index);
       return false;
   }
-  // What is masked stays so until it leads to an event. What no kernel call can wait for is
-  // looked at all the same.
+  // A masked bit stays masked until it leads to an event. What no kernel call can wait for is
+  // retried all the same.
   if (before.mask == Mask::all && decision.events == Event::none && !decision.state.over &&
       !decision.state.parked) {
-    if (decision.state.mask == Mask::hint) registrations_.schedule_retry(index);
+    if (decision.state.mask == Mask::hint) set().schedule_retry(index);
     decision.state.mask = Mask::all;
   }
   slot.state = decision.state;
@@ -267,29 +271,34 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   slot.backoff = 0;
   const StreamEvent event{decision.events,
                           failed ? platform::error_code(found.error) : std::error_code{}};
-  if (loop_.tracer != nullptr && !slot.internal)
-    loop_.tracer->told(loop_.now(), table().token(index), event);
+  if (loop_.tracer != nullptr && !slot.is_internal())
+    loop_.tracer->delivered(loop_.now(), table().token(index), event);
   call_handler(index, slot, &event);
   return true;
 }
 
 /// A stream has another state: so the kernel may be asked for something else.
 void WatchService::apply(std::uint32_t index, State before, State after) {
+  const bool internal = table().slot(index).is_internal();
+  if (after.parked && !before.parked)
+    loop_.trace(table().token(index), internal, WatchChange::parked);
+  if (after.mask == Mask::all && before.mask != Mask::all)
+    loop_.trace(table().token(index), internal, WatchChange::masked);
   if (after.over || after.parked) {
-    registrations_.note_over(index);
+    set().note_over(index);
     if (after.over) table().drop_handle(table().slot(index).handle, index);
     return;
   }
-  registrations_.note_change(index);
-  if (before.mask != Mask::hint && after.mask == Mask::hint) registrations_.schedule_retry(index);
-  if (before.mask != Mask::none && after.mask == Mask::none) registrations_.cancel_retry(index);
+  set().note_change(index);
+  if (before.mask != Mask::hint && after.mask == Mask::hint) set().schedule_retry(index);
+  if (before.mask != Mask::none && after.mask == Mask::none) set().cancel_retry(index);
 }
 
 /// Asks the lifecycle, and makes the probes it wants, until it knows; or until one fails, or shows
 /// that the descriptor was closed.
 platform::Outcome WatchService::decide(std::uint32_t index, Slot& slot, Observation& found,
                                        Decision& decision) {
-  const Traits traits = registrations_.traits(slot);
+  const Traits traits = set().traits(slot);
   while (true) {
     decision = Lifecycle{traits, slot.interest, slot.state, found}.step();
     if (decision.probe == Probe::none) return platform::Outcome::answered;
@@ -301,8 +310,8 @@ platform::Outcome WatchService::decide(std::uint32_t index, Slot& slot, Observat
 platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wanted,
                                       Observation& found) {
   // Before a byte of another file is taken for this stream's.
-  if (wanted == Probe::inbound && !registrations_.capabilities().knows_fin &&
-      slot.verified_in != registrations_.epoch() && registrations_.is_gone_from_kernel(index, slot))
+  if (wanted == Probe::inbound && !set().capabilities().knows_fin &&
+      slot.verified_in != set().epoch() && set().is_gone_from_kernel(index, slot))
     return platform::Outcome::gone;
   return registrations_.prober().probe(slot, wanted, found);
 }
@@ -310,13 +319,18 @@ platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wan
 void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* event) {
   if (any(slot.interest, Interest::one_shot)) {
     // Before the call: the handler may ask anew. What it leaves as it was costs no system call.
-    slot.interest = Interest::none;
+    const Interest before = std::exchange(slot.interest, Interest::none);
     slot.state.mask = Mask::none;
-    registrations_.note_change(index);
-    registrations_.cancel_retry(index);
+    set().note_change(index);
+    set().cancel_retry(index);
+    if (loop_.tracer != nullptr && !slot.is_internal())
+      loop_.tracer->interest_changed(loop_.now(), table().token(index), before, Interest::none);
   }
-  if (!slot.internal) ++loop_.stats.events;
+  if (slot.is_internal()) return call(index, slot, event);
+  ++loop_.stats.events;
+  const Token token = table().token(index);
   call(index, slot, event);
+  if (loop_.tracer != nullptr) loop_.tracer->handler_returned(loop_.now(), token);
 }
 
 }  // namespace pollux::detail

@@ -22,6 +22,21 @@
 
 namespace pollux::detail {
 
+/// The interest that `in` and `out` serve, and nothing else: of pollux's own enums these two agree.
+constexpr Interest interest_of(RawReady in_and_out) {
+  return static_cast<Interest>(in_and_out);
+}
+static_assert(interest_of(RawReady::in) == Interest::readable);
+static_assert(interest_of(RawReady::out) == Interest::writable);
+
+/// The common case, of a stream that can take the fast path, or a readiness watch: bytes or room in
+/// the middle of its life, nothing else asked for, nothing else reported. What is both reported and
+/// asked for is delivered; Lifecycle says the same, by the longer way.
+constexpr bool is_fast_path(Interest interest, const State& state, RawReady ready) {
+  return without(ready, RawReady::in | RawReady::out) == RawReady::none &&
+         !any(interest, Interest::peer_closed | Interest::one_shot) && state.is_fresh();
+}
+
 class WatchService {
  public:
   /// `most` is how many reports one wait may bring. Throws std::bad_alloc.
@@ -32,6 +47,7 @@ class WatchService {
 
   Registrations& registrations() noexcept { return registrations_; }
   const Registrations& registrations() const noexcept { return registrations_; }
+  BackendSet& set() noexcept { return registrations_.set(); }
 
   /// Where the backend puts its reports.
   std::span<RawEvent> room() noexcept { return {batch_.get(), batch_room_}; }
@@ -68,8 +84,9 @@ class WatchService {
   platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
+  void mask(std::uint32_t index, Slot& slot) noexcept;
   void call_handler(std::uint32_t index, Slot& slot, const void* event);
-  WatchTable& table() noexcept { return registrations_.table(); }
+  WatchTable& table() noexcept { return set().table(); }
   /// The handler may end its watch and any other.
   [[gnu::always_inline]] inline void call(std::uint32_t index, Slot& slot, const void* event) {
     const WhileCalled called{table(), registrations_.called(), index};
@@ -77,7 +94,8 @@ class WatchService {
   }
   const void* fast_path_event(const Slot& slot, Interest bits) const noexcept {
     const auto i = static_cast<std::size_t>(bits);
-    return slot.stream ? static_cast<const void*>(&fast_path_events_[i]) : &fast_path_readiness[i];
+    return slot.is_stream() ? static_cast<const void*>(&fast_path_events_[i])
+                            : &fast_path_readiness[i];
   }
 
   LoopContext& loop_;

@@ -5,15 +5,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/backend_support.hpp>
 #include <pollux/detail/any_handler.hpp>
 
 #include "base/slot_table.hpp"
 #include "io/stream_lifecycle.hpp"
 
 namespace pollux::detail {
+
+/// What a descriptor is watched as; `internal`: by the loop itself.
+enum class Watched : std::uint8_t { readiness, stream, internal };
+
+/// Whether a watch is outside the backend's set: then it is noted in Detached, and may be in the
+/// edge set.
+enum class Outside : std::uint8_t { no, noted, in_edge_set };
 
 /// One registration, in one line of the cache. What it is asked for and where it is in its life
 /// live here; what the kernel was last asked for is `installed`.
@@ -25,13 +32,11 @@ struct alignas(64) Slot {
   /// The turn in which the kernel last said who the number is: its lower 32 bits, which come round
   /// after an hour of a million turns a second.
   std::uint32_t verified_in = 0;
-  bool stream = false;
-  bool internal = false;  ///< an InternalWatch's
+  Watched as = Watched::readiness;
   bool used : 1 = false;
-  bool changed : 1 = false;   ///< in the list of changed slots; outlives the registration
-  bool closed : 1 = false;    ///< its descriptor was closed under it: it gets no event any more
-  bool detached : 1 = false;  ///< outside the backend's set, and noted in Detached
-  bool edged : 1 = false;     ///< detached, and reported by the edge set
+  bool changed : 1 = false;  ///< in the list of changed slots; outlives the registration
+  bool closed : 1 = false;   ///< its descriptor was closed under it: it gets no event any more
+  Outside outside : 2 = Outside::no;
   /// A stream that can_take_fast_path(), or a readiness watch that is called whenever it is ready:
   /// most reports, by the shortest way.
   bool fast_path = false;
@@ -39,12 +44,14 @@ struct alignas(64) Slot {
   State state;
   RawReady ready = RawReady::none;  ///< reported by this turn's wait, not yet dispatched
   RawInterest installed = RawInterest::none;
-  Inbound inbound = Inbound::unknown;  ///< found by this turn's look
+  Inbound inbound = Inbound::unknown;  ///< found by this turn's prefetch
   StreamType type;
   std::uint8_t reports = 0;        ///< dispatched to it, modulo 256
   std::uint8_t backoff = 0;        ///< how often in a row a report or a retry has led to no event
   std::int16_t pending_error = 0;  ///< taken from the kernel by a probe, and not yet reported
 
+  bool is_stream() const noexcept { return as == Watched::stream; }
+  bool is_internal() const noexcept { return as == Watched::internal; }
   void keep_error(int error) noexcept {
     if (error != 0) pending_error = static_cast<std::int16_t>(error);
   }
@@ -78,23 +85,21 @@ class WatchTable : public SlotTable<Slot> {
 
   /// The slot last put down for `handle`, or no_slot.
   std::uint32_t by_handle(NativeHandle handle) const noexcept {
-    const auto position = static_cast<std::size_t>(handle);
-    return handle >= 0 && position < by_handle_.size() ? by_handle_[position] : no_slot;
+    static_assert(HandleMap::none == no_slot);
+    return by_handle_.find(handle);
   }
   /// Only for numbers that are open descriptors: the table grows with them.
   void put_handle(NativeHandle handle, std::uint32_t index) {
-    const auto position = static_cast<std::size_t>(handle);
-    if (position >= by_handle_.size()) by_handle_.resize(position + position / 2 + 16, no_slot);
-    by_handle_[position] = index;
+    by_handle_.make_room(handle);
+    by_handle_.put(handle, index);
   }
   /// Forgets `handle` if it still leads to `index`.
   void drop_handle(NativeHandle handle, std::uint32_t index) noexcept {
-    if (by_handle(handle) == index) by_handle_[static_cast<std::size_t>(handle)] = no_slot;
+    if (by_handle(handle) == index) by_handle_.remove(handle);
   }
 
  private:
-  /// By handle: descriptors are small and dense on POSIX. (A SOCKET is neither: a map, there.)
-  std::vector<std::uint32_t> by_handle_;
+  HandleMap by_handle_;
 };
 
 }  // namespace pollux::detail

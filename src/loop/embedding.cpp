@@ -11,7 +11,7 @@ std::optional<std::chrono::nanoseconds> EventLoop::prepare_for_host() {
   if (refusal_to_run()) return std::nullopt;  // the other two say why
   loop_.host_is_back();
   timers_.go_by_clock();
-  prepare();
+  static_cast<void>(prepare());
   // A task that comes from here on makes the native handle readable; one that came before is seen.
   static_cast<void>(loop_.wakeup.about_to_sleep());
   const std::optional<std::chrono::nanoseconds> timeout = next_timeout();
@@ -25,7 +25,7 @@ bool EventLoop::check_for_host(std::error_code& error) {
   loop_.host_is_back();
   timers_.go_by_clock();
   ++loop_.turn;
-  prepare();
+  static_cast<void>(prepare());
   if (!watches_.has_work()) watches_.merge(wait(Timeout::zero(), error), error);
   loop_.work_added();  // what has been fetched is for the next turn, whoever runs it
   return has_work() || loop_.wakeup.pending() != 0 || error ||
@@ -42,10 +42,9 @@ std::size_t EventLoop::dispatch_for_host(std::error_code& error) {
 }
 
 std::optional<std::chrono::nanoseconds> EventLoop::next_timeout() noexcept {
-  if (has_work() || watches_.registrations().has_changes() || loop_.wakeup.pending() != 0)
+  if (has_work() || watches_.set().has_changes() || loop_.wakeup.pending() != 0)
     return std::chrono::nanoseconds{0};
-  const Timeout left =
-      until(std::min(watches_.registrations().next_deadline(), timers_.next_deadline()));
+  const Timeout left = until(std::min(watches_.set().next_deadline(), timers_.next_deadline()));
   if (left.is_infinite()) return std::nullopt;
   return left.duration();
 }
@@ -56,7 +55,7 @@ NativeHandle EventLoop::native_handle(std::error_code& error) const noexcept {
   if (!loop_.backend) {
     error = Errc::reactor_closed;
   } else if (handle == no_handle) {
-    error = refusal(std::errc::operation_not_supported);
+    error = system_error_code(std::errc::operation_not_supported);
   }
   return handle;
 }

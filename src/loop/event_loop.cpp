@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <string_view>
 #include <utility>
 
 #include <pollux/error.hpp>
@@ -36,8 +37,7 @@ std::size_t EventLoop::run(time_point deadline, bool once, std::error_code& erro
 
 inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) {
   ++loop_.turn;
-  if (!loop_.nothing_pending) {
-    prepare();
+  if (!loop_.nothing_pending && !prepare()) {
     if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
     deadline = std::min(deadline, next_deadline());
   }
@@ -46,13 +46,14 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
   return deliver(reports, error);
 }
 
-/// Asks the services to do what must be done before a wait, and notes if none has anything pending
+/// Asks the services to do what must be done before a wait. Whether none has anything pending
 /// afterwards: then the turns that follow need not ask, until one adds work.
-void EventLoop::prepare() {
-  watches_.registrations().prepare();
+bool EventLoop::prepare() {
+  watches_.set().prepare();
   timers_.prepare();
-  loop_.nothing_pending = !has_work() && !watches_.registrations().has_retries() &&
-                          !timers_.need_clock() && loop_.tracer == nullptr;
+  loop_.nothing_pending = !has_work() && !watches_.set().has_retries() && !timers_.need_clock() &&
+                          loop_.tracer == nullptr;
+  return loop_.nothing_pending;
 }
 
 /// Has the backend wait. How much it has reported; `error` is set if there is one, and else left as
@@ -95,7 +96,7 @@ std::size_t EventLoop::deliver_all() {
 /// How long a wait may last for the services' sake; time_point::min(): not at all.
 LoopContext::time_point EventLoop::next_deadline() noexcept {
   if (processes_.has_work()) return time_point::min();
-  const time_point retry = watches_.registrations().next_deadline();
+  const time_point retry = watches_.set().next_deadline();
   return timers_.need_clock() ? std::min(retry, timers_.next_deadline()) : retry;
 }
 
@@ -124,7 +125,7 @@ std::error_code EventLoop::refusal_to_run() const noexcept {
 
 EventLoop::EventLoop(std::unique_ptr<Backend> backend, const ReactorOptions& options)
     : loop_{std::move(backend), options, platform::forks()},
-      watches_{loop_, Capabilities::of(loop_.backend.get(), options.distrusted),
+      watches_{loop_, Capabilities::of(loop_.backend.get(), options.unreliable_bits),
                options.event_batch},
       posts_{std::make_shared<PostQueue>(loop_.backend ? &loop_.wakeup : nullptr)} {}
 
@@ -147,6 +148,8 @@ void EventLoop::close() noexcept {
   watches_.registrations().destroy_handlers();
   timers_.destroy_handlers();
   processes_.destroy_handlers();
+  loop_.tracer = nullptr;
+  own_tracer_.reset();
 }
 
 void EventLoop::after_fork(std::error_code& error) {
@@ -169,8 +172,43 @@ void EventLoop::after_fork(std::error_code& error) {
 Stats EventLoop::stats() const noexcept {
   Stats stats = loop_.stats;
   stats.turns = loop_.turn - LoopContext::before_the_first;
+  stats.system_calls = loop_.system_calls.made();
   if (loop_.backend) stats.system_calls += loop_.backend->system_calls();
   return stats;
+}
+
+namespace {
+
+/// Adds a heading, and what `add` adds below it, or "none".
+template <class Add>
+void add_section(std::string& to, std::string_view heading, Add add) {
+  to += heading;
+  const std::size_t end = to.size();
+  to += '\n';
+  add(to);
+  if (to.size() == end + 1) to.insert(end, " none");
+}
+
+}  // namespace
+
+std::string EventLoop::dump() const {
+  if (!loop_.backend) return "reactor: closed\n";
+  std::string text{"reactor: on "};
+  text += loop_.backend->name();
+  text += ", " + std::to_string(stats().turns) + " turns";
+  if (loop_.running) text += ", in a turn";
+  if (loop_.forked()) text += ", in the child of a fork, before after_fork()";
+  constexpr std::pair<unsigned, std::string_view> requests[] = {{Wakeup::stop, ", stop() pending"},
+                                                                {Wakeup::wake, ", wake() pending"}};
+  for (const auto& [request, what] : requests) {
+    if (loop_.wakeup.is_pending(request)) text += what;
+  }
+  text += '\n';
+  add_section(text, "watches:", [this](std::string& to) { watches_.registrations().dump(to); });
+  timers_.dump(text);
+  add_section(text, "signals and children:", [this](std::string& to) { processes_.dump(to); });
+  text += "tasks: " + std::to_string(posts_->waiting()) + " waiting\n";
+  return text;
 }
 
 }  // namespace pollux::detail

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
+#include <utility>
 
 #include <pollux/reactor.hpp>
 
@@ -53,10 +55,17 @@ class EventLoop : public CoreBase {
   void after_fork(std::error_code& error);
 
   Stats stats() const noexcept;
+  std::string dump() const;
   void set_tracer(Tracer* tracer) noexcept {
     if (!loop_.backend) return;
     loop_.tracer = tracer;
+    watches_.registrations().introduce_watches();
     loop_.work_added();
+  }
+  /// The tracer that the environment asks for, until another is set.
+  void own_tracer(std::unique_ptr<Tracer> tracer) noexcept {
+    own_tracer_ = std::move(tracer);
+    set_tracer(own_tracer_.get());
   }
 
   const Backend* backend() const noexcept { return loop_.backend.get(); }
@@ -86,7 +95,7 @@ class EventLoop : public CoreBase {
   };
 
   std::size_t turn(time_point deadline, std::error_code& error);
-  void prepare();
+  bool prepare();
   std::uint32_t wait(Timeout timeout, std::error_code& error);
   std::size_t deliver(std::uint32_t reports, std::error_code& error);
   std::size_t deliver_all();
@@ -97,6 +106,7 @@ class EventLoop : public CoreBase {
   Timeout from_now_until(time_point time) const noexcept;
   std::error_code refusal_to_run() const noexcept;
 
+  std::unique_ptr<Tracer> own_tracer_;
   LoopContext loop_;
   WatchService watches_;
   TimerService timers_{loop_, watches_.registrations()};

@@ -14,13 +14,13 @@ namespace pollux::detail::platform {
 /// false. Each member adds the system calls that it takes to `calls`. Loop thread.
 class EdgeSet {
  public:
-  EdgeSet() noexcept = default;
+  explicit EdgeSet(SystemCalls& calls) noexcept : calls_{calls} {}
   EdgeSet(const EdgeSet&) = delete;
   EdgeSet& operator=(const EdgeSet&) = delete;
   ~EdgeSet() { close(); }
 
   /// False if there is none to be had.
-  bool open(std::uint64_t& calls) noexcept;
+  bool open() noexcept;
   /// Forgets all.
   void close() noexcept;
   /// Readable while next() has something. no_handle until it is open.
@@ -28,13 +28,14 @@ class EdgeSet {
 
   /// From now on reports `handle`: first of what is up now, then of what is new. False if the
   /// kernel refuses.
-  bool put(NativeHandle handle, RawInterest interest, Token token, std::uint64_t& calls) noexcept;
+  bool put(NativeHandle handle, RawInterest interest, Token token) noexcept;
   /// False if the number stands for another file by now.
-  bool remove(NativeHandle handle, std::uint64_t& calls) noexcept;
+  bool remove(NativeHandle handle) noexcept;
   /// A report of one of them.
-  std::optional<RawEvent> next(std::uint64_t& calls) noexcept;
+  std::optional<RawEvent> next() noexcept;
 
  private:
+  SystemCalls& calls_;
   NativeHandle set_ = no_handle;
 };
 

@@ -3,22 +3,33 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 
 #include <pollux/backend.hpp>
 
 namespace pollux::detail::platform {
 
-/// For close_handle(). no_handle where there is no such thing, or the process is short of
-/// descriptors.
-NativeHandle open_kernel_timer(std::uint64_t& calls) noexcept;
+class TimerHandle {
+ public:
+  explicit TimerHandle(SystemCalls& calls) noexcept : calls_{calls} {}
+  TimerHandle(const TimerHandle&) = delete;
+  TimerHandle& operator=(const TimerHandle&) = delete;
+  ~TimerHandle() { close(); }
 
-/// From `time` on, by std::chrono::steady_clock, the handle is readable, until it is set again or
-/// quieted. False if the system refuses.
-bool set_kernel_timer(NativeHandle timer, std::chrono::steady_clock::time_point time,
-                      std::uint64_t& calls) noexcept;
+  /// False where there is no such thing, or the process is short of descriptors.
+  bool open() noexcept;
+  void close() noexcept;
+  /// no_handle while it is not open.
+  NativeHandle handle() const noexcept { return handle_; }
 
-/// The handle is not readable any more.
-void clear_kernel_timer(NativeHandle timer, std::uint64_t& calls) noexcept;
+  /// From `time` on, by std::chrono::steady_clock, the handle is readable, until it is set again or
+  /// cleared. False if the system refuses.
+  bool set(std::chrono::steady_clock::time_point time) noexcept;
+  /// The handle is not readable any more.
+  void clear() noexcept;
+
+ private:
+  SystemCalls& calls_;
+  NativeHandle handle_ = no_handle;
+};
 
 }  // namespace pollux::detail::platform

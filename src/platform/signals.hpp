@@ -6,8 +6,9 @@
 #include <atomic>
 #include <bitset>
 #include <cstddef>
-#include <cstdint>
 #include <system_error>
+
+#include <pollux/backend.hpp>
 
 #include "base/wakeup.hpp"
 
@@ -33,18 +34,17 @@ struct SignalTarget {
   SignalTarget* next = nullptr;
 };
 
-/// What one reactor has to do with signals. Until it subscribes to one, nothing. Loop thread;
-/// `calls` is added the system calls that it takes.
+/// What one reactor has to do with signals. Until it subscribes to one, nothing. Loop thread.
 class SignalInbox {
  public:
   /// `wakeup` must live until close().
-  explicit SignalInbox(Wakeup& wakeup) noexcept : wakeup_{wakeup} {}
+  SignalInbox(Wakeup& wakeup, SystemCalls& calls) noexcept : wakeup_{wakeup}, calls_{calls} {}
 
   /// Once more. From now on the signal wakes the loop and is in what take() returns.
   /// `invalid_argument` for what is no signal, or none that can be watched.
-  std::error_code subscribe(int signo, std::uint64_t& calls) noexcept;
+  std::error_code subscribe(int signo) noexcept;
   /// Once less; with the last in the process the signal is again what it was.
-  void unsubscribe(int signo, std::uint64_t& calls) noexcept;
+  void unsubscribe(int signo) noexcept;
 
   /// What was raised since the last call, when a request of it is pending.
   SignalSet take() noexcept;
@@ -54,10 +54,11 @@ class SignalInbox {
   void after_fork() noexcept;
 
   /// Unsubscribes from everything, and comes back when no signal handler uses the wakeup any more.
-  void close(std::uint64_t& calls) noexcept;
+  void close() noexcept;
 
  private:
   Wakeup& wakeup_;
+  SystemCalls& calls_;
   SignalTarget* target_ = nullptr;
 };
 

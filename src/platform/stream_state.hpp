@@ -15,7 +15,7 @@ enum class Quirk : std::uint8_t {
   peek_offset = 1,
   /// One connection made of several: the state that the system shows is one of theirs.
   multipath = 2,
-  /// Of a multipath socket: it is connecting still, and platform::learn_fin_number() could not ask
+  /// Of a multipath socket: it is connecting still, and System::learn_fin_number() could not ask
   /// it.
   unasked = 4,
   /// There was no end yet when it was asked, and so it is known whether the number is odd.

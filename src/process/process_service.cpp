@@ -8,9 +8,6 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
-#include "platform/children.hpp"
-#include "platform/platform.hpp"
-
 namespace pollux::detail {
 
 Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) try {
@@ -18,7 +15,7 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   if (error) return {};
   collect();  // what was raised before is not for this one
   const Token token = watches_.acquire();
-  error = signals_.subscribe(signo, loop_.calls());
+  error = signals_.subscribe(signo);
   if (error) {
     watches_.release(token.slot);
     return {};
@@ -29,14 +26,14 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   signal.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
 Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
   error = loop_.refusal_to_register();
-  if (!error) error = platform::check_child(pid, loop_.calls());
-  if (!error && is_child_watched(pid)) error = refusal(std::errc::file_exists);
+  if (!error) error = children_.check(pid);
+  if (!error && is_child_watched(pid)) error = system_error_code(std::errc::file_exists);
   if (error) return {};
   const Token token = watches_.acquire();
   ProcessWatch& child = watches_.slot(token.slot);
@@ -49,7 +46,7 @@ Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code
   child.handler = std::move(handler);
   return token;
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
@@ -64,7 +61,7 @@ bool ProcessService::is_child_watched(int pid) const noexcept {
 /// Has the kernel report the child's end like any readiness, where it can.
 bool ProcessService::watch_child_handle(std::uint32_t index) {
   ProcessWatch& child = watches_.slot(index);
-  child.handle = platform::open_child(child.number, loop_.calls());
+  child.handle = children_.open(child.number);
   if (child.handle == no_handle) return false;
   child.kind = ProcessWatch::Kind::child;
   std::error_code error;
@@ -78,9 +75,9 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
   return !error;
 }
 
-/// Looks at the child in the next turn, and from then on whenever any child has ended.
+/// Has the child checked in the next turn, and from then on whenever any child has ended.
 std::error_code ProcessService::watch_child_signal(std::uint32_t index) noexcept {
-  const std::error_code error = signals_.subscribe(platform::child_signal, loop_.calls());
+  const std::error_code error = signals_.subscribe(platform::child_signal);
   if (error) return error;
   watches_.slot(index).kind = ProcessWatch::Kind::child;
   check_children_ = true;
@@ -93,13 +90,13 @@ void ProcessService::detach_from_system(std::uint32_t index) noexcept {
   ProcessWatch& watched = watches_.slot(index);
   watches_.set_due(index, false);
   const ProcessWatch::Kind kind = std::exchange(watched.kind, ProcessWatch::Kind::detached);
-  if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number, loop_.calls());
+  if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number);
   if (kind != ProcessWatch::Kind::child) return;
   if (watched.handle == no_handle) {
-    signals_.unsubscribe(platform::child_signal, loop_.calls());
+    signals_.unsubscribe(platform::child_signal);
   } else {
     watched.watch.reset();
-    platform::close_handle(std::exchange(watched.handle, no_handle), loop_.calls());
+    children_.close(std::exchange(watched.handle, no_handle));
   }
 }
 
@@ -128,12 +125,12 @@ void ProcessService::take_raised() noexcept {
   loop_.work_added();  // what is due now may have to wait for the next turn
   const platform::SignalSet raised = signals_.take();
   const auto was_raised = [&raised](int signo) { return raised[static_cast<std::size_t>(signo)]; };
-  const bool look = std::exchange(check_children_, false) || was_raised(platform::child_signal);
+  const bool check = std::exchange(check_children_, false) || was_raised(platform::child_signal);
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     const ProcessWatch& watched = watches_.slot(i);
     const bool signal = watched.kind == ProcessWatch::Kind::signal && was_raised(watched.number);
     const bool child =
-        watched.kind == ProcessWatch::Kind::child && watched.handle == no_handle && look;
+        watched.kind == ProcessWatch::Kind::child && watched.handle == no_handle && check;
     if (signal || child) watches_.set_due(i, true);
   }
 }
@@ -158,12 +155,12 @@ bool ProcessService::deliver_one(std::uint32_t index) {
   }
   // Waited for only now: a handler that was called before this one may have ended the watch, and
   // then the child is left to its owner.
-  std::optional<ChildExit> exit = platform::reap(watched.number, watched.handle, loop_.calls());
+  std::optional<ChildExit> exit = children_.reap(watched.number, watched.handle);
   if (!exit && watched.handle == no_handle) return false;
   detach_from_system(index);
   if (!exit) {
-    // It has ended, but a debugger keeps it from us, and its handle would turn the loop for as
-    // long. The signal comes when it is let go.
+    // The child has exited but is being traced, so that waitid() cannot reap it, while its handle
+    // stays readable and would spin the loop. SIGCHLD arrives when the tracer detaches.
     const std::error_code error = watch_child_signal(index);
     if (!error) return false;
     exit.emplace(watched.number, error);
@@ -174,7 +171,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
 
 void ProcessService::call_handler(std::uint32_t index, const void* argument) {
   const WhileCalled called{watches_, called_, index};
-  ++loop_.stats.notices;
+  ++loop_.stats.process_events;
   watches_.slot(index).handler.call(argument);
 }
 
@@ -182,6 +179,19 @@ void ProcessService::destroy_handlers() noexcept {
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     detach_from_system(i);
     if (watches_.slot(i).handler) watches_.release(i);
+  }
+}
+
+void ProcessService::dump(std::string& to) const {
+  for (std::uint32_t i = 0; i < watches_.size(); ++i) {
+    const ProcessWatch& watched = watches_.slot(i);
+    if (watched.kind == ProcessWatch::Kind::detached) continue;
+    const bool is_signal = watched.kind == ProcessWatch::Kind::signal;
+    to += (is_signal ? "  signal " : "  child ") + std::to_string(watched.number);
+    if (!is_signal)
+      to += watched.handle == no_handle ? ", by the signal of children" : ", by a descriptor";
+    if (watched.due) to += is_signal ? ", raised and not yet delivered" : ", to be checked";
+    to += '\n';
   }
 }
 

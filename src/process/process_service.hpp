@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -11,6 +12,7 @@
 
 #include "base/loop_context.hpp"
 #include "io/registrations.hpp"
+#include "platform/children.hpp"
 #include "platform/signals.hpp"
 #include "process/process_watch_table.hpp"
 
@@ -19,7 +21,10 @@ namespace pollux::detail {
 class ProcessService {
  public:
   ProcessService(LoopContext& loop, Registrations& registrations) noexcept
-      : loop_{loop}, registrations_{registrations}, signals_{loop.wakeup} {}
+      : loop_{loop},
+        registrations_{registrations},
+        children_{loop.system_calls},
+        signals_{loop.wakeup, loop.system_calls} {}
 
   Token watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
   Token watch_child(int pid, AnyHandler&& handler, std::error_code& error);
@@ -27,7 +32,7 @@ class ProcessService {
 
   // What the loop asks.
 
-  /// Whether there is something to deliver, or to look at.
+  /// Whether there is something to deliver, or a child to check.
   bool has_work() const noexcept { return watches_.any_due() || check_children_; }
   /// Takes what was raised by now: it is for this turn, what is raised from here on for the next.
   void collect() noexcept {
@@ -38,7 +43,10 @@ class ProcessService {
   /// Calls the handlers of what collect() has found: how many.
   std::size_t deliver();
 
-  void leave_kernel() noexcept { signals_.close(loop_.calls()); }
+  /// Adds a line for each signal and child, as Reactor::dump() has it.
+  void dump(std::string& to) const;
+
+  void leave_kernel() noexcept { signals_.close(); }
   /// When the loop is closed: what the handlers have captured goes.
   void destroy_handlers() noexcept;
   /// In the child of a fork: the children are its brothers, and what was raised was the parent's.
@@ -58,6 +66,7 @@ class ProcessService {
   LoopContext& loop_;
   Registrations& registrations_;
   ProcessWatchTable watches_;
+  platform::Children children_;
   platform::SignalInbox signals_;
   bool check_children_ = false;  ///< those without a handle, although nothing was raised
   CalledSlot called_;            ///< the watch whose handler is running

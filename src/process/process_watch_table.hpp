@@ -24,7 +24,7 @@ struct ProcessWatch {
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;
   Kind kind = Kind::detached;
-  bool due = false;  ///< the signal was raised; the child is to be looked at
+  bool due = false;  ///< the signal was raised; the child is to be checked
   bool now = false;  ///< in the turn that has begun, and not only in the next
 };
 

@@ -22,7 +22,8 @@ struct PostQueue::Block {
 
 std::error_code PostQueue::error_of(Pushed pushed) noexcept {
   if (pushed == Pushed::closed) return Errc::reactor_closed;
-  return pushed == Pushed::yes ? std::error_code{} : refusal(std::errc::not_enough_memory);
+  return pushed == Pushed::yes ? std::error_code{}
+                               : system_error_code(std::errc::not_enough_memory);
 }
 
 PostQueue::Pushed PostQueue::put_in_new_block(AnyHandler&& task,
@@ -76,6 +77,26 @@ void PostQueue::collect() noexcept {
   }
   delete unneeded;
   if (batch_.first != nullptr) begin_block(batch_.first);
+}
+
+/// The tasks of `blocks`, from that place in that block on.
+std::size_t PostQueue::count(const Blocks& blocks, const Block* block, const std::byte* from) {
+  std::size_t tasks = 0;
+  while (block != nullptr) {
+    const std::byte* const end = block == blocks.last ? blocks.end : block->end;
+    for (; from != end; from += reinterpret_cast<const PackedHandler*>(from)->size()) ++tasks;
+    if (block == blocks.last) break;
+    block = block->next;
+    from = block->tasks;
+  }
+  return tasks;
+}
+
+std::size_t PostQueue::waiting() const {
+  const std::size_t taken = next_ != block_end_ ? count(batch_, block_, next_) : 0;
+  const std::lock_guard lock{mutex_};
+  if (wakeup_ == nullptr || posted_.first == nullptr) return taken;
+  return taken + count(posted_, posted_.first, posted_.first->tasks);
 }
 
 std::size_t PostQueue::deliver(LoopContext& loop) {

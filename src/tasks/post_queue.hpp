@@ -60,6 +60,8 @@ class PostQueue {
     return task;
   }
 
+  /// How many tasks wait, taken or not: all are counted, one by one.
+  std::size_t waiting() const;
   /// Calls what collect() has taken: how many.
   std::size_t deliver(LoopContext& loop);
 
@@ -86,8 +88,9 @@ class PostQueue {
   bool add_block() noexcept;
   void begin_block(Block* block) noexcept;
   void next_block() noexcept;
+  static std::size_t count(const Blocks& blocks, const Block* block, const std::byte* from);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Wakeup* wakeup_;                   ///< guarded by mutex_
   Blocks posted_;                    ///< guarded by mutex_
   std::byte* room_end_ = nullptr;    ///< guarded by mutex_: of the block that is filled

@@ -10,6 +10,7 @@
 
 #include "base/loop_context.hpp"
 #include "io/registrations.hpp"
+#include "platform/kernel_timer.hpp"
 
 namespace pollux::detail {
 
@@ -18,7 +19,7 @@ class KernelTimer {
   using time_point = std::chrono::steady_clock::time_point;
 
   KernelTimer(LoopContext& loop, Registrations& registrations) noexcept
-      : loop_{loop}, registrations_{registrations} {}
+      : loop_{loop}, registrations_{registrations}, handle_{loop.system_calls} {}
 
   /// When it expires; time_point::max() while it is not set.
   time_point due() const noexcept { return due_; }
@@ -47,7 +48,7 @@ class KernelTimer {
 
   LoopContext& loop_;
   Registrations& registrations_;
-  NativeHandle handle_ = no_handle;
+  platform::TimerHandle handle_;
   InternalWatch watch_;
   time_point due_ = time_point::max();
   bool interrupted_ = false;

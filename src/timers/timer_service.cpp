@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "timers/timer_service.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
+
+#include "base/text.hpp"
 
 namespace pollux::detail {
 
@@ -14,7 +17,7 @@ Token TimerService::add(time_point deadline, std::chrono::nanoseconds interval, 
   error.clear();
   if (!loop_.backend) error = Errc::reactor_closed;
   if (repeats && interval <= std::chrono::nanoseconds::zero())
-    error = refusal(std::errc::invalid_argument);
+    error = system_error_code(std::errc::invalid_argument);
   if (error) return {};
   const std::uint32_t index = queue_.acquire();
   TimerSlot& timer = queue_.slot(index);
@@ -23,7 +26,7 @@ Token TimerService::add(time_point deadline, std::chrono::nanoseconds interval, 
   arm(index, deadline);
   return {index, 0};
 } catch (const std::bad_alloc&) {
-  error = refusal(std::errc::not_enough_memory);
+  error = system_error_code(std::errc::not_enough_memory);
   return {};
 }
 
@@ -58,6 +61,23 @@ void TimerService::destroy_handlers() noexcept {
   for (std::uint32_t i = 0; i < queue_.size(); ++i) {
     if (queue_.slot(i).handler) queue_.release(i);
   }
+}
+
+void TimerService::dump(std::string& to) const {
+  std::size_t timers = 0;
+  std::size_t armed = 0;
+  time_point next = TimerQueue::never;
+  for (std::uint32_t i = 0; i < queue_.size(); ++i) {
+    if (!queue_.slot(i).handler) continue;
+    ++timers;
+    const TimerTime& time = queue_.time(i);
+    if (!time.armed()) continue;
+    ++armed;
+    next = std::min(next, time.deadline);
+  }
+  to += "timers: " + std::to_string(timers) + ", " + std::to_string(armed) + " armed";
+  if (armed != 0) to += ", next in " + seconds(between(loop_.now(), next)) + " s";
+  to += '\n';
 }
 
 }  // namespace pollux::detail

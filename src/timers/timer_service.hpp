@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
 
 #include <pollux/backend.hpp>
@@ -53,6 +54,9 @@ class TimerService {
   void go_by_clock() noexcept { kernel_timer_.forget(); }
   /// Calls the handlers of timers that are due: how many.
   std::size_t deliver();
+
+  /// Adds a line about all timers, as Reactor::dump() has it.
+  void dump(std::string& to) const;
 
   void leave_kernel() noexcept { kernel_timer_.drop(); }
   /// When the loop is closed: what the handlers have captured goes.

@@ -30,7 +30,7 @@ struct AProbe : testing::TestWithParam<PairKind> {
     EXPECT_FALSE(error) << error.message();
     return state;
   }
-  static bool readable(const EndHandle& handle) {
+  static bool readable(const CloseDetector& handle) {
     pollfd wait{handle.handle(), POLLIN, 0};
     return ::poll(&wait, 1, 0) == 1;
   }
@@ -81,7 +81,7 @@ TEST_P(AProbe, RefusesWhatIsNoConnectedStreamSocket) {
   const Handle listener = make_listener(GetParam());
   probe_stream(listener.get(), error);
   EXPECT_EQ(error, Errc::not_a_stream);
-  const EndHandle none{listener.get(), error};
+  const CloseDetector none{listener.get(), error};
   EXPECT_EQ(error, Errc::not_a_stream);
   EXPECT_FALSE(none);
   pair.local.close();
@@ -91,7 +91,7 @@ TEST_P(AProbe, RefusesWhatIsNoConnectedStreamSocket) {
 
 TEST_P(AProbe, HasAHandleThatIsReadableForAnEndAndNeverForBytes) {
   std::error_code error;
-  const EndHandle end{pair.local.get(), error};
+  const CloseDetector end{pair.local.get(), error};
   ASSERT_FALSE(error) << error.message();
   EXPECT_FALSE(readable(end));
   write_bytes(pair.peer, "x");
@@ -110,8 +110,8 @@ TEST_P(AProbe, HasAHandleThatIsReadableForAnEndAndNeverForBytes) {
 TEST_P(AProbe, HasAHandleThatIsReadableAtOnceIfTheEndIsThereAlready) {
   shutdown_write(pair.peer);
   std::error_code error;
-  EndHandle end{pair.local.get(), error};
-  EndHandle moved = std::move(end);
+  CloseDetector end{pair.local.get(), error};
+  CloseDetector moved = std::move(end);
   EXPECT_FALSE(end);  // NOLINT(bugprone-use-after-move): that is what is asked
   EXPECT_TRUE(moved && readable(moved));
   pair.local.close();
@@ -159,7 +159,7 @@ TEST_P(AProbe, HasAHandleAlsoWhereThatIsDescriptorZero) {
     ::close(STDIN_FILENO);
     {
       std::error_code error;
-      const EndHandle end{pair.local.get(), error};
+      const CloseDetector end{pair.local.get(), error};
       if (error || !end || end.handle() != STDIN_FILENO || readable(end)) return false;
       shutdown_write(pair.peer);
       if (!readable(end) || !end.probe(error).end_of_stream || error) return false;
@@ -170,7 +170,7 @@ TEST_P(AProbe, HasAHandleAlsoWhereThatIsDescriptorZero) {
 
 TEST_P(AProbe, OfAHandleKnowsAllThatAProbeOfTheStreamDoes) {
   std::error_code error;
-  const EndHandle end{pair.local.get(), error};
+  const CloseDetector end{pair.local.get(), error};
   const auto see = [&] {
     const StreamState state = end.probe(error);
     EXPECT_FALSE(error) << error.message();
@@ -191,7 +191,7 @@ TEST_P(AProbe, OfAHandleKnowsAllThatAProbeOfTheStreamDoes) {
 
 TEST_P(AProbe, IsRefusedUnderALimitOfNoDescriptorsButThatOfAHandleIsNot) {
   std::error_code error;
-  const EndHandle end{pair.local.get(), error};
+  const CloseDetector end{pair.local.get(), error};
   const DescriptorLimit none{0};
   EXPECT_EQ(end.probe(error), StreamState{});
   EXPECT_FALSE(error) << error.message();
@@ -215,7 +215,7 @@ struct AProbeOfMptcp : testing::TestWithParam<PairKind> {
     if (!works) std::puts("No MPTCP to be had here: this is plain TCP instead.");
     pair = make_pair(GetParam(), works ? Protocol::multipath : Protocol::usual);
     std::error_code error;
-    end = EndHandle{pair.local.get(), error};
+    end = CloseDetector{pair.local.get(), error};
     ASSERT_FALSE(error) << error.message();
   }
   StreamState look() const {
@@ -237,7 +237,7 @@ struct AProbeOfMptcp : testing::TestWithParam<PairKind> {
 
   bool works = false;
   Pair pair;
-  EndHandle end;
+  CloseDetector end;
 };
 
 TEST_P(AProbeOfMptcp, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {

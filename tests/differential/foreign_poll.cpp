@@ -137,8 +137,8 @@ template <class System>
 Contestant contestant(std::string name) {
   return {"poll_" + name, [] {
             std::error_code error;
-            auto backend =
-                make_poll_backend(PollSystem{&poll_as<System>, System::hears_failures}, error);
+            auto backend = make_poll_backend(
+                detail::poll::PollSystem{&poll_as<System>, System::hears_failures}, error);
             if (error) throw std::system_error{error, "poll backend"};
             return backend;
           }};

@@ -178,8 +178,9 @@ WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
       --interrupts_;
       return {};
     }
-    const WaitResult result{collect(out), woken_.exchange(false), {}};
-    if (result.count > 0 || result.woken || FakeClock::now() >= deadline) return result;
+    const WaitResult result{.count = collect(out)};
+    const bool woken = woken_.exchange(false);
+    if (result.count > 0 || woken || FakeClock::now() >= deadline) return result;
     const auto next = std::min(deadline, next_action());
     if (next == FakeClock::time_point::max()) return {.error = EDEADLK};
     FakeClock::set(next);

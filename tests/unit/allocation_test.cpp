@@ -97,6 +97,23 @@ TEST_P(SteadyState, OfAReadinessWatchAllocatesNothing) {
   EXPECT_EQ(calls, turns + 10);
 }
 
+TEST_P(SteadyState, WithATextTracerAllocatesNothing) {
+  std::size_t traced = 0;
+  TextTracer tracer{[&](std::string_view line) { traced += line.size(); }};
+  reactor.set_tracer(&tracer);
+  StreamWatch watch = reactor.watch_stream(pair.local.get(), Interest::readable,
+                                           [this](const StreamEvent& e) { calls += e.readable(); });
+  write_bytes(pair.peer, "x");
+  EXPECT_EQ(allocations_of([&] {
+              reactor.run_once();
+              watch.set_interest(Interest::none);
+              watch.set_interest(Interest::readable);
+            }),
+            0u);
+  EXPECT_EQ(calls, turns + 10);
+  EXPECT_GT(traced, std::size_t{turns} * 60);
+}
+
 TEST_P(SteadyState, OfPingAndPongAllocatesNothing) {
   StreamWatch local =
       reactor.watch_stream(pair.local.get(), Interest::readable, [this](const StreamEvent&) {

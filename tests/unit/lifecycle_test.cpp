@@ -2,6 +2,7 @@
 // The state machine alone: every question it can be asked, with every answer that its probes can
 // give, against the rules of docs/contract.md.
 #include "io/stream_lifecycle.hpp"
+#include "io/watch_service.hpp"
 
 #include <array>
 #include <cstdint>

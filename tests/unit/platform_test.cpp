@@ -30,12 +30,11 @@ class AFinOfMptcp : public testing::TestWithParam<PairKind> {
     pollfd wait{pair_.local.get(), events, 0};
     EXPECT_EQ(::poll(&wait, 1, 5000), 1);
     std::error_code error;
-    std::uint64_t calls = 0;
-    const auto type = platform::stream_type(pair_.local.get(), error, calls);
+    SystemCalls calls;
+    platform::System system{calls};
+    const auto type = system.stream_type(pair_.local.get(), error);
     EXPECT_FALSE(error) << error.message();
-    return platform::probe_peer_fin(pair_.local.get(), type, RawReady::none,
-                                    platform::HandlePoller{}, calls)
-        .found;
+    return system.probe_peer_fin(pair_.local.get(), type, RawReady::none).found;
   }
 
   const Pair pair_ = make_pair(GetParam(), has_multipath() ? Protocol::multipath : Protocol::usual);
@@ -61,33 +60,33 @@ INSTANTIATE_TEST_SUITE_P(, AFinOfMptcp, testing::Values(PairKind::tcp4, PairKind
 TEST(ARegistry, KnowsNobodyWhoWasNotPutDown) {
   const Pair pair = make_pair(PairKind::unix_stream);
   const NativeHandle handle = pair.local.get();
-  std::uint64_t calls = 0;
-  HandleRegistry registry;
-  EXPECT_FALSE(registry.is_same(0, handle, calls));
-  ASSERT_FALSE(registry.add(2, handle, calls));
-  EXPECT_TRUE(registry.is_same(2, handle, calls));
-  EXPECT_FALSE(registry.is_same(1, handle, calls));
-  EXPECT_FALSE(registry.is_same(1'000'000, handle, calls));
-  registry.remove(2, handle, calls);
-  EXPECT_FALSE(registry.is_same(2, handle, calls));
-  ASSERT_FALSE(registry.add(2, handle, calls));
+  SystemCalls calls;
+  HandleRegistry registry{calls};
+  EXPECT_FALSE(registry.is_same(0, handle));
+  ASSERT_FALSE(registry.add(2, handle));
+  EXPECT_TRUE(registry.is_same(2, handle));
+  EXPECT_FALSE(registry.is_same(1, handle));
+  EXPECT_FALSE(registry.is_same(1'000'000, handle));
+  registry.remove(2, handle);
+  EXPECT_FALSE(registry.is_same(2, handle));
+  ASSERT_FALSE(registry.add(2, handle));
   registry.reset();
-  EXPECT_FALSE(registry.is_same(2, handle, calls));
+  EXPECT_FALSE(registry.is_same(2, handle));
 }
 
 TEST(AnEventfdInARegistry, IsPutDownInASetThatIsMadeOnceAndEachCallIsCounted) {
   const Handle first{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   const Handle second{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-  HandleRegistry registry;
-  std::uint64_t calls = 0;
-  ASSERT_FALSE(registry.add(0, first.get(), calls));
-  EXPECT_EQ(calls, 3u) << "who it is, the set, and into it";
-  ASSERT_FALSE(registry.add(1, second.get(), calls));
-  EXPECT_EQ(calls, 5u);
-  EXPECT_TRUE(registry.is_same(0, first.get(), calls));
-  EXPECT_EQ(calls, 6u);
-  registry.remove(0, first.get(), calls);
-  EXPECT_EQ(calls, 7u);
+  SystemCalls calls;
+  HandleRegistry registry{calls};
+  ASSERT_FALSE(registry.add(0, first.get()));
+  EXPECT_EQ(calls.made(), 3u) << "who it is, the set, and into it";
+  ASSERT_FALSE(registry.add(1, second.get()));
+  EXPECT_EQ(calls.made(), 5u);
+  EXPECT_TRUE(registry.is_same(0, first.get()));
+  EXPECT_EQ(calls.made(), 6u);
+  registry.remove(0, first.get());
+  EXPECT_EQ(calls.made(), 7u);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <pollux/pollux.hpp>
 
 #include "conformance/support/contestants.hpp"
+#include "support/environment.hpp"
 
 namespace pollux {
 
@@ -97,7 +98,8 @@ TEST(Errors, AreTheConditionsTheyAreSaidToBe) {
       {Errc::not_a_stream, std::errc::invalid_argument},
       {Errc::reactor_closed, std::errc::operation_canceled},
       {Errc::already_running, std::errc::resource_deadlock_would_occur},
-      {Errc::watch_closed, std::errc::bad_file_descriptor}};
+      {Errc::watch_closed, std::errc::bad_file_descriptor},
+      {Errc::trace_unavailable, std::errc::io_error}};
   std::set<std::string> messages;
   for (const auto& [own, condition] : conditions) {
     const std::error_code error = own;
@@ -120,26 +122,8 @@ TEST(Version, OfTheLibraryIsThatOfTheHeader) {
 }
 
 /// $POLLUX_BACKEND for as long as it lives.
-class BackendVariable {
- public:
-  explicit BackendVariable(const char* value) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    set(value);
-  }
-  BackendVariable(const BackendVariable&) = delete;
-  BackendVariable& operator=(const BackendVariable&) = delete;
-  ~BackendVariable() { set(before_ ? before_->c_str() : nullptr); }
-
- private:
-  static constexpr const char* name = "POLLUX_BACKEND";
-  static void set(const char* value) {
-    if (value != nullptr) {
-      ::setenv(name, value, 1);
-    } else {
-      ::unsetenv(name);
-    }
-  }
-  std::optional<std::string> before_;
+struct BackendVariable : support::EnvironmentVariable {
+  explicit BackendVariable(const char* value) : EnvironmentVariable{"POLLUX_BACKEND", value} {}
 };
 
 /// What is compiled in and can be made here, best first. (Whether all that should be can be is for

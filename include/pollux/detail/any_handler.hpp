@@ -31,7 +31,7 @@ class AnyHandler {
   explicit operator bool() const noexcept { return ops_ != nullptr; }
   void call(const void* argument) { ops_->call(storage_, argument); }
   void clear() noexcept {
-    // Whoever looks from inside the capture's destructor finds the handler already empty.
+    // Code in the capture's destructor finds the handler already empty.
     const Ops* ops = std::exchange(ops_, nullptr);
     if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
   }

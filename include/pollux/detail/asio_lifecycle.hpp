@@ -51,7 +51,7 @@ inline std::optional<std::error_code> outcome(End awaited, const StreamState& st
 /// One wait, from its start to the call of `Handler`. Up to three waits of Asio's own are out for
 /// it at any time; each may complete on another thread, where the handler's executor allows that.
 ///
-/// It cannot simply be async_wait(wait_read) and a look. Asio serves the waits and reads of a
+/// It cannot simply be async_wait(wait_read) and a probe. Asio serves the waits and reads of a
 /// socket in their order, and a read that comes upon the end leaves those behind it waiting for
 /// ever; and while bytes are unread that wait would complete again and again.
 template <class Socket, class Handler>
@@ -66,7 +66,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   EndWait(const EndWait&) = delete;
   EndWait& operator=(const EndWait&) = delete;
   ~EndWait() {
-    if (descriptor_.is_open()) descriptor_.release();  // the end handle closes it
+    if (descriptor_.is_open()) descriptor_.release();  // the detector closes it
   }
 
   void start() {
@@ -80,8 +80,8 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
       });
     }
     arm(lifeline);
-    if (!socket_.is_open()) return;  // which the lifeline tells
-    or_finish([this] { arm_end_handle(); });
+    if (!socket_.is_open()) return;  // the lifeline completes
+    or_finish([this] { arm_detector(); });
   }
 
  private:
@@ -90,21 +90,21 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
 
   /// What is waited for; bits. The lifeline is a wait on the socket itself, which completes when
   /// the socket is cancelled or closed; with Asio's epoll reactor also on failures and urgent data.
-  enum Source : unsigned { lifeline = 1, end_handle = 2, timer = 4 };
+  enum Source : unsigned { lifeline = 1, detector = 2, timer = 4 };
 
-  void arm_end_handle() {
+  void arm_detector() {
     std::error_code error;
-    EndHandle handle{socket_.native_handle(), error};
+    CloseDetector handle{socket_.native_handle(), error};
     if (!error) descriptor_.assign(handle.handle(), error);
     if (error) {
-      arm(timer);  // no end handle: look from time to time
+      arm(timer);  // no detector: probe from time to time
     } else {
-      end_handle_ = std::move(handle);
-      arm(end_handle);
+      detector_ = std::move(handle);
+      arm(detector);
     }
   }
 
-  /// Does a step. What is out when there is no memory for it comes back, and tells so.
+  /// Does a step. Without the memory for it the wait completes with not_enough_memory.
   template <class Step>
   void or_finish(Step step) {
     try {
@@ -155,12 +155,12 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   void advance(Source source, const std::error_code& error) {
     if (error) return finish(error);
     if (!socket_.is_open()) return finish(::asio::error::operation_aborted);
-    // Before the look, or what comes after it is lost.
-    if (source == end_handle) end_handle_.drain();
+    // Before the probe, or what comes after it is lost.
+    if (source == detector) detector_.drain();
 
     std::error_code refused;
     const StreamState state =
-        end_handle_ ? end_handle_.probe(refused) : probe_stream(socket_.native_handle(), refused);
+        detector_ ? detector_.probe(refused) : probe_stream(socket_.native_handle(), refused);
     if (refused == std::errc::not_connected) return finish(::asio::error::not_connected);
     // Short of memory: nothing is known now, and later it may be.
     const bool is_blind =
@@ -169,11 +169,11 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     if (const auto result = outcome(awaited_, state)) return finish(*result);
     // A lifeline that completed without a failure would do so again at once.
     if (source != lifeline) arm(lifeline);
-    if (end_handle_) arm(end_handle);
-    // Nobody tells when the last byte is read.
+    if (detector_) arm(detector);
+    // No kernel reports that the last byte was read.
     const bool awaits_reader = state.unread && awaited_ != End::peer_closed;
-    if (source == end_handle) interval_ = {};  // news: look again soon
-    if (!end_handle_ || !is_out(lifeline) || awaits_reader || is_blind) arm(timer);
+    if (source == detector) interval_ = {};  // news: probe again soon
+    if (!detector_ || !is_out(lifeline) || awaits_reader || is_blind) arm(timer);
   }
 
   bool is_out(Source source) const noexcept { return (outstanding_ & source) != 0; }
@@ -185,7 +185,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
       case lifeline:
         socket_.async_wait(Socket::wait_error, std::move(completion));
         break;
-      case end_handle:
+      case detector:
         descriptor_.async_wait(decltype(descriptor_)::wait_read, std::move(completion));
         break;
       case timer:
@@ -202,7 +202,7 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
     result_ = result;
     // Also those that are complete and wait to be called: then this does nothing.
     if (is_out(lifeline)) cut_.emit(::asio::cancellation_type::terminal);
-    if (is_out(end_handle)) descriptor_.cancel();
+    if (is_out(detector)) descriptor_.cancel();
     if (is_out(timer)) timer_.cancel();
   }
 
@@ -218,8 +218,8 @@ class EndWait : public std::enable_shared_from_this<EndWait<Socket, Handler>> {
   unsigned outstanding_ = 0;  ///< of Source
   std::optional<std::error_code> result_;
   ::asio::cancellation_signal cut_;  ///< of the lifeline
-  EndHandle end_handle_;
-  ::asio::posix::basic_stream_descriptor<Executor> descriptor_;  ///< the end handle's
+  CloseDetector detector_;
+  ::asio::posix::basic_stream_descriptor<Executor> descriptor_;  ///< the detector's
   ::asio::basic_waitable_timer<Clock, ::asio::wait_traits<Clock>, Executor> timer_;
   Clock::duration interval_{};
 };

@@ -96,7 +96,7 @@ class Registration {
   }
 
   /// Whether this object holds a registration: also a watch after hangup, a timer that is not
-  /// armed, a child that has been told.
+  /// armed, a child that has ended.
   explicit operator bool() const noexcept { return static_cast<bool>(core_); }
 
  protected:

@@ -87,7 +87,7 @@ class AsioSource {
       arm();
     }
 
-    /// Asio has no step before its wait: what changes from here on is told by arm_later().
+    /// Asio has no step before its wait: arm_later() passes on what changes from here on.
     void arm() {
       if (guest_.has_left() || guest_.is_turning()) return;
       const Timeout timeout = guest_.prepare();

@@ -85,7 +85,7 @@ class GlibSource {
       g_source_remove_unix_fd(source, state.tag);
       state.tag = g_source_add_unix_fd(source, state.guest.handle(), G_IO_IN);
     });
-    return FALSE;  // what is due makes the timeout zero: descriptors are looked at in any case
+    return FALSE;  // what is due makes the timeout zero: GLib polls the descriptors in any case
   }
 
   static gboolean check(GSource* source) {

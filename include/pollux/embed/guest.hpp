@@ -59,7 +59,7 @@ class Guest {
   bool has_left() const noexcept { return reactor_ == nullptr; }
 
   /// What the other loop waits on: a duplicate of the reactor's own, which the reactor may close
-  /// before the other loop can be told.
+  /// before the other loop learns of it.
   NativeHandle handle() const noexcept { return handle_.get(); }
   /// Whether the reactor waits on another set by now. (The number says little: numbers are given
   /// out again.)

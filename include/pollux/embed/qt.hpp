@@ -64,7 +64,7 @@ class QtSource {
 
     void turn() {
       const auto self = shared_from_this();
-      // Run from inside a handler: what is reported then cannot be told until that has returned.
+      // Run from inside a handler: what is reported then is delivered after that has returned.
       if (guest.is_turning()) return notifier->setEnabled(false);
       in_slot = true;
       exceptions.guard([this] { guest.turn(); });

@@ -31,8 +31,8 @@ void add_backend(std::string name, Maker make);
 ///                            least three within --budget-ms=600; JSON
 ///     --row=<row> --exactly=<operations>
 ///                            does so many, between two getppid(2) as marks (and the next two, if
-///                            the row sets up anew); Callgrind collects there, if told not to at
-///                            start; JSON
+///                            the row sets up anew); Callgrind collects there with
+///                            --collect-atstart=no; JSON
 ///
 /// For main() to return: 0, or 1 if a row has failed or an argument is none of these. Raises the
 /// limit of open files as far as it may.

@@ -23,8 +23,8 @@ namespace {
 using namespace detail;
 
 StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
-  std::uint64_t uncounted = 0;
-  const StreamType type = platform::stream_type(handle, error, uncounted);
+  SystemCalls uncounted;
+  const StreamType type = platform::System{uncounted}.stream_type(handle, error);
   if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
   return type;
 }
@@ -49,8 +49,8 @@ platform::Answer<Inbound> probe_unread(NativeHandle stream, StreamType type,
   if (error_pends)
     return {counted == 1 && type.has(Quirk::multipath) ? Inbound::empty : Inbound::bytes};
   // AF_UNIX goes on counting urgent bytes that nobody can read any more.
-  std::uint64_t uncounted = 0;
-  return platform::probe_inbound(stream, type, RawReady::none, platform::HandlePoller{}, uncounted);
+  SystemCalls uncounted;
+  return platform::System{uncounted}.probe_inbound(stream, type, RawReady::none);
 }
 
 StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
@@ -73,9 +73,8 @@ StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
   const bool ended = inbound_over && !state.failed;
   platform::Answer<PeerFin> fin;
   if (ended) {
-    std::uint64_t uncounted = 0;
-    fin =
-        platform::probe_peer_fin(stream, type, RawReady::none, platform::HandlePoller{}, uncounted);
+    SystemCalls uncounted;
+    fin = platform::System{uncounted}.probe_peer_fin(stream, type, RawReady::none);
   }
   for (const auto& [outcome, why] :
        {std::pair{inbound.outcome, inbound.error}, std::pair{fin.outcome, fin.error}}) {
@@ -94,11 +93,11 @@ StreamState probe(NativeHandle stream, StreamType type, platform::Sight sight,
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   const StreamType type = type_of_stream_socket(stream, error);
   if (error) return {};
-  std::uint64_t uncounted = 0;
-  return probe(stream, type, platform::HandlePoller{}.look(stream, POLLRDHUP, uncounted), error);
+  SystemCalls uncounted;
+  return probe(stream, type, platform::HandlePoller{uncounted}.look(stream, POLLRDHUP), error);
 }
 
-EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
+CloseDetector::CloseDetector(NativeHandle stream, std::error_code& error) noexcept {
   StreamType type = type_of_stream_socket(stream, error);
   if (error) return;
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
@@ -112,14 +111,13 @@ EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
   }
   handle_ = set;
   stream_ = stream;
-  std::uint64_t uncounted = 0;
-  if (type.has(Quirk::multipath))
-    platform::learn_fin_number(stream, type, platform::HandlePoller{}, uncounted);
+  SystemCalls uncounted;
+  if (type.has(Quirk::multipath)) platform::System{uncounted}.learn_fin_number(stream, type);
   if (type.has(Quirk::numbered))
     fin_number_ = type.has(Quirk::odd) ? FinNumber::odd : FinNumber::even;
 }
 
-StreamState EndHandle::probe(std::error_code& error) const noexcept {
+StreamState CloseDetector::probe(std::error_code& error) const noexcept {
   if (handle_ == none) {
     error = platform::error_code(EBADF);
     return {};
@@ -128,8 +126,8 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   if (error) return {};
   type.set(Quirk::numbered, fin_number_ != FinNumber::unknown);
   type.set(Quirk::odd, fin_number_ == FinNumber::odd);
-  std::uint64_t uncounted = 0;
-  platform::Sight sight = platform::HandlePoller{}.look(stream_, POLLRDHUP, uncounted);
+  SystemCalls uncounted;
+  platform::Sight sight = platform::HandlePoller{uncounted}.look(stream_, POLLRDHUP);
   if (sight.error != 0) {
     // It cannot be looked at by the usual way, nor a set be made: but here is one. To ask for the
     // same anew makes what is up now an event.
@@ -143,11 +141,11 @@ StreamState EndHandle::probe(std::error_code& error) const noexcept {
   return pollux::probe(stream_, type, sight, error);
 }
 
-EndHandle::~EndHandle() {
+CloseDetector::~CloseDetector() {
   if (handle_ != none) ::close(handle_);
 }
 
-void EndHandle::drain() const noexcept {
+void CloseDetector::drain() const noexcept {
   epoll_event event;
   ::epoll_wait(handle_, &event, 1, 0);
 }

@@ -28,22 +28,21 @@ std::error_code WakeHandle::open() noexcept {
 
 namespace detail::platform {
 
-NativeHandle open_look_set(std::uint64_t& calls) noexcept {
-  ++calls;
+NativeHandle HandlePoller::open_set() noexcept {
+  ++calls_;
   return ::epoll_create1(EPOLL_CLOEXEC);
 }
 
-Sight look_by_set(NativeHandle set, NativeHandle handle, short events,
-                  std::uint64_t& calls) noexcept {
+Sight HandlePoller::look_by_set(NativeHandle set, NativeHandle handle, short events) noexcept {
   epoll_event event{};
   event.events = static_cast<std::uint16_t>(events);  // the same numbers: epoll_ctl(2)
-  ++calls;
+  ++calls_;
   if (::epoll_ctl(set, EPOLL_CTL_ADD, handle, &event) != 0)
     return errno == EBADF ? Sight{POLLNVAL} : Sight{0, errno};
-  const int count = uninterrupted([&] { return ::epoll_wait(set, &event, 1, 0); }, calls);
+  const int count = uninterrupted([&] { return ::epoll_wait(set, &event, 1, 0); }, calls_);
   const int error = count < 0 ? errno : 0;
   epoll_event nothing{};
-  ++calls;
+  ++calls_;
   ::epoll_ctl(set, EPOLL_CTL_DEL, handle, &nothing);
   return {count > 0 ? static_cast<short>(event.events) : short{0}, error};
 }
@@ -73,18 +72,17 @@ static_assert(sizeof(MptcpInfo) == 72);
 
 /// getsockopt(); how much was filled in, or -1 and errno.
 template <class Value>
-int get_option(NativeHandle handle, int level, int name, Value& value,
-               std::uint64_t& calls) noexcept {
+int get_option(System& system, NativeHandle handle, int level, int name, Value& value) noexcept {
   socklen_t size = sizeof value;
   const auto get = [&] { return ::getsockopt(handle, level, name, &value, &size); };
-  return uninterrupted(get, calls) == 0 ? static_cast<int>(size) : -1;
+  return system.uninterrupted(get) == 0 ? static_cast<int>(size) : -1;
 }
 
 /// The TCP state; -1 and errno if this is no TCP (AF_UNIX: EOPNOTSUPP).
-int tcp_state(NativeHandle handle, std::uint64_t& calls) noexcept {
+int tcp_state(System& system, NativeHandle handle) noexcept {
   // The first byte of tcp_info; the kernel fills as much as fits (tcp(7)).
   std::uint8_t state = 0;
-  return get_option(handle, IPPROTO_TCP, TCP_INFO, state, calls) < 0 ? -1 : state;
+  return get_option(system, handle, IPPROTO_TCP, TCP_INFO, state) < 0 ? -1 : state;
 }
 
 /// Of a connection that is one of several, or is to be.
@@ -96,19 +94,18 @@ struct FinNumber {
   std::optional<bool> is_odd;
 };
 
-FinNumber fin_number(NativeHandle handle, std::uint64_t& calls) noexcept {
+FinNumber fin_number(System& system, NativeHandle handle) noexcept {
   constexpr std::uint32_t remote_key_received = 2;
   MptcpInfo info{};
-  const int size = get_option(handle, level_mptcp, mptcp_info_option, info, calls);
+  const int size = get_option(system, handle, level_mptcp, mptcp_info_option, info);
   if (size < 0 || (info.flags & remote_key_received) == 0) return {};
   if (size < static_cast<int>(sizeof info)) return {true, std::nullopt};
   return {true, ((info.rcv_nxt - info.bytes_received) & 1) != 0};
 }
 
 /// The answer that a TCP state gives.
-Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const HandlePoller& poller,
-                           std::uint64_t& calls) noexcept {
-  switch (tcp_state(handle, calls)) {
+Answer<PeerFin> fin_of_tcp(System& system, NativeHandle handle, RawReady known) noexcept {
+  switch (tcp_state(system, handle)) {
     case -1:
       return is_probes_own(errno) ? no_answer<PeerFin>(errno)
                                   : Answer<PeerFin>{PeerFin::untellable};
@@ -121,7 +118,7 @@ Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const HandlePoll
       // FINs both ways, or a reset: that leaves an error, which a look shows and leaves where it
       // is.
       if (any(known, RawReady::err)) return {PeerFin::closed};
-      const Sight sight = poller.look(handle, 0, calls);
+      const Sight sight = system.look(handle, 0);
       return {sight.error != 0 || (sight.seen & POLLERR) != 0 ? PeerFin::closed
                                                               : PeerFin::received};
     }
@@ -132,21 +129,21 @@ Answer<PeerFin> fin_of_tcp(NativeHandle handle, RawReady known, const HandlePoll
 
 /// A peek that copies nothing, at up to `most` bytes: how many there are, or -1 and errno. It is
 /// called by its number, since what stands in for recv() in a sanitized program wants a buffer.
-long count_by_peek(NativeHandle handle, int most, std::uint64_t& calls) noexcept {
+long count_by_peek(System& system, NativeHandle handle, int most) noexcept {
   const auto peek = [&] {
     return ::syscall(SYS_recvfrom, handle, nullptr, static_cast<std::size_t>(most),
                      MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, nullptr, nullptr);
   };
-  return uninterrupted(peek, calls);
+  return system.uninterrupted(peek);
 }
 
 }  // namespace
 
-void examine_socket(NativeHandle handle, StreamType& type, std::error_code& error,
-                    std::uint64_t& calls) noexcept {
+void System::examine_socket(NativeHandle handle, StreamType& type,
+                            std::error_code& error) noexcept {
   const auto ask = [&](int name, int absent) {
     int value = absent;
-    if (get_option(handle, SOL_SOCKET, name, value, calls) >= 0) return value;
+    if (get_option(*this, handle, SOL_SOCKET, name, value) >= 0) return value;
     if (is_probes_own(errno)) error = error_code(errno);
     return absent;  // which not every family has
   };
@@ -160,19 +157,18 @@ void examine_socket(NativeHandle handle, StreamType& type, std::error_code& erro
   // that is connecting shows nothing.
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  ++calls;
+  ++calls_;
   if (::getpeername(handle, reinterpret_cast<sockaddr*>(&peer), &size) == 0 || errno != ENOTCONN)
     return;
-  const Sight sight = HandlePoller{}.look(handle, POLLOUT, calls);
+  const Sight sight = look(handle, POLLOUT);
   if (sight.seen == POLLOUT) error = error_code(ENOTCONN);
 }
 
-void learn_fin_number(NativeHandle handle, StreamType& type, const HandlePoller& poller,
-                      std::uint64_t& calls) noexcept {
-  const FinNumber number = fin_number(handle, calls);
+void System::learn_fin_number(NativeHandle handle, StreamType& type) noexcept {
+  const FinNumber number = fin_number(*this, handle);
   if (!number.is_answered) {
     // Fallen back to plain TCP (the peer speaks nothing else), or not connected yet.
-    const int state = tcp_state(handle, calls);
+    const int state = tcp_state(*this, handle);
     if (state == -1 || state == TCP_SYN_SENT || state == TCP_CLOSE) return;
     type.set(Quirk::multipath, false);
     type.set(Quirk::unasked, false);
@@ -180,42 +176,42 @@ void learn_fin_number(NativeHandle handle, StreamType& type, const HandlePoller&
   }
   type.set(Quirk::unasked, false);
   // Looked at afterwards: an end that is not there then was not there before.
-  const Sight sight = poller.look(handle, POLLRDHUP, calls);
+  const Sight sight = look(handle, POLLRDHUP);
   if (sight.error != 0 || sight.seen != 0 || !number.is_odd) return;
   type.set(Quirk::numbered);
   type.set(Quirk::odd, *number.is_odd);
 }
 
-Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType type, RawReady known,
-                               const HandlePoller& poller, std::uint64_t& calls) noexcept {
-  if (!type.has(Quirk::multipath)) return fin_of_tcp(handle, known, poller, calls);
+Answer<PeerFin> System::probe_peer_fin(NativeHandle handle, StreamType type,
+                                       RawReady known) noexcept {
+  if (!type.has(Quirk::multipath)) return fin_of_tcp(*this, handle, known);
   // The count has the FIN in it, as long as a byte before it is unread, and a peek has not. (An end
   // of whatever cause counts as one where nothing is unread.)
   int counted = 0;
-  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &counted); }, calls) != 0)
+  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &counted); }) != 0)
     return is_probes_own(errno) ? no_answer<PeerFin>(errno) : Answer<PeerFin>{PeerFin::untellable};
   if (counted == 0) return {PeerFin::not_received};
-  const long peeked = count_by_peek(handle, counted, calls);
+  const long peeked = count_by_peek(*this, handle, counted);
   if (peeked > 0) return {counted > peeked ? PeerFin::received : PeerFin::not_received};
   if (peeked < 0 && errno != EAGAIN)
     return is_probes_own(errno) ? no_answer<PeerFin>(errno)
                                 : Answer<PeerFin>{PeerFin::closed, Outcome::answered, errno};
-  const FinNumber number = fin_number(handle, calls);
-  if (!number.is_answered) return fin_of_tcp(handle, known, poller, calls);
+  const FinNumber number = fin_number(*this, handle);
+  if (!number.is_answered) return fin_of_tcp(*this, handle, known);
   if (!number.is_odd || !type.has(Quirk::numbered)) return {PeerFin::untellable};
   return {*number.is_odd != type.has(Quirk::odd) ? PeerFin::received : PeerFin::not_received};
 }
 
-Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady known,
-                                const HandlePoller& poller, std::uint64_t& calls) noexcept {
+Answer<Standing> System::probe_standing(NativeHandle handle, StreamType type,
+                                        RawReady known) noexcept {
   if (!any(known, RawReady::err)) {
     // A backend that reports both as one may mean the hang-up, which is there in every state.
-    const Sight sight = poller.look(handle, 0, calls);
+    const Sight sight = look(handle, 0);
     if (sight.error != 0) return no_answer<Standing>(sight.error);
     if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
   }
   // A connection that has failed is in no state any more; one that is not made yet can only fail.
-  switch (tcp_state(handle, calls)) {
+  switch (tcp_state(*this, handle)) {
     case -1:
       return is_probes_own(errno) ? no_answer<Standing>(errno)
                                   : Answer<Standing>{Standing::doubtful};
@@ -230,7 +226,7 @@ Answer<Standing> probe_standing(NativeHandle handle, StreamType type, RawReady k
   if (type.has(Quirk::multipath)) return {Standing::good};
   // What is built upon it (TLS in the kernel) fails by itself.
   char upper[16] = {};
-  const int size = get_option(handle, IPPROTO_TCP, TCP_ULP, upper, calls);
+  const int size = get_option(*this, handle, IPPROTO_TCP, TCP_ULP, upper);
   return {size > 0 ? Standing::doubtful : Standing::good};
 }
 

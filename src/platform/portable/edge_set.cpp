@@ -4,21 +4,21 @@
 
 namespace pollux::detail::platform {
 
-bool EdgeSet::open(std::uint64_t&) noexcept {
+bool EdgeSet::open() noexcept {
   return false;
 }
 
 void EdgeSet::close() noexcept {}
 
-bool EdgeSet::put(NativeHandle, RawInterest, Token, std::uint64_t&) noexcept {
+bool EdgeSet::put(NativeHandle, RawInterest, Token) noexcept {
   return false;
 }
 
-bool EdgeSet::remove(NativeHandle, std::uint64_t&) noexcept {
+bool EdgeSet::remove(NativeHandle) noexcept {
   return false;
 }
 
-std::optional<RawEvent> EdgeSet::next(std::uint64_t&) noexcept {
+std::optional<RawEvent> EdgeSet::next() noexcept {
   return std::nullopt;
 }
 

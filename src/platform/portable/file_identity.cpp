@@ -11,35 +11,35 @@
 
 namespace pollux::detail::platform {
 
-Device device_of(NativeHandle, std::uint64_t, unsigned mode, std::uint64_t&) noexcept {
+Device System::device_of(NativeHandle, std::uint64_t, unsigned mode) noexcept {
   if (S_ISSOCK(mode)) return Device::sockets;
   return S_ISFIFO(mode) ? Device::pipes : Device::other;
 }
 
-int refusal_to_watch(NativeHandle handle, unsigned mode, std::uint64_t& calls) noexcept {
+int System::refusal_to_watch(NativeHandle handle, unsigned mode) noexcept {
   if (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode)) return EPERM;
   if (!S_ISCHR(mode)) return 0;
-  ++calls;
+  ++calls_;
   if (::isatty(handle) != 0) return 0;
   // A terminal whose other side is gone does not answer as one any more (Linux: EIO), but goes on
   // to be hung up; which nothing that is always ready ever is.
-  const RawReady seen = poll_once(handle, RawInterest::in, calls);
+  const RawReady seen = poll_once(handle, RawInterest::in, calls_);
   return any(seen, RawReady::hup) ? 0 : EPERM;
 }
 
-NativeHandle open_file_set(std::uint64_t&) noexcept {
+NativeHandle System::open_file_set() noexcept {
   errno = ENOSYS;
   return no_handle;
 }
 
-int add_to_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {
+int System::add_to_file_set(NativeHandle, NativeHandle) noexcept {
   return ENOSYS;
 }
 
-bool is_in_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {
+bool System::is_in_file_set(NativeHandle, NativeHandle) noexcept {
   return false;
 }
 
-void remove_from_file_set(NativeHandle, NativeHandle, std::uint64_t&) noexcept {}
+void System::remove_from_file_set(NativeHandle, NativeHandle) noexcept {}
 
 }  // namespace pollux::detail::platform

@@ -4,15 +4,16 @@
 
 namespace pollux::detail::platform {
 
-NativeHandle open_kernel_timer(std::uint64_t&) noexcept {
-  return no_handle;
-}
-
-bool set_kernel_timer(NativeHandle, std::chrono::steady_clock::time_point,
-                      std::uint64_t&) noexcept {
+bool TimerHandle::open() noexcept {
   return false;
 }
 
-void clear_kernel_timer(NativeHandle, std::uint64_t&) noexcept {}
+void TimerHandle::close() noexcept {}
+
+bool TimerHandle::set(std::chrono::steady_clock::time_point) noexcept {
+  return false;
+}
+
+void TimerHandle::clear() noexcept {}
 
 }  // namespace pollux::detail::platform

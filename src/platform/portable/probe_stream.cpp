@@ -18,8 +18,8 @@ namespace {
 using namespace detail;
 
 StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) noexcept {
-  std::uint64_t uncounted = 0;
-  const StreamType type = platform::stream_type(handle, error, uncounted);
+  SystemCalls uncounted;
+  const StreamType type = platform::System{uncounted}.stream_type(handle, error);
   if (!error && type.kind != StreamKind::socket) error = Errc::not_a_stream;
   return type;
 }
@@ -29,10 +29,10 @@ StreamType type_of_stream_socket(NativeHandle handle, std::error_code& error) no
 StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   const StreamType type = type_of_stream_socket(stream, error);
   if (error) return {};
-  std::uint64_t uncounted = 0;
+  SystemCalls uncounted;
+  platform::System system{uncounted};
   StreamState state;
-  const platform::HandlePoller poller;
-  const platform::Sight sight = poller.look(stream, POLLIN, uncounted);
+  const platform::Sight sight = system.look(stream, POLLIN);
   if (sight.error != 0) {
     error = platform::error_code(sight.error);
     return {};
@@ -45,14 +45,12 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     state.failed = state.hangup = (sight.seen & POLLHUP) != 0;
     return state;
   }
-  const auto inbound = platform::probe_inbound(stream, type, RawReady::none, poller, uncounted);
+  const auto inbound = system.probe_inbound(stream, type, RawReady::none);
   if (inbound.outcome == platform::Outcome::gone) error = platform::error_code(EBADF);
   if (inbound.outcome == platform::Outcome::refused || inbound.error == ENOTCONN)
     error = platform::error_code(inbound.error);
   if (error) return {};
-  const auto peer_fin = [&] {
-    return platform::probe_peer_fin(stream, type, RawReady::none, poller, uncounted).found;
-  };
+  const auto peer_fin = [&] { return system.probe_peer_fin(stream, type, RawReady::none).found; };
   switch (inbound.found) {
     case Inbound::unknown:
     case Inbound::empty:
@@ -64,7 +62,7 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
     case Inbound::end: {
       state.end_of_stream = true;
       state.peer_closed = peer_fin() != PeerFin::not_received;
-      const Outbound outbound = platform::probe_outbound(stream, poller, uncounted).found;
+      const Outbound outbound = system.probe_outbound(stream).found;
       state.hangup = outbound != Outbound::open && outbound != Outbound::full;
       break;
     }
@@ -75,16 +73,16 @@ StreamState probe_stream(NativeHandle stream, std::error_code& error) noexcept {
   return state;
 }
 
-EndHandle::EndHandle(NativeHandle stream, std::error_code& error) noexcept {
+CloseDetector::CloseDetector(NativeHandle stream, std::error_code& error) noexcept {
   type_of_stream_socket(stream, error);
   if (!error) error = detail::platform::error_code(ENOSYS);
 }
 
-EndHandle::~EndHandle() = default;
+CloseDetector::~CloseDetector() = default;
 
-void EndHandle::drain() const noexcept {}
+void CloseDetector::drain() const noexcept {}
 
-StreamState EndHandle::probe(std::error_code& error) const noexcept {
+StreamState CloseDetector::probe(std::error_code& error) const noexcept {
   error = detail::platform::error_code(EBADF);  // there is none
   return {};
 }

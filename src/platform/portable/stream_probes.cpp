@@ -59,13 +59,12 @@ constexpr StateOption state_option{-1, bsd_tcp_states};  // which every kernel r
 #endif
 
 /// Whether the socket speaks TCP, and not MPTCP: that answers for one of its connections.
-bool is_plain_tcp([[maybe_unused]] NativeHandle handle,
-                  [[maybe_unused]] std::uint64_t& calls) noexcept {
+bool is_plain_tcp(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
 #if defined(SO_PROTOCOL)
   int protocol = 0;
   socklen_t size = sizeof protocol;
   const auto ask = [&] { return ::getsockopt(handle, SOL_SOCKET, SO_PROTOCOL, &protocol, &size); };
-  return uninterrupted(ask, calls) != 0 || protocol == IPPROTO_TCP;
+  return system.uninterrupted(ask) != 0 || protocol == IPPROTO_TCP;
 #else
   return true;
 #endif
@@ -73,59 +72,55 @@ bool is_plain_tcp([[maybe_unused]] NativeHandle handle,
 
 /// What `says` makes of the state, or else `unknown`: of another protocol, on another system.
 template <class Found, class Says>
-Answer<Found> by_state(NativeHandle handle, Found unknown, Says says,
-                       std::uint64_t& calls) noexcept {
+Answer<Found> by_state(System& system, NativeHandle handle, Found unknown, Says says) noexcept {
   std::uint8_t state = 0;
   socklen_t size = sizeof state;
   const auto ask = [&] {
     return ::getsockopt(handle, IPPROTO_TCP, state_option.name, &state, &size);
   };
-  if (!is_plain_tcp(handle, calls)) return {unknown};
-  if (uninterrupted(ask, calls) != 0)
+  if (!is_plain_tcp(system, handle)) return {unknown};
+  if (system.uninterrupted(ask) != 0)
     return is_probes_own(errno) ? no_answer<Found>(errno) : Answer<Found>{unknown};
   return {says(state_option.numbers, state)};
 }
 
 }  // namespace
 
-Answer<PeerFin> probe_peer_fin(NativeHandle handle, StreamType, RawReady known,
-                               const HandlePoller& poller, std::uint64_t& calls) noexcept {
-  const auto answer = by_state(handle, PeerFin::untellable, peer_fin, calls);
+Answer<PeerFin> System::probe_peer_fin(NativeHandle handle, StreamType, RawReady known) noexcept {
+  const auto answer = by_state(*this, handle, PeerFin::untellable, peer_fin);
 #if defined(__linux__)
   // FINs both ways, or a reset: that leaves an error, which poll shows and leaves where it is. (On
   // the BSDs it shows neither, and so a reset cannot be ruled out.)
   if (answer.found == PeerFin::closed && !any(known, RawReady::err)) {
-    const Sight sight = poller.look(handle, 0, calls);
+    const Sight sight = look(handle, 0);
     if (sight.error == 0 && (sight.seen & POLLERR) == 0) return {PeerFin::received};
   }
 #else
   static_cast<void>(known);
-  static_cast<void>(poller);
 #endif
   return answer;
 }
 
-Answer<Standing> probe_standing(NativeHandle handle, StreamType, RawReady known,
-                                const HandlePoller& poller, std::uint64_t& calls) noexcept {
+Answer<Standing> System::probe_standing(NativeHandle handle, StreamType, RawReady known) noexcept {
   if (!any(known, RawReady::err)) {
     // A backend that reports both as one may mean the hang-up, which is there in every state.
-    const Sight sight = poller.look(handle, 0, calls);
+    const Sight sight = look(handle, 0);
     if (sight.error != 0) return no_answer<Standing>(sight.error);
     if ((sight.seen & POLLHUP) != 0) return {Standing::doubtful};
   }
-  return by_state(handle, Standing::doubtful, standing, calls);
+  return by_state(*this, handle, Standing::doubtful, standing);
 }
 
-void examine_socket(NativeHandle, StreamType&, std::error_code&, std::uint64_t&) noexcept {}
+void System::examine_socket(NativeHandle, StreamType&, std::error_code&) noexcept {}
 
-void learn_fin_number(NativeHandle, StreamType&, const HandlePoller&, std::uint64_t&) noexcept {}
+void System::learn_fin_number(NativeHandle, StreamType&) noexcept {}
 
-NativeHandle open_look_set(std::uint64_t&) noexcept {
+NativeHandle HandlePoller::open_set() noexcept {
   errno = ENOSYS;
   return no_handle;
 }
 
-Sight look_by_set(NativeHandle, NativeHandle, short, std::uint64_t&) noexcept {
+Sight HandlePoller::look_by_set(NativeHandle, NativeHandle, short) noexcept {
   return {0, ENOSYS};
 }
 

@@ -39,29 +39,34 @@ ChildExit::How how(const siginfo_t& info) noexcept {
 
 }  // namespace
 
-std::error_code check_child(int pid, std::uint64_t& calls) noexcept {
+std::error_code Children::check(int pid) noexcept {
   if (pid <= 0) return error_code(ECHILD);
-  ++calls;
+  ++calls_;
   siginfo_t info{};
   return look_by_pid(pid, info, WNOWAIT) == 0 ? std::error_code{} : error_code(errno);
 }
 
-NativeHandle open_child([[maybe_unused]] int pid, [[maybe_unused]] std::uint64_t& calls) noexcept {
+NativeHandle Children::open([[maybe_unused]] int pid) noexcept {
 #if defined(SYS_pidfd_open) && !defined(POLLUX_PORTABLE_SYSTEM)
-  ++calls;
+  ++calls_;
   return static_cast<NativeHandle>(::syscall(SYS_pidfd_open, pid, 0u));  // close-on-exec by itself
 #else
   return no_handle;
 #endif
 }
 
-std::optional<ChildExit> reap(int pid, NativeHandle handle, std::uint64_t& calls) noexcept {
+void Children::close(NativeHandle handle) noexcept {
+  ++calls_;
+  ::close(handle);
+}
+
+std::optional<ChildExit> Children::reap(int pid, NativeHandle handle) noexcept {
   siginfo_t info{};
-  ++calls;
+  ++calls_;
   int result = handle != no_handle ? look_by_handle(handle, info) : look_by_pid(pid, info, 0);
   if (result != 0 && handle != no_handle && errno == EINVAL) {
     // Linux 5.3 has the descriptor, and 5.4 the call that takes it.
-    ++calls;
+    ++calls_;
     result = look_by_pid(pid, info, 0);
   }
   if (result != 0) return ChildExit{pid, error_code(errno)};

@@ -174,7 +174,7 @@ SignalTarget* take_target(Wakeup& wakeup) {
   return target;
 }
 
-std::error_code take_over(int signo, Disposition& disposition, std::uint64_t& calls) {
+std::error_code take_over(int signo, Disposition& disposition, SystemCalls& calls) {
   struct sigaction action {};
   action.sa_handler = &on_signal;
   action.sa_flags = SA_RESTART | SA_ONSTACK;  // what is interrupted may have little stack
@@ -184,7 +184,7 @@ std::error_code take_over(int signo, Disposition& disposition, std::uint64_t& ca
                                                                : error_code(errno);
 }
 
-void give_back(int signo, const Disposition& disposition, std::uint64_t& calls) {
+void give_back(int signo, const Disposition& disposition, SystemCalls& calls) {
   struct sigaction now {};
   ++calls;
   // Somebody else's by now is left alone.
@@ -195,7 +195,7 @@ void give_back(int signo, const Disposition& disposition, std::uint64_t& calls) 
 
 /// The last watch of `target`'s owner ends. The kernel's disposition is changed first: what is
 /// raised from then on is for whoever was there before, and nothing falls between the two.
-void drop(SignalTarget& target, std::size_t signal, std::uint64_t& calls) {
+void drop(SignalTarget& target, std::size_t signal, SystemCalls& calls) {
   Disposition& disposition = dispositions[signal];
   if (--disposition.reactors == 0) give_back(static_cast<int>(signal), disposition, calls);
   target.watches[signal].store(0, std::memory_order_seq_cst);
@@ -203,8 +203,8 @@ void drop(SignalTarget& target, std::size_t signal, std::uint64_t& calls) {
 
 }  // namespace
 
-std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept {
-  if (!can_be_watched(signo)) return refusal(std::errc::invalid_argument);
+std::error_code SignalInbox::subscribe(int signo) noexcept {
+  if (!can_be_watched(signo)) return system_error_code(std::errc::invalid_argument);
   static const int forks = [] {
     told_process.store(fork_count(), std::memory_order_relaxed);
     locking_process.store(fork_count(), std::memory_order_relaxed);
@@ -213,13 +213,13 @@ std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept
   static_cast<void>(forks);
   const std::unique_lock lock = locked();
   if (target_ == nullptr) target_ = take_target(wakeup_);
-  if (target_ == nullptr) return refusal(std::errc::not_enough_memory);
+  if (target_ == nullptr) return system_error_code(std::errc::not_enough_memory);
   // Before the kernel's disposition is changed, so that nothing falls between the two here either.
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
   if (watches.fetch_add(1, std::memory_order_seq_cst) != 0) return {};
   Disposition& disposition = dispositions[index_of(signo)];
   if (disposition.reactors == 0) {
-    if (const auto error = take_over(signo, disposition, calls)) {
+    if (const auto error = take_over(signo, disposition, calls_)) {
       watches.store(0, std::memory_order_seq_cst);
       return error;
     }
@@ -228,14 +228,14 @@ std::error_code SignalInbox::subscribe(int signo, std::uint64_t& calls) noexcept
   return {};
 }
 
-void SignalInbox::unsubscribe(int signo, std::uint64_t& calls) noexcept {
+void SignalInbox::unsubscribe(int signo) noexcept {
   if (target_ == nullptr) return;
   const std::unique_lock lock = locked();
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
   if (watches.load(std::memory_order_relaxed) > 1) {
     watches.fetch_sub(1, std::memory_order_relaxed);
   } else {
-    drop(*target_, index_of(signo), calls);
+    drop(*target_, index_of(signo), calls_);
   }
 }
 
@@ -258,12 +258,12 @@ void SignalInbox::after_fork() noexcept {
   target_->wakes.store(fork_count(), std::memory_order_relaxed);
 }
 
-void SignalInbox::close(std::uint64_t& calls) noexcept {
+void SignalInbox::close() noexcept {
   if (target_ == nullptr) return;
   const std::unique_lock lock = locked();
   for (std::size_t signal = 0; signal < signal_numbers; ++signal) {
     if (target_->watches[signal].load(std::memory_order_relaxed) != 0)
-      drop(*target_, signal, calls);
+      drop(*target_, signal, calls_);
   }
   // A signal handler runs in another thread, for a moment. Yielding alone would keep out a thread
   // that the scheduler holds in lower esteem.

@@ -37,17 +37,17 @@ void WakeHandle::drain() const noexcept {
   }
 }
 
-bool WakeHandle::is_open(std::uint64_t& calls) const noexcept {
-  ++calls;
+bool WakeHandle::is_open() const noexcept {
+  ++calls_;
   return ::fcntl(read_, F_GETFD) >= 0;
 }
 
-RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& calls) noexcept {
+RawReady poll_once(NativeHandle handle, RawInterest interest, SystemCalls& calls) noexcept {
   short events = 0;
   if (any(interest, RawInterest::in)) events |= POLLIN;
   if (any(interest, RawInterest::out)) events |= POLLOUT;
   if (any(interest, RawInterest::pri)) events |= POLLPRI;
-  const short seen = detail::platform::look(handle, events, calls);
+  const short seen = detail::platform::HandlePoller{calls}.look(handle, events).seen;
   RawReady ready = RawReady::none;
   if ((seen & POLLIN) != 0) ready |= RawReady::in;
   if ((seen & POLLOUT) != 0) ready |= RawReady::out;
@@ -57,7 +57,8 @@ RawReady poll_once(NativeHandle handle, RawInterest interest, std::uint64_t& cal
   return ready;
 }
 
-WakeHandle::WakeHandle(std::error_code& error) noexcept : fork_count_{fork_count()} {
+WakeHandle::WakeHandle(SystemCalls& calls, std::error_code& error) noexcept
+    : calls_{calls}, fork_count_{fork_count()} {
   error = open();
 }
 
@@ -145,48 +146,44 @@ void look_for_fork() noexcept {
     known.count.store(0, std::memory_order_relaxed);
 }
 
-void close_handle(NativeHandle handle, std::uint64_t& calls) noexcept {
-  ++calls;
+void System::close_handle(NativeHandle handle) noexcept {
+  ++calls_;
   ::close(handle);
 }
 
 namespace {
 
-int socket_option(NativeHandle handle, int name, int& value, std::uint64_t& calls) noexcept {
+int socket_option(System& system, NativeHandle handle, int name, int& value) noexcept {
   socklen_t size = sizeof value;
-  return uninterrupted([&] { return ::getsockopt(handle, SOL_SOCKET, name, &value, &size); },
-                       calls);
+  return system.uninterrupted(
+      [&] { return ::getsockopt(handle, SOL_SOCKET, name, &value, &size); });
 }
 
 }  // namespace
-
-short look(NativeHandle handle, short events, std::uint64_t& calls) noexcept {
-  return HandlePoller{}.look(handle, events, calls).seen;
-}
 
 void HandlePoller::drop() noexcept {
   if (set_ != no_handle) ::close(std::exchange(set_, no_handle));
 }
 
-void HandlePoller::prepare(std::uint64_t& calls) noexcept {
+void HandlePoller::prepare() noexcept {
   drop();
-  set_ = open_look_set(calls);
+  set_ = open_set();
 }
 
-Sight HandlePoller::look(NativeHandle handle, short events, std::uint64_t& calls) const noexcept {
+Sight HandlePoller::look(NativeHandle handle, short events) noexcept {
   pollfd look{handle, events, 0};
-  if (uninterrupted([&] { return ::poll(&look, 1, 0); }, calls) >= 0) return {look.revents};
+  if (uninterrupted([&] { return ::poll(&look, 1, 0); }, calls_) >= 0) return {look.revents};
   if (errno != EINVAL) return {0, errno};
-  return look_without_poll(handle, events, calls);
+  return look_without_poll(handle, events);
 }
 
-Sight HandlePoller::look_without_poll(NativeHandle handle, short events,
-                                      std::uint64_t& calls) const noexcept {
-  if (set_ != no_handle) return look_by_set(set_, handle, events, calls);
-  const NativeHandle set = open_look_set(calls);
+Sight HandlePoller::look_without_poll(NativeHandle handle, short events) noexcept {
+  if (set_ != no_handle) return look_by_set(set_, handle, events);
+  const NativeHandle set = open_set();
   if (set == no_handle) return {0, errno};
-  const Sight sight = look_by_set(set, handle, events, calls);
-  close_handle(set, calls);
+  const Sight sight = look_by_set(set, handle, events);
+  ++calls_;
+  ::close(set);
   return sight;
 }
 
@@ -210,12 +207,12 @@ bool is_probes_own(int error) noexcept {
 namespace {
 
 /// Whether the owner peeks from an offset on: what others than Linux have no option for.
-bool has_peek_offset([[maybe_unused]] NativeHandle handle, [[maybe_unused]] std::error_code& error,
-                     [[maybe_unused]] std::uint64_t& calls) noexcept {
+bool has_peek_offset(System& system, [[maybe_unused]] NativeHandle handle,
+                     [[maybe_unused]] std::error_code& error) noexcept {
   int offset = -1;
 #if defined(SO_PEEK_OFF)
   // Not every family has it.
-  if (socket_option(handle, SO_PEEK_OFF, offset, calls) != 0 && is_probes_own(errno))
+  if (socket_option(system, handle, SO_PEEK_OFF, offset) != 0 && is_probes_own(errno))
     error = error_code(errno);
 #endif
   return offset >= 0;
@@ -223,30 +220,30 @@ bool has_peek_offset([[maybe_unused]] NativeHandle handle, [[maybe_unused]] std:
 
 }  // namespace
 
-StreamType stream_type(NativeHandle handle, std::error_code& error, std::uint64_t& calls) noexcept {
+StreamType System::stream_type(NativeHandle handle, std::error_code& error) noexcept {
   error.clear();
   StreamType type;
   int value = 0;
-  if (socket_option(handle, SO_TYPE, value, calls) == 0) {
+  if (socket_option(*this, handle, SO_TYPE, value) == 0) {
     // Of a datagram, and of a packet of zero bytes, "a read returns 0" is no end. A listener has
     // none.
     if (value != SOCK_STREAM) error = Errc::not_a_stream;
-    if (socket_option(handle, SO_ACCEPTCONN, value, calls) != 0) {
+    if (socket_option(*this, handle, SO_ACCEPTCONN, value) != 0) {
       if (is_probes_own(errno)) error = error_code(errno);
     } else if (value != 0) {
       error = Errc::not_a_stream;
     }
-    if (!error) type.set(Quirk::peek_offset, has_peek_offset(handle, error, calls));
-    if (!error) examine_socket(handle, type, error, calls);
+    if (!error) type.set(Quirk::peek_offset, has_peek_offset(*this, handle, error));
+    if (!error) examine_socket(handle, type, error);
     return type;
   }
   if (errno != ENOTSOCK) {
     error = error_code(errno);
     return type;
   }
-  identify(handle, error, calls);
+  identify(handle, error, calls_);
   if (error) return type;
-  calls += 2;
+  calls_ += 2;
   struct stat status {};
   ::fstat(handle, &status);
   if (S_ISFIFO(status.st_mode)) {
@@ -267,10 +264,9 @@ namespace {
 /// it.
 class PeekOffsetAside {
  public:
-  PeekOffsetAside(NativeHandle handle, std::uint64_t& calls) noexcept
-      : handle_{handle}, calls_{calls} {
+  PeekOffsetAside(System& system, NativeHandle handle) noexcept : system_{system}, handle_{handle} {
 #if defined(SO_PEEK_OFF)
-    if (socket_option(handle, SO_PEEK_OFF, offset_, calls) != 0) error_ = errno;
+    if (socket_option(system, handle, SO_PEEK_OFF, offset_) != 0) error_ = errno;
     if (offset_ >= 0) error_ = put(none);
 #endif
   }
@@ -293,58 +289,51 @@ class PeekOffsetAside {
     const auto set = [&] {
       return ::setsockopt(handle_, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
     };
-    if (uninterrupted(set, calls_) != 0) return errno;
+    if (system_.uninterrupted(set) != 0) return errno;
 #endif
     return 0;
   }
 
+  System& system_;
   NativeHandle handle_;
-  std::uint64_t& calls_;
   int offset_ = none;
   int error_ = 0;
 };
 
 /// What a peek that failed says.
-Answer<Inbound> failed_peek(NativeHandle handle, int error, std::uint64_t& calls) noexcept {
+Answer<Inbound> failed_peek(System& system, NativeHandle handle, int error) noexcept {
   if (is_probes_own(error)) return no_answer<Inbound>(error);
   // An AF_UNIX stream that was never connected says EINVAL where TCP says ENOTCONN. An AF_VSOCK one
   // says so as well when its connect() has failed, and keeps the cause.
   if (error == EINVAL || error == ENOTCONN) {
     error = ENOTCONN;
     int cause = 0;
-    if (socket_option(handle, SO_ERROR, cause, calls) == 0 && cause != 0) error = cause;
+    if (socket_option(system, handle, SO_ERROR, cause) == 0 && cause != 0) error = cause;
   }
   return {Inbound::failed, Outcome::answered, error};
 }
 
-Answer<Inbound> peek_at_start(NativeHandle handle, std::uint64_t& calls) noexcept {
-  const PeekOffsetAside aside{handle, calls};
-  return aside.error() == 0 ? peek(handle, calls) : no_answer<Inbound>(aside.error());
-}
-
 /// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
 /// byte.
-bool has_packets([[maybe_unused]] NativeHandle handle,
-                 [[maybe_unused]] std::uint64_t& calls) noexcept {
+bool has_packets(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
   int packets = 0;
 #if defined(TIOCGPKT)
-  uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); }, calls);
+  system.uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); });
 #endif
   return packets != 0;
 }
 
 /// -1 and errno, or how many bytes are unread. A terminal whose other side is gone fails the count
 /// with EIO: it has none.
-int count_unread(NativeHandle handle, std::uint64_t& calls) noexcept {
+int count_unread(System& system, NativeHandle handle) noexcept {
   int unread = 0;
-  if (uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }, calls) == 0) return unread;
+  if (system.uninterrupted([&] { return ::ioctl(handle, FIONREAD, &unread); }) == 0) return unread;
   return is_probes_own(errno) ? -1 : 0;
 }
 
 /// What is up now. Where that cannot be seen, what was reported must do, if it can be believed.
-Sight look_or_believe(NativeHandle handle, short events, RawReady known, const HandlePoller& poller,
-                      std::uint64_t& calls) noexcept {
-  Sight sight = poller.look(handle, events, calls);
+Sight look_or_believe(System& system, NativeHandle handle, short events, RawReady known) noexcept {
+  Sight sight = system.look(handle, events);
   if (sight.error == 0 || known == RawReady::none) return sight;
   sight = {};
   if (any(known, RawReady::in)) sight.seen |= POLLIN;
@@ -353,77 +342,75 @@ Sight look_or_believe(NativeHandle handle, short events, RawReady known, const H
   return sight;
 }
 
-Answer<Inbound> count_in_pipe(NativeHandle handle, RawReady known, const HandlePoller& poller,
-                              std::uint64_t& calls) noexcept {
+Answer<Inbound> count_in_pipe(System& system, NativeHandle handle, RawReady known) noexcept {
   // Not what was reported: a FIFO may have got another writer.
-  const Sight sight = look_or_believe(handle, POLLIN, known, poller, calls);
+  const Sight sight = look_or_believe(system, handle, POLLIN, known);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
   // Counted after the look: bytes that a writer left before it hung up are seen.
-  const int unread = count_unread(handle, calls);
+  const int unread = count_unread(system, handle);
   if (unread < 0) return no_answer<Inbound>(errno);
   if (unread > 0) return {Inbound::bytes};
   return {(sight.seen & POLLHUP) != 0 ? Inbound::end : Inbound::empty};
 }
 
-Answer<Inbound> count_in_terminal(NativeHandle handle, RawReady known, const HandlePoller& poller,
-                                  std::uint64_t& calls) noexcept {
-  const Sight sight = look_or_believe(handle, POLLIN, known, poller, calls);
+Answer<Inbound> count_in_terminal(System& system, NativeHandle handle, RawReady known) noexcept {
+  const Sight sight = look_or_believe(system, handle, POLLIN, known);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(EBADF);
-  const int unread = count_unread(handle, calls);
+  const int unread = count_unread(system, handle);
   if (unread < 0) return no_answer<Inbound>(errno);
   if (unread > 0) return {Inbound::bytes};
   // Readable without a byte: in packet mode a read gives a control byte, else the end was typed.
-  if ((sight.seen & POLLIN) != 0 && has_packets(handle, calls)) return {Inbound::bytes};
+  if ((sight.seen & POLLIN) != 0 && has_packets(system, handle)) return {Inbound::bytes};
   return {(sight.seen & (POLLIN | POLLHUP)) != 0 ? Inbound::end : Inbound::empty};
 }
 
 }  // namespace
 
-Answer<Inbound> peek(NativeHandle handle, std::uint64_t& calls) noexcept {
+Answer<Inbound> System::peek(NativeHandle handle) noexcept {
   char byte;
   const auto count =
-      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); }, calls);
+      uninterrupted([&] { return ::recv(handle, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
   if (count > 0) return {Inbound::bytes};
   if (count == 0) return {Inbound::end};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {Inbound::empty};
-  return failed_peek(handle, errno, calls);
+  return failed_peek(*this, handle, errno);
 }
 
-Answer<Inbound> look_inside(NativeHandle handle, StreamType type, RawReady known,
-                            const HandlePoller& poller, std::uint64_t& calls) noexcept {
-  if (type.kind == StreamKind::socket) return peek_at_start(handle, calls);
-  return type.kind == StreamKind::terminal ? count_in_terminal(handle, known, poller, calls)
-                                           : count_in_pipe(handle, known, poller, calls);
+Answer<Inbound> System::look_inside(NativeHandle handle, StreamType type, RawReady known) noexcept {
+  if (type.kind == StreamKind::socket) {
+    const PeekOffsetAside aside{*this, handle};
+    return aside.error() == 0 ? peek(handle) : no_answer<Inbound>(aside.error());
+  }
+  return type.kind == StreamKind::terminal ? count_in_terminal(*this, handle, known)
+                                           : count_in_pipe(*this, handle, known);
 }
 
-Answer<Outbound> probe_outbound(NativeHandle handle, const HandlePoller& poller,
-                                std::uint64_t& calls) noexcept {
-  const auto send = [&] { return send_nothing(handle, calls); };
-  const int error = uninterrupted(send) < 0 ? errno : 0;
+Answer<Outbound> System::probe_outbound(NativeHandle handle) noexcept {
+  const auto send = [&] { return send_nothing(handle); };
+  const int error = platform::uninterrupted(send) < 0 ? errno : 0;
   if (error == EAGAIN || error == EWOULDBLOCK) return {Outbound::full};
   if (is_probes_own(error)) return no_answer<Outbound>(error);
   const bool is_over = error == EPIPE || error == ENOTCONN;
   if (error != 0 && !is_over) return {Outbound::failed, Outcome::answered, error};
   // With room to write not asked for, no kernel says HUP for an outbound side that is over by
   // itself.
-  const Sight sight = poller.look(handle, is_over ? POLLIN : POLLOUT, calls);
+  const Sight sight = look(handle, is_over ? POLLIN : POLLOUT);
   if (sight.error != 0) return no_answer<Outbound>(sight.error);
   if (is_over) return {(sight.seen & POLLHUP) != 0 ? Outbound::both : Outbound::over};
   return {(sight.seen & POLLOUT) != 0 ? Outbound::open : Outbound::full};
 }
 
-Answer<int> take_error(NativeHandle handle, StreamKind kind, RawReady known,
-                       const HandlePoller& poller, std::uint64_t& calls) noexcept {
+Answer<int> System::take_error(NativeHandle handle, StreamKind kind, RawReady known) noexcept {
   if (kind == StreamKind::pipe_writer) {
-    const Sight sight = look_or_believe(handle, POLLOUT, known, poller, calls);
+    const Sight sight = look_or_believe(*this, handle, POLLOUT, known);
     if (sight.error != 0) return no_answer<int>(sight.error);
     if ((sight.seen & POLLNVAL) != 0) return no_answer<int>(EBADF);
     return {(sight.seen & (POLLERR | POLLHUP)) != 0 ? EPIPE : 0};
   }
   int error = 0;
-  if (socket_option(handle, SO_ERROR, error, calls) == 0) return {error};
+  if (socket_option(*this, handle, SO_ERROR, error) == 0) return {error};
   return is_probes_own(errno) ? no_answer<int>(errno) : Answer<int>{};
 }
 
