@@ -326,8 +326,8 @@ void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* eve
     if (loop_.tracer != nullptr && !slot.is_internal())
       loop_.tracer->interest_changed(loop_.now(), table().token(index), before, Interest::none);
   }
-  if (slot.is_internal()) return call(index, slot, event);
-  ++loop_.stats.events;
+  if (!slot.is_internal()) ++loop_.stats.events;
+  if (loop_.tracer == nullptr || slot.is_internal()) return call(index, slot, event);
   const Token token = table().token(index);
   call(index, slot, event);
   if (loop_.tracer != nullptr) loop_.tracer->handler_returned(loop_.now(), token);
