@@ -97,6 +97,7 @@ class HandleMap {
   /// The number of a handle that has none.
   static constexpr std::uint32_t none = 0xFFFFFFFF;
 
+  /// The number of `handle`, or none.
   std::uint32_t find(NativeHandle handle) const noexcept {
     const auto index = static_cast<std::size_t>(handle);  // a negative one is beyond the table
     return index < handles_ ? numbers_[index] : none;
@@ -115,6 +116,7 @@ class HandleMap {
   }
   /// There is room for it.
   void remove(NativeHandle handle) noexcept { put(handle, none); }
+  /// Forgets all.
   void clear() noexcept {
     numbers_.clear();
     handles_ = 0;

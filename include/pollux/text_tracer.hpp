@@ -11,6 +11,7 @@
 
 #include <pollux/backend.hpp>
 #include <pollux/events.hpp>
+#include <pollux/export.hpp>
 #include <pollux/handler.hpp>
 #include <pollux/stats.hpp>
 
@@ -32,7 +33,7 @@ namespace pollux {
 /// change of the program: see Reactor. Nothing here throws. Memory is taken where a watch begins,
 /// and for the text of an error; without it a number stands in the text's place, and a question
 /// mark in the descriptor's.
-class TextTracer : public Tracer {
+class POLLUX_EXPORT TextTracer : public Tracer {
  public:
   /// To a stream that stays open as long as the tracer is set, and is not owned. Each line is
   /// written by one fwrite(); when it reaches the file is the stream's affair (setvbuf).

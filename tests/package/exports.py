@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What an installed shared pollux exports: each name is one that a public header declares, and of
-pollux::detail nothing but what the inline members of those headers call."""
+pollux::detail nothing but what the inline members of those headers call. And it exports all of those
+names that a static pollux has: what is declared there can be linked."""
 import argparse
 import pathlib
 import re
@@ -20,12 +21,16 @@ OF_DETAIL = {
       "(pollux::detail::CoreBase&, pollux::Token)" for what in range(3)),
 }
 
+# Called like a function of pollux/asio.hpp, which takes an io_context as well.
+OF_THE_LIBRARY = {"pollux::make_asio_backend(std::error_code&)"}
 
-def exported(nm, library):
+
+def symbols_of(nm, library, *options, kinds=None):
     """Demangled, without the addresses and the symbols' kinds."""
-    out = subprocess.run([nm, "--dynamic", "--demangle", "--defined-only", library],
+    out = subprocess.run([nm, "--demangle", "--defined-only", *options, library],
                          capture_output=True, text=True, check=True).stdout
-    return {line.split(maxsplit=2)[2] for line in out.splitlines()}
+    symbols = [line.split(maxsplit=2) for line in out.splitlines()]
+    return {line[2] for line in symbols if len(line) == 3 and line[1] in (kinds or line[1])}
 
 
 def words_of_headers(folder):
@@ -41,18 +46,23 @@ def name_of(symbol):
     return found[0] if found else ""
 
 
-def problems(symbols, words):
+def is_public(name, words):
+    return bool(name) and set(re.findall(r"\w+", name)) <= words
+
+
+def problems(symbols, in_archive, words):
     for symbol in sorted(symbols):
         name = name_of(symbol)
         if "pollux::detail::" in symbol:
             if symbol not in OF_DETAIL:
                 yield f"{symbol}: of pollux::detail, and not on the list of this test"
-        elif not name:
-            yield f"{symbol}: not pollux's"
-        elif not set(re.findall(r"\w+", name)) <= words:
+        elif not is_public(name, words):
             yield f"{symbol}: no public header has it"
     for symbol in sorted(OF_DETAIL - symbols):
         yield f"{symbol}: on the list of this test, and not exported"
+    for symbol in sorted(in_archive - symbols - OF_THE_LIBRARY):
+        if is_public(name_of(symbol), words) and not symbol.startswith("pollux::detail::"):
+            yield f"{symbol}: a public header has it, and it is not exported"
     if "pollux::Reactor::run()" not in symbols:
         yield "pollux::Reactor::run(): not exported"
 
@@ -60,11 +70,14 @@ def problems(symbols, words):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nm", required=True)
-    parser.add_argument("--prefix", type=pathlib.Path, required=True)
+    parser.add_argument("--shared", type=pathlib.Path, required=True, help="a prefix")
+    parser.add_argument("--static", type=pathlib.Path, required=True, help="another")
     chosen = parser.parse_args()
-    library, = (file for file in chosen.prefix.rglob("libpollux.so*") if not file.is_symlink())
-    symbols = exported(chosen.nm, library)
-    found = list(problems(symbols, words_of_headers(chosen.prefix / "include/pollux")))
+    library, = (file for file in chosen.shared.rglob("libpollux.so*") if not file.is_symlink())
+    archive, = chosen.static.rglob("libpollux.a")
+    symbols = symbols_of(chosen.nm, library, "--dynamic")
+    in_archive = symbols_of(chosen.nm, archive, "--extern-only", kinds="T")
+    found = list(problems(symbols, in_archive, words_of_headers(chosen.shared / "include/pollux")))
     print(*found, f"{len(symbols)} symbols, {len(found)} of them wrong", sep="\n")
     return 1 if found else 0
 
