@@ -71,6 +71,7 @@ class Handler : public detail::AnyHandler {
       std::is_invocable_v<std::decay_t<F>&, std::add_lvalue_reference_t<Watch>, const Argument&>;
 
  public:
+  /// Calls `function`, which is moved or copied into it.
   template <detail::Callable F>
   requires takes_argument<F> Handler(F&& function) {  // NOLINT: a lambda is a handler
     this->template emplace<Argument>(std::forward<F>(function));
@@ -90,7 +91,8 @@ class Handler<void> : public detail::AnyHandler {
   Handler() noexcept = default;
   /// Calls `function`, which is moved or copied into it.
   template <detail::Callable F>
-  requires std::invocable<std::decay_t<F>&> Handler(F&& function) {  // NOLINT: likewise
+  requires std::invocable < std::decay_t<F>
+  & > Handler(F&& function) {  // NOLINT: likewise
     this->template emplace<void>(std::forward<F>(function));
   }
 };
@@ -102,9 +104,12 @@ class Handler<Timer> : public detail::AnyHandler {
  public:
   /// Calls nothing.
   Handler() noexcept = default;
+  /// Calls `task`.
   Handler(Handler<void>&& task) noexcept : AnyHandler{std::move(task)} {}  // NOLINT: likewise
+  /// Calls `function`, which is moved or copied into it.
   template <detail::Callable F>
-  requires std::invocable<std::decay_t<F>&> Handler(F&& function) {  // NOLINT: likewise
+  requires std::invocable < std::decay_t<F>
+  & > Handler(F&& function) {  // NOLINT: likewise
     this->template emplace<void>(std::forward<F>(function));
   }
   template <detail::Callable F>

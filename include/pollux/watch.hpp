@@ -13,7 +13,7 @@ namespace pollux {
 namespace detail {
 
 /// What both kinds of watch are made of.
-class WatchBase : public Registration<Registered::watch> {
+class POLLUX_EXPORT WatchBase : public Registration<Registered::watch> {
  protected:
   using Registration::Registration;
 
@@ -85,8 +85,8 @@ class POLLUX_EXPORT StreamWatch : private detail::WatchBase {
   /// itself. The descriptor is left as it is.
   void reset() noexcept { end(); }
 
-  /// Whether this object holds a watch that has not been ended: true also after hangup, and when the
-  /// reactor is gone.
+  /// Whether this object holds a watch that has not been ended: true also after hangup, and when
+  /// the reactor is gone.
   explicit operator bool() const noexcept { return is_live(); }
 
   /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost

@@ -13,12 +13,16 @@ import sys
 OF_DETAIL = {
     "pollux::Poster::Poster(std::shared_ptr<pollux::detail::PostQueue>)",
     "pollux::detail::CorePointer::destroy(pollux::detail::CoreBase&)",
-    "pollux::detail::WatchBase::close()",
-    "pollux::detail::WatchBase::interest() const",
-    "pollux::detail::WatchBase::set_interest(pollux::Interest)",
-    "pollux::detail::WatchBase::set_interest(pollux::Interest, std::error_code&)",
-    *(f"void pollux::detail::end_registration<(pollux::detail::Registered){what}>"
-      "(pollux::detail::CoreBase&, pollux::Token)" for what in range(3)),
+    "pollux::detail::WatchBase::change_interest(pollux::Interest)",
+    "pollux::detail::WatchBase::change_interest(pollux::Interest, std::error_code&)",
+    "pollux::detail::WatchBase::close_descriptor()",
+    "pollux::detail::WatchBase::current_interest() const",
+    *(f"{result} pollux::detail::{function}<(pollux::detail::Registered){what}>"
+      f"(pollux::detail::CoreBase&{more})"
+      for what in range(3)
+      for result, function, more in (("void", "end_registration", ", pollux::Token, bool"),
+                                     ("bool", "is_registered", ", pollux::Token"),
+                                     ("pollux::Token", "called_token", ""))),
 }
 
 # Called like a function of pollux/asio.hpp, which takes an io_context as well.

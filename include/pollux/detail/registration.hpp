@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What watches, timers, and the watches of signals and children are made of: something that a reactor
-// keeps for as long as an object lives. Applications have no need of it.
+// What watches, timers, and the watches of signals and children are made of: something that a
+// reactor keeps for as long as an object lives. Applications have no need of it.
 #pragma once
 
 #include <cstdint>
@@ -81,19 +81,22 @@ bool is_registered(CoreBase& core, Token token) noexcept;
 template <Registered what>
 Token called_token(CoreBase& core) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::watch>(CoreBase& core, Token token, bool lent) noexcept;
+POLLUX_EXPORT void end_registration<Registered::watch>(CoreBase& core, Token token,
+                                                       bool lent) noexcept;
 template <>
 POLLUX_EXPORT bool is_registered<Registered::watch>(CoreBase& core, Token token) noexcept;
 template <>
 POLLUX_EXPORT Token called_token<Registered::watch>(CoreBase& core) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::timer>(CoreBase& core, Token token, bool lent) noexcept;
+POLLUX_EXPORT void end_registration<Registered::timer>(CoreBase& core, Token token,
+                                                       bool lent) noexcept;
 template <>
 POLLUX_EXPORT bool is_registered<Registered::timer>(CoreBase& core, Token token) noexcept;
 template <>
 POLLUX_EXPORT Token called_token<Registered::timer>(CoreBase& core) noexcept;
 template <>
-POLLUX_EXPORT void end_registration<Registered::process>(CoreBase& core, Token token, bool lent) noexcept;
+POLLUX_EXPORT void end_registration<Registered::process>(CoreBase& core, Token token,
+                                                         bool lent) noexcept;
 template <>
 POLLUX_EXPORT bool is_registered<Registered::process>(CoreBase& core, Token token) noexcept;
 template <>
