@@ -167,12 +167,12 @@ void register_timers(Suite& suite, const std::string& name, Make make) {
              [make](Meter& meter) { insert_cancel<L>(meter, make); }});
   suite.add({"W5.fire/" + name, Time::cpu, [make](Meter& meter) { fire<L>(meter, make); }});
   suite.add({"W5.refresh/" + name, Time::cpu, [make](Meter& meter) { put_off<L>(meter, make); }});
-  if constexpr (requires(L& loop, typename L::Timer& timer, NotDue& owner) {
+  if constexpr (requires(L & loop, typename L::Timer & timer, NotDue & owner) {
                   loop.make_and_drop(owner, std::chrono::nanoseconds{});
                   loop.put_off_from_turn(timer, std::chrono::nanoseconds{});
                 }) {
-    suite.add({"W5.make-drop/" + name, Time::cpu,
-               [make](Meter& meter) { make_drop<L>(meter, make); }});
+    suite.add(
+        {"W5.make-drop/" + name, Time::cpu, [make](Meter& meter) { make_drop<L>(meter, make); }});
     suite.add({"W5.refresh-turn/" + name, Time::cpu,
                [make](Meter& meter) { put_off_from_turn<L>(meter, make); }});
   }

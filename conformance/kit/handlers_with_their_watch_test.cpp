@@ -84,8 +84,8 @@ TEST_P(AHandlerWithItsWatch, ClosesTheDescriptor) {
 }
 
 TEST_P(AHandlerWithItsWatch, ChangesItsInterest) {
-  StreamWatch owner = watch(
-      [](StreamWatch& watch, const StreamEvent&) { watch.set_interest(Interest::none); });
+  StreamWatch owner =
+      watch([](StreamWatch& watch, const StreamEvent&) { watch.set_interest(Interest::none); });
   const StreamWatch moved = std::move(owner);
   EXPECT_EQ(reactor().run_once(5s), 1u);
   EXPECT_EQ(moved.interest(), Interest::none);

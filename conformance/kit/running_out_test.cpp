@@ -27,12 +27,11 @@ TEST_P(ARun, WithNothingToDoReturnsAtOnce) {
 
 TEST_P(ARun, EndsWithTheLastStream) {
   Pair pair = make_pair(PairKind::tcp4);
-  const StreamWatch last =
-      reactor().watch_stream(pair.local.get(), Interest::readable,
-                             [&](StreamWatch& watch, const StreamEvent& event) {
-                               if (event.readable()) drain(pair.local);
-                               if (event.end_of_stream()) watch.reset();
-                             });
+  const StreamWatch last = reactor().watch_stream(
+      pair.local.get(), Interest::readable, [&](StreamWatch& watch, const StreamEvent& event) {
+        if (event.readable()) drain(pair.local);
+        if (event.end_of_stream()) watch.reset();
+      });
   write_bytes(pair.peer, "abc");
   pair.peer.close();
   EXPECT_GE(reactor().run(), 1u);
@@ -86,8 +85,8 @@ TEST_P(ARun, EndsWithTheLastSignalWatch) {
 TEST_P(ARun, EndsWithTheLastChildAlthoughItsWatchIsThere) {
   const ChildProcess child{7};
   int code = 0;
-  const ChildWatch watch = reactor().on_child_exit(
-      child.pid(), [&](const ChildExit& exit) { code = exit.exit_code(); });
+  const ChildWatch watch =
+      reactor().on_child_exit(child.pid(), [&](const ChildExit& exit) { code = exit.exit_code(); });
   EXPECT_EQ(reactor().run(), 1u);
   EXPECT_EQ(code, 7);
 }

@@ -88,7 +88,8 @@ class Handler<void> : public detail::AnyHandler {
   /// Calls nothing: for what may be left out.
   Handler() noexcept = default;
   template <detail::Callable F>
-  requires std::invocable<std::decay_t<F>&> Handler(F&& function) {  // NOLINT: likewise
+  requires std::invocable < std::decay_t<F>
+  & > Handler(F&& function) {  // NOLINT: likewise
     this->template emplace<void>(std::forward<F>(function));
   }
 };
@@ -102,7 +103,8 @@ class Handler<Timer> : public detail::AnyHandler {
   Handler() noexcept = default;
   Handler(Handler<void>&& task) noexcept : AnyHandler{std::move(task)} {}  // NOLINT: likewise
   template <detail::Callable F>
-  requires std::invocable<std::decay_t<F>&> Handler(F&& function) {  // NOLINT: likewise
+  requires std::invocable < std::decay_t<F>
+  & > Handler(F&& function) {  // NOLINT: likewise
     this->template emplace<void>(std::forward<F>(function));
   }
   template <detail::Callable F>

@@ -44,11 +44,11 @@ struct ReactorOptions {
 /// thread. Only post(), wake() and stop() may be called from any other, the latter two also from
 /// signal handlers. The child of a fork() has a reactor of its own after after_fork().
 ///
-/// Handlers run inside run(), run_forever(), run_once(), run_for() and poll(), and may do anything but call those:
-/// change interest, end their own watch or any other, close, open, watch, stop, destroy the
-/// reactor's other users. An exception thrown by a handler leaves run*(); the event counts as
-/// delivered, whatever else had been fetched is reported by the next turn, and the reactor stays
-/// usable.
+/// Handlers run inside run(), run_forever(), run_once(), run_for() and poll(), and may do anything
+/// but call those: change interest, end their own watch or any other, close, open, watch, stop,
+/// destroy the reactor's other users. An exception thrown by a handler leaves run*(); the event
+/// counts as delivered, whatever else had been fetched is reported by the next turn, and the
+/// reactor stays usable.
 ///
 /// One turn: changes of interest go to the kernel, the wait, handlers of watches, then those of
 /// signals and children, those of timers, then what was posted. What a handler arms, raises or
@@ -111,7 +111,8 @@ class Reactor {
                             std::error_code& error);
   /// A timer that fires once, at `deadline`, or at once if that is past.
   [[nodiscard]] Timer at(Timer::time_point deadline, Handler<Timer> handler);
-  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<Timer> handler, std::error_code& error);
+  [[nodiscard]] Timer at(Timer::time_point deadline, Handler<Timer> handler,
+                         std::error_code& error);
   /// A timer that fires every `period`, first one period from now. If the loop falls behind, it
   /// fires once for all periods that were missed, and stays in step with those to come.
   /// `invalid_argument` for a period that is not positive.
@@ -178,8 +179,8 @@ class Reactor {
   std::size_t poll();
   std::size_t poll(std::error_code& error);
 
-  /// Makes the run, run_forever, run_once, run_for or poll that is running return after the handler that is
-  /// running, or, if none is, the next one return at once. Any thread, and signal handlers.
+  /// Makes the run, run_forever, run_once, run_for or poll that is running return after the handler
+  /// that is running, or, if none is, the next one return at once. Any thread, and signal handlers.
   void stop() noexcept;
 
   /// Makes a run_once() that waits return, or the next one return at once. Any thread, and signal

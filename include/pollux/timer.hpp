@@ -10,9 +10,10 @@
 namespace pollux {
 
 /// A timer, made by Reactor::timer(), after(), at() or every(). It ends with the object, which may
-/// be moved; one that is to live on must be kept. Its handler runs in the loop's thread, never early, at most once a turn; timers
-/// that are due together fire in the order of their deadlines, those of one deadline in the order
-/// in which they were armed. A handler may restart, cancel or destroy its own timer and any other.
+/// be moved; one that is to live on must be kept. Its handler runs in the loop's thread, never
+/// early, at most once a turn; timers that are due together fire in the order of their deadlines,
+/// those of one deadline in the order in which they were armed. A handler may restart, cancel or
+/// destroy its own timer and any other.
 ///
 /// Measured by ReactorOptions::clock, the steady clock. Deadlines are exact to the nanosecond; how
 /// soon after one the loop wakes is the kernel's: epoll_pwait2(2) and ppoll(2) take nanoseconds and

@@ -84,8 +84,8 @@ class StreamWatch : private detail::WatchBase {
   /// itself. The descriptor is left as it is.
   void reset() noexcept { end(); }
 
-  /// Whether this object holds a watch that has not been ended: true also after hangup, and when the
-  /// reactor is gone.
+  /// Whether this object holds a watch that has not been ended: true also after hangup, and when
+  /// the reactor is gone.
   explicit operator bool() const noexcept { return is_live(); }
 
   /// Replaces the interest. Gathered until the loop's next wait, so that changes within a turn cost

@@ -56,8 +56,9 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
 /// Whether nothing is left that could ever call a handler. Those who could post are looked at
 /// before what they have posted, since they post first and go then.
 bool EventLoop::nothing_left() const noexcept {
-  return watches_.registrations().count() == 0 && !timers_.any_armed() && !processes_.any_active() &&
-         !posts_->has_posters() && !loop_.wakeup.is_pending(Wakeup::post);
+  return watches_.registrations().count() == 0 && !timers_.any_armed() &&
+         !processes_.any_active() && !posts_->has_posters() &&
+         !loop_.wakeup.is_pending(Wakeup::post);
 }
 
 /// Asks the services to do what must be done before a wait, and notes if none has anything pending
@@ -104,6 +105,7 @@ std::size_t EventLoop::deliver_all() {
   if (processes_.any_due() && !loop_.stopped()) called += processes_.deliver();
   if (timers_.need_clock() && !loop_.stopped()) called += timers_.deliver();
   if (posts && !loop_.stopped()) called += posts_->deliver(loop_);
+  if (posts && ends_with_nothing_left_) loop_.something_ended();
   return called;
 }
 

@@ -82,7 +82,8 @@ class TimerQueue : public SlotPool<TimerSlot> {
   bool arm_in_place(std::uint32_t index, time_point deadline) noexcept {
     TimerTime& time = times_[index];
     const std::uint32_t bucket = time.bucket();
-    if (deadline <= starts_[bucket]) [[unlikely]] return false;
+    if (deadline <= starts_[bucket]) [[unlikely]]
+      return false;
     set_time(index, time, deadline, bucket);
     return true;
   }

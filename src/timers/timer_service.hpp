@@ -73,9 +73,7 @@ class TimerService {
   void cancel(Token token) noexcept;
   bool is_armed(Token token) const noexcept;
   time_point deadline(Token token) const noexcept;
-  bool is_registered(Token token) const noexcept {
-    return !queue_.time(token.slot).has_ended();
-  }
+  bool is_registered(Token token) const noexcept { return !queue_.time(token.slot).has_ended(); }
   /// The timer whose handler is running.
   Token called_token() const noexcept { return {called_.index, 0}; }
   void end(Token token) noexcept;

@@ -90,9 +90,9 @@ class AnyHandler {
 
   struct Ops {
     void (*call)(void* self, const void* argument);
-    void (*move)(void* from, void* to) noexcept;  ///< null: the words are copied
-    void (*destroy)(void* self) noexcept;         ///< null: nothing is to be done
-    std::size_t words;                            ///< of captures, each as large as a pointer
+    void (*move)(void* from, void* to) noexcept;        ///< null: the words are copied
+    void (*destroy)(void* self) noexcept;               ///< null: nothing is to be done
+    std::size_t words;                                  ///< of captures, each as large as a pointer
     void (*bind)(void* self, CoreBase& core) noexcept;  ///< null: it takes no watch
 
     void take(void* from, void* to) const noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What watches, timers, and the watches of signals and children are made of: something that a reactor
-// keeps for as long as an object lives. Applications have no need of it.
+// What watches, timers, and the watches of signals and children are made of: something that a
+// reactor keeps for as long as an object lives. Applications have no need of it.
 #pragma once
 
 #include <cstdint>
