@@ -23,7 +23,7 @@ class Echo {
   /// Listens on that port of 127.0.0.1 (nullptr: the system chooses), and prints it.
   Echo(pollux::Reactor& reactor, const char* port) : reactor_{reactor}, listener_{listen(port)} {
     accepting_ = reactor.watch(listener_, pollux::Interest::readable,
-                               [this](pollux::Watch& watch, auto) { accept(watch); });
+                               [this](pollux::Watch& listening, auto) { accept(listening); });
   }
   Echo(const Echo&) = delete;
   Echo& operator=(const Echo&) = delete;
@@ -60,10 +60,11 @@ class Echo {
     return listener;
   }
 
-  void accept(pollux::Watch& watch) {
+  void accept(pollux::Watch& listening) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause(watch);
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        pause(listening);
       return;  // or gone again before we came
     }
     const auto client = clients_.insert(clients_.end(), Client{socket});
@@ -78,8 +79,8 @@ class Echo {
   }
 
   /// Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for it.
-  void pause(pollux::Watch& watch) {
-    watch.set_interest(pollux::Interest::none);
+  void pause(pollux::Watch& listening) {
+    listening.set_interest(pollux::Interest::none);
     pause_.restart(std::chrono::milliseconds{100});
   }
 

@@ -31,42 +31,40 @@ void serve(pollux::Reactor& reactor, int listener) {
   std::list<Client> clients;
   pollux::Watch accepting;
   pollux::Timer pause = reactor.timer([&] { accepting.set_interest(Interest::readable); });
-  accepting =
-      reactor.watch(listener, Interest::readable, [&](pollux::Watch& watch, pollux::Readiness) {
-        const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-          // Out of descriptors or memory: who waits goes on waiting, and the loop must not turn for
-          // it.
-          if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            watch.set_interest(Interest::none);
-            pause.restart(std::chrono::milliseconds{100});
-          }
-          return;  // or gone again before we came
-        }
-        const auto client = clients.insert(clients.end(), Client{fd});
-        const auto on_event = [&clients, client](pollux::StreamWatch& watch,
-                                                 const pollux::StreamEvent& event) {
-          auto& [socket, unsent, ended, owned] = *client;
-          char buffer[4096];
-          if (event.readable())
-            if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
-              unsent.append(buffer, size_t(n));
-          if (event.end_of_stream()) ended = true;  // and every byte before it has been read
-          if (const auto n = ::send(socket, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
-            unsent.erase(0, size_t(n));
-          if (!event.hangup() &&
-              !(ended && unsent.empty()))  // back-pressure: answer first, then read on
-            return watch.set_interest(unsent.empty() ? Interest::readable : Interest::writable);
-          watch.reset();  // end the watch first, close then
-          ::close(socket);
-          clients.erase(client);
-        };
-        std::error_code error;
-        client->watch = reactor.watch_stream(fd, Interest::readable, on_event, error);
-        if (!error) return;
-        ::close(fd);
-        clients.erase(client);
-      });
+  accepting = reactor.watch(listener, Interest::readable, [&](pollux::Watch& self, auto) {
+    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      // Out of descriptors or memory: who waits goes on waiting; the loop must not turn for it.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        self.set_interest(Interest::none);
+        pause.restart(std::chrono::milliseconds{100});
+      }
+      return;  // or gone again before we came
+    }
+    const auto client = clients.insert(clients.end(), Client{fd});
+    const auto on_event = [&clients, client](pollux::StreamWatch& watch,
+                                             const pollux::StreamEvent& event) {
+      auto& [socket, unsent, ended, owned] = *client;
+      char buffer[4096];
+      if (event.readable())
+        if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
+          unsent.append(buffer, size_t(n));
+      if (event.end_of_stream()) ended = true;  // and every byte before it has been read
+      if (const auto n = ::send(socket, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
+        unsent.erase(0, size_t(n));
+      if (!event.hangup() &&
+          !(ended && unsent.empty()))  // back-pressure: answer first, then read on
+        return watch.set_interest(unsent.empty() ? Interest::readable : Interest::writable);
+      watch.reset();  // end the watch first, close then
+      ::close(socket);
+      clients.erase(client);
+    };
+    std::error_code error;
+    client->watch = reactor.watch_stream(fd, Interest::readable, on_event, error);
+    if (!error) return;
+    ::close(fd);
+    clients.erase(client);
+  });
   reactor.run();
 }
 

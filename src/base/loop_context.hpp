@@ -80,8 +80,10 @@ class LoopContext {
     if (host_waits_until_ && deadline < *host_waits_until_) notify_host();
   }
 
-  /// Something has ended: the next turn must look if anything is left.
-  void something_ended() noexcept { nothing_pending = false; }
+  /// Something has ended: if that may end the run, the next turn must look if anything is left.
+  void something_ended() noexcept {
+    if (ends_with_nothing_left) nothing_pending = false;
+  }
 
   /// A host that waits must ask anew.
   void wake_host() noexcept {
@@ -110,7 +112,8 @@ class LoopContext {
   /// Only requests and the kernel can give the next turn work: the last turn has asked all
   /// services, and none has added work since.
   bool nothing_pending = false;
-  bool running = false;  ///< turns are run, and handlers may be
+  bool running = false;                 ///< turns are run, and handlers may be
+  bool ends_with_nothing_left = false;  ///< the run that is running
 
  private:
   void notify_host() noexcept {

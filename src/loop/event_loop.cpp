@@ -19,8 +19,8 @@ std::size_t EventLoop::run(time_point deadline, Until until, std::error_code& er
   loop_.wake_host();  // which waits, and has called this meanwhile: posts do not wake it now
 
   const Running running{loop_};
-  ends_with_nothing_left_ = until == Until::nothing_left;
-  if (ends_with_nothing_left_) loop_.something_ended();  // perhaps before this run
+  loop_.ends_with_nothing_left = until == Until::nothing_left;
+  if (loop_.ends_with_nothing_left) loop_.something_ended();  // perhaps before this run
   const bool for_ever = until != Until::called && deadline == time_point::max();
   std::size_t called = 0;
   while (!loop_.stopped()) {
@@ -31,7 +31,8 @@ std::size_t EventLoop::run(time_point deadline, Until until, std::error_code& er
       break;
     }
     if (for_ever && loop_.wakeup.pending() == 0) continue;
-    if (ends_with_nothing_left_ && loop_.wakeup.consume(Wakeup::check) && nothing_left()) break;
+    if (loop_.ends_with_nothing_left && loop_.wakeup.consume(Wakeup::check) && nothing_left())
+      break;
     if (until == Until::called && (woken_ || called > 0)) break;
     if (deadline != time_point::max() && this->until(deadline).is_zero()) break;
   }
@@ -42,7 +43,7 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
   ++loop_.turn;
   if (!loop_.nothing_pending && !prepare()) {
     if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
-    if (ends_with_nothing_left_ && nothing_left()) {
+    if (loop_.ends_with_nothing_left && nothing_left()) {
       loop_.wakeup.mark(Wakeup::check);  // for run(), which looks at nothing else in most turns
       return 0;
     }
@@ -106,6 +107,7 @@ std::size_t EventLoop::deliver_all() {
   if (processes_.any_due() && !loop_.stopped()) called += processes_.deliver();
   if (timers_.need_clock() && !loop_.stopped()) called += timers_.deliver();
   if (posts && !loop_.stopped()) called += posts_->deliver(loop_);
+  if (posts) loop_.something_ended();
   return called;
 }
 

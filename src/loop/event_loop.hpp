@@ -121,9 +121,8 @@ class EventLoop : public CoreBase {
   WatchService watches_;
   TimerService timers_{loop_, watches_.registrations()};
   ProcessService processes_{loop_, watches_.registrations()};
-  std::shared_ptr<PostQueue> posts_;     ///< shared with those who post
-  bool ends_with_nothing_left_ = false;  ///< the run that is running
-  bool woken_ = false;                   ///< by wake(), before this turn's handlers were called
+  std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
+  bool woken_ = false;                ///< by wake(), before this turn's handlers were called
 };
 
 inline EventLoop& CorePointer::operator*() const noexcept {

@@ -74,7 +74,7 @@ void TimerQueue::unlink(std::uint32_t index) noexcept {
   const TimerSlot& timer = slot(index);
   if (timer.following != no_slot) slot(timer.following).previous = timer.previous;
   if (timer.previous != no_slot) {
-    slot(timer.previous).next = timer.following;
+    slot(timer.previous).following = timer.following;
   } else {
     heads_[bucket] = timer.following;
     if (timer.following == no_slot) mark_empty(bucket);

@@ -120,9 +120,11 @@ class Registration {
   ~Registration() { end(); }
 
   void end() noexcept {
+    if (core_) end_held();
+  }
+  void end_held() noexcept {
     // Emptied first: the handler that is destroyed with the registration may own this very object.
     const CorePointer core = std::move(core_);
-    if (!core) return;
     const bool lent = core.base().lent_ == this;
     if (lent) core.base().lent_ = nullptr;
     end_registration<what>(core.base(), token_, lent);
