@@ -41,13 +41,16 @@ std::size_t EventLoop::run(time_point deadline, Until until, std::error_code& er
 
 inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) {
   ++loop_.turn;
-  if (!loop_.nothing_pending && !prepare()) {
-    if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
+  if (!loop_.nothing_pending) {
+    const bool nothing_pending = prepare();
     if (loop_.ends_with_nothing_left && nothing_left()) {
-      loop_.wakeup.mark(Wakeup::check);  // for run(), which looks at nothing else in most turns
+      loop_.wakeup.mark(Wakeup::check);  // for run(), which checks nothing else in most turns
       return 0;
     }
-    deadline = std::min(deadline, next_deadline());
+    if (!nothing_pending) {
+      if (watches_.has_work()) return deliver_all();  // left by check_for_host(), or an exception
+      deadline = std::min(deadline, next_deadline());
+    }
   }
   const Timeout timeout = loop_.wakeup.about_to_sleep() ? until(deadline) : Timeout::zero();
   const std::uint32_t reports = wait(timeout, error);
