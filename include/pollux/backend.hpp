@@ -31,7 +31,7 @@ inline constexpr NativeHandle no_handle = static_cast<NativeHandle>(-1);
 /// backend's own wake handle.
 struct Token {
   std::uint32_t slot = 0;        ///< an index, which is given out again
-  std::uint32_t generation = 0;  ///< tells the registrations of one slot apart
+  std::uint32_t generation = 0;  ///< differs for each registration of one slot
 
   friend constexpr bool operator==(const Token&, const Token&) = default;
 };

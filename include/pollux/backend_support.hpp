@@ -67,13 +67,13 @@ constexpr Spec to_timespec(std::chrono::nanoseconds duration) noexcept {
   return spec;
 }
 
-/// Which open file a descriptor number stands for, as far as fstat(2) tells. Equal identities of
+/// Which open file a descriptor number stands for, as far as fstat(2) knows. Equal identities of
 /// one number at two times mean: not closed and reused in between. But Linux gives all eventfds and
-/// their like one inode, and all masters of pseudo-terminals; HandleRegistry tells those apart.
+/// their like one inode, and all masters of pseudo-terminals; HandleRegistry distinguishes those.
 struct HandleIdentity {
   std::uint64_t device = 0;  ///< st_dev
   std::uint64_t inode = 0;   ///< st_ino
-  std::uint32_t access = 0;  ///< reading, writing or both: tells the two ends of a pipe apart
+  std::uint32_t access = 0;  ///< reading, writing or both: distinguishes the ends of a pipe
 
   friend constexpr bool operator==(const HandleIdentity&, const HandleIdentity&) = default;
 };
@@ -160,9 +160,9 @@ class POLLUX_EXPORT HandleRegistry {
     }
     return add(key, handle);
   }
-  /// Whether `handle` was put down under `key`, and still stands for the same open file.
+  /// Whether `handle` was noted under `key`, and still stands for the same open file.
   bool is_same(std::uint32_t key, NativeHandle handle) noexcept;
-  /// What fstat(2) told of it then; of what is no socket and no pipe, others may have the same.
+  /// What fstat(2) answered then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {
     return knows(key) ? known_[key].identity : HandleIdentity{};
   }
@@ -176,7 +176,7 @@ class POLLUX_EXPORT HandleRegistry {
   void reset() noexcept;
 
  private:
-  /// What tells that a number still stands for the same file; nothing, if none was put down.
+  /// How to find out that a number still stands for the same file; nothing, if none was noted.
   enum class By : std::uint8_t { nothing, identity, set };
   struct Known {
     HandleIdentity identity;
@@ -206,8 +206,8 @@ POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
 
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
-/// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), is told
-/// apart on Linux 4.14 and later; elsewhere by Reactor::after_fork(). Any thread, and signal
+/// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), counts
+/// on Linux 4.14 and later; elsewhere from Reactor::after_fork() on. Any thread, and signal
 /// handlers.
 POLLUX_EXPORT unsigned fork_count() noexcept;
 

@@ -17,7 +17,7 @@ class ChildExit {
 
   /// `value` is the exit code or the signal.
   ChildExit(int pid, How how, int value) noexcept : pid_{pid}, how_{how}, value_{value} {}
-  /// `error` is why nobody can tell.
+  /// `error` is why it is not known.
   ChildExit(int pid, std::error_code error) noexcept : pid_{pid}, error_{error} {}
 
   /// The child.

@@ -29,7 +29,7 @@ struct ReactorOptions {
   /// How many reports one wait may bring.
   std::uint32_t event_batch = 512;
   /// A condition that no kernel call can wait for (Interest::peer_closed behind unread bytes on a
-  /// backend that must probe; an error bit that stays up without an error) is looked at again after
+  /// backend that must probe; an error bit that stays up without an error) is probed again after
   /// `probe_interval_min`, then after twice as long, up to `probe_interval_max`. No timer runs
   /// while no watch needs it. Zero for both means: at every turn.
   std::chrono::nanoseconds probe_interval_min = std::chrono::milliseconds{1};
@@ -46,11 +46,10 @@ struct ReactorOptions {
 /// thread. Only post(), wake() and stop() may be called from any other, the latter two also from
 /// signal handlers. The child of a fork() has a reactor of its own after after_fork().
 ///
-/// Handlers run inside run(), run_forever(), run_once(), run_for() and poll(), and may do anything
-/// but call those: change interest, end their own watch or any other, close, open, watch, stop,
-/// destroy the reactor's other users. An exception thrown by a handler leaves run*(); the event
-/// counts as delivered, whatever else had been fetched is reported by the next turn, and the
-/// reactor stays usable.
+/// Handlers run inside run(), run_forever(), run_once(), run_for() and poll(). They may call any
+/// member except those, and may destroy any watch, timer or poster, their own included; they must
+/// not destroy the reactor. An exception thrown by a handler leaves run*(); the event counts as
+/// delivered, the next turn reports whatever else had been fetched, and the reactor stays usable.
 ///
 /// One turn: changes of interest go to the kernel, the wait, handlers of watches, then those of
 /// signals and children, those of timers, then what was posted. What a handler arms, raises or
@@ -58,14 +57,14 @@ struct ReactorOptions {
 ///
 /// Calls with a `std::error_code&` report through it, those without throw std::system_error. Out of
 /// memory is `not_enough_memory` with both, and changes nothing: what is watched, armed or posted
-/// stays so, and what could not be told to the kernel is told when there is memory again. (What is
+/// stays so, and a change that could not reach the kernel does when there is memory again. (What is
 /// made of a lambda with more than three pointers of captures takes memory before the call, and
 /// throws std::bad_alloc there.)
 class POLLUX_EXPORT Reactor {
  public:
   /// On the backend named by $POLLUX_BACKEND, or else the best one usable here.
   ///
-  /// All constructors look at $POLLUX_TRACE, once. `1` or `stderr` sets a TextTracer to standard
+  /// All constructors read $POLLUX_TRACE, once. `1` or `stderr` sets a TextTracer to standard
   /// error; anything else names a file, to which a TextTracer appends (`./1` for a file of that
   /// name). Empty, `0` or not set: none, as in a program with more rights than its caller. A file
   /// that cannot be opened is Errc::trace_unavailable. set_tracer() replaces that tracer.
@@ -83,7 +82,7 @@ class POLLUX_EXPORT Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
   /// Ends all registrations; the descriptors stay open. Watches that live on are harmless: they
-  /// hear nothing, and set_interest() answers Errc::reactor_closed. Not from inside a handler.
+  /// get no event, and set_interest() answers Errc::reactor_closed. Not from inside a handler.
   ~Reactor();
 
   /// Watches `handle` for plain readiness. `handle` must stay open until the watch has ended.
@@ -206,8 +205,8 @@ class POLLUX_EXPORT Reactor {
   /// How long the other loop may wait, rounded to nothing: zero if something is due, nullopt if
   /// only a descriptor, another thread or a signal can bring something.
   std::optional<std::chrono::nanoseconds> next_timeout() noexcept;
-  /// Tells the kernel what has changed; from now on other threads make native_handle() readable.
-  /// Returns next_timeout().
+  /// Applies all changes to the kernel's set; from now on other threads make native_handle()
+  /// readable. Returns next_timeout().
   std::optional<std::chrono::nanoseconds> prepare();
   /// Fetches what the kernel has to report, without waiting. Whether dispatch() has anything to do.
   bool check();
@@ -226,12 +225,12 @@ class POLLUX_EXPORT Reactor {
   /// that are watched remain the parent's, and so do signals that were raised before the fork.
   /// Before this call run*(), poll(), check(), watch(), set_interest(), on_signal() and
   /// on_child_exit() answer Errc::forked, and watches and reactors that are destroyed leave the
-  /// parent's set alone. Fork while no other thread is posting. An application's own io_context is
-  /// told first (notify_fork). Where nothing was forked it does nothing.
+  /// parent's set alone. Fork while no other thread is posting. Call notify_fork() of an
+  /// application's own io_context first. Where nothing was forked it does nothing.
   ///
   /// A child that is made without fork handlers, by _Fork() or a bare clone(2), is one like any
   /// other, as long as this is called there before it starts threads. On Linux before 4.14 and on
-  /// other systems nothing tells the reactor of such a child until then: what is done earlier is
+  /// other systems the reactor cannot recognise such a child until then: what is done earlier is
   /// done to the parent's set. A child that shares its parent's memory (vfork(2), CLONE_VM) has no
   /// reactor of its own: there it does nothing.
   void after_fork();

@@ -42,8 +42,8 @@ enum class WatchChange : std::uint8_t {
   ended,   ///< unwatched: its object was reset or destroyed
 };
 
-/// Is called for what a reactor is told and for what it delivers; TextTracer writes it down.
-/// Without a tracer this costs one comparison an event. All members are called by the loop's
+/// Is called for what the backend reports and for what the loop delivers; TextTracer writes it
+/// down. Without a tracer this costs one comparison an event. All members are called by the loop's
 /// thread, the first and those that follow a call of the program from inside that call. They must
 /// not throw, and must leave the reactor alone. Those with a body are for whoever wants them.
 class Tracer {

@@ -26,8 +26,8 @@ namespace pollux {
 ///     0.000440 fd 5 interest readable -> none
 ///     0.000929 fd 5 unwatched
 ///
-/// `reported` has the kernel's words, `delivered` the contract's. docs/troubleshooting.md shows
-/// what to look for. The lines are for people: they may change with any version.
+/// `reported` has the kernel's words, `delivered` the contract's. docs/troubleshooting.md
+/// goes through them by symptom. The lines are for people: they may change with any version.
 ///
 /// Reactor::set_tracer() takes one; a tracer serves one reactor. $POLLUX_TRACE makes one without a
 /// change of the program: see Reactor. Nothing here throws. Memory is taken where a watch begins,

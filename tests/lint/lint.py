@@ -15,7 +15,7 @@ LIBRARY = ("include/", "src/", "backends/")
 # Who may include pollux/detail/: the library, and those of our own tests that are about it.
 MACHINERY = LIBRARY + ("tests/unit/", "tests/support/")
 GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
-                       r"NoticeTable|Looker|graveyard_?|bury|exhume)\b")
+                       r"NoticeTable|Looker|graveyard_?|bury|exhume|ReactorCore|AskFirst|EndHandle|distrusted)\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
          (r"include/pollux/backend\.hpp", 200), (r"CMakeLists\.txt", 150),
          (r"backends/[^/]*/CMakeLists\.txt", 10))
@@ -142,6 +142,17 @@ def licences(tree):
                 yield path, 1, "the line SPDX-License-Identifier: MIT is missing at the top"
 
 
+PRIVATE_WORD = re.compile(r"(?i)\b(tells?|told|hears?|heard|looks?|looked|rings?|rung|ado|refusal\s*\(|distrusted|EndHandle"
+                          r"|notices\b(?!\s+in))\b")
+
+
+def private_words(tree):
+    """What a user reads is in the field's words: deliver, report, probe (docs/glossary.md)."""
+    for path, text in tree.sources(("include/",)).items():
+        for number, word in lines_matching(PRIVATE_WORD, text):
+            yield path, number, f"`{word}` is private language: see docs/glossary.md"
+
+
 def room_circles(tree):
     """The rooms of src/ stand on each other, and none on itself by way of others."""
     arrows = {}
@@ -261,7 +272,7 @@ def left_open(tree):
             yield path, number, f"{word} is for an issue, not for the code"
 
 
-RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, system_conditions, output,
+RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, private_words, system_conditions, output,
          honest_tests, detail_headers, licences, dead_files, backend_readmes, machine_paths, left_open)
 
 

@@ -80,6 +80,7 @@ class LintTest(unittest.TestCase):
             ("native_words", "include/pollux/backend.hpp", backend + "int a = EVFILT_READ;\n"),
             ("native_words", "include/pollux/backend.hpp", backend + "struct kevent a;\n"),
             ("gone_words", "src/core.cpp", core + "int lookout_ = 1;\n"),
+            ("private_words", "include/pollux/backend.hpp", SPDX + "#if defined(_WIN32)\n#endif\n/// Hears of it.\n"),
             ("gone_words", "backends/epoll/epoll_backend.cpp", SPDX + "// The Alarm is set.\n"),
             ("system_conditions", "src/core.cpp", core + "#ifdef __linux__\n#endif\n"),
             ("system_conditions", "src/core.cpp", core + "# if !defined(_WIN32)\n#endif\n"),

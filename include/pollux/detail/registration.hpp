@@ -25,8 +25,8 @@ class Registration;
 template <class Watch>
 class LentWatch;
 
-/// What an EventLoop is for those who hold it. It goes with the last of them; they are counted
-/// without ado, since all of them belong to the loop's thread.
+/// The reference count of an EventLoop, shared by the Reactor and its registrations. Not atomic:
+/// all of them live on the loop's thread.
 class CoreBase {
   friend class CorePointer;
   template <Registered>
