@@ -38,7 +38,8 @@ TimerService::time_point TimerService::deadline(Token token) const noexcept {
 
 std::size_t TimerService::deliver() {
   std::size_t called = 0;
-  const time_point now = loop_.turn_time();
+  LoopContext& loop = loop_;  // once: a handler may change all that is reached by this
+  const time_point now = loop.turn_time();
   queue_.collect(now);
   for (std::uint32_t index; (index = queue_.next_due()) != no_slot;) {
     TimerSlot& timer = queue_.slot(index);
@@ -46,9 +47,9 @@ std::size_t TimerService::deliver() {
       queue_.arm(index, next_in_step(queue_.time(index).deadline, now, timer.span()));
     const WhileCalled running{*this, called_, index};
     ++called;
-    ++loop_.stats.timers;
+    ++loop.stats.timers;
     timer.handler.call(nullptr);
-    if (loop_.stopped()) break;
+    if (loop.stopped()) break;
   }
   return called;
 }
