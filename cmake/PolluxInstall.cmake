@@ -88,6 +88,10 @@ foreach(kind LIBDIR INCLUDEDIR)
     string(PREPEND pc_${kind} "\${prefix}/")
   endif()
 endforeach()
+set(pc_definitions "")
+if(WIN32)
+  set(pc_definitions " -DPOLLUX_EXPORT=")  # to import is not needed for functions
+endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/pollux.pc.in ${PROJECT_BINARY_DIR}/pollux.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/pollux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT pollux_development)
