@@ -82,32 +82,25 @@ void insert_cancel(Meter& meter, Make make) {
   });
 }
 
+/// As in_each_turn(), with all timers armed for in a minute: `batch` has the loop, the timers,
+/// their owner and the time.
+template <class L, class Make, class Batch>
+void beside_armed_timers(Meter& meter, Make make, Batch batch) {
+  using namespace std::chrono_literals;
+  L loop = make(Threads::one);
+  meter.counts(loop);
+  NotDue not_due;
+  auto timers = prepared_timers(loop, not_due);
+  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
+  in_each_turn(meter, loop, [&](Clock::time_point now) { batch(loop, timers, not_due, now); });
+}
+
 template <class L, class Make>
 void put_off(Meter& meter, Make make) {
   using namespace std::chrono_literals;
   const TimerPlan plan{60s, 60s};
-  L loop = make(Threads::one);
-  meter.counts(loop);
-  NotDue not_due;
-  auto timers = prepared_timers(loop, not_due);
-  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
-  in_each_turn(meter, loop, [&](Clock::time_point now) {
+  beside_armed_timers<L>(meter, make, [&](L& loop, auto& timers, NotDue&, Clock::time_point now) {
     for (const std::uint32_t i : plan.order) loop.put_off(timers[i], now, 60s);
-  });
-}
-
-/// Of loops that make a timer for one use, beside the 100,000.
-template <class L, class Make>
-void make_drop(Meter& meter, Make make) {
-  using namespace std::chrono_literals;
-  const TimerPlan plan{1s, 60s};
-  L loop = make(Threads::one);
-  meter.counts(loop);
-  NotDue not_due;
-  auto timers = prepared_timers(loop, not_due);
-  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
-  in_each_turn(meter, loop, [&](Clock::time_point) {
-    for (std::size_t i = 0; i < timer_count; ++i) loop.make_and_drop(not_due, plan.delays[i]);
   });
 }
 
@@ -116,13 +109,18 @@ template <class L, class Make>
 void put_off_from_turn(Meter& meter, Make make) {
   using namespace std::chrono_literals;
   const TimerPlan plan{60s, 60s};
-  L loop = make(Threads::one);
-  meter.counts(loop);
-  NotDue not_due;
-  auto timers = prepared_timers(loop, not_due);
-  for (auto& timer : timers) loop.arm(timer, Clock::now(), 60s);
-  in_each_turn(meter, loop, [&](Clock::time_point) {
+  beside_armed_timers<L>(meter, make, [&](L& loop, auto& timers, NotDue&, Clock::time_point) {
     for (const std::uint32_t i : plan.order) loop.put_off_from_turn(timers[i], 60s);
+  });
+}
+
+/// Of loops that make a timer for one use.
+template <class L, class Make>
+void make_drop(Meter& meter, Make make) {
+  using namespace std::chrono_literals;
+  const TimerPlan plan{1s, 60s};
+  beside_armed_timers<L>(meter, make, [&](L& loop, auto&, NotDue& owner, Clock::time_point) {
+    for (std::size_t i = 0; i < timer_count; ++i) loop.make_and_drop(owner, plan.delays[i]);
   });
 }
 

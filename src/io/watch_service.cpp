@@ -228,7 +228,7 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
 
 bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
   Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
-  if (found.inbound == Inbound::failed) found.error = std::exchange(slot.pending_error, 0);
+  if (found.inbound == Inbound::failed) found.error = slot.take_error();
   if (set().capabilities().knows_fin) {
     slot.verified_in = set().epoch();
   } else if (!set().is_verified(slot) && set().is_gone_from_kernel(index, slot)) {
