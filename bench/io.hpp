@@ -49,7 +49,8 @@ inline bool receive_byte(int handle) {
 }
 
 inline void expect_byte(int handle) {
-  if (!receive_byte(handle)) throw std::runtime_error{"readable was told, and nothing was there"};
+  if (!receive_byte(handle))
+    throw std::runtime_error{"readable was delivered, and nothing was there"};
 }
 
 inline Handle make_eventfd(unsigned value = 0) {

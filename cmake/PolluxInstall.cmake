@@ -12,7 +12,7 @@ target_sources(pollux PUBLIC
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_lifecycle.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_memory.hpp)
 # Likewise the adapters for other libraries' loops.
-set(embed_headers asio.hpp glib.hpp guest.hpp libuv.hpp qt.hpp)
+set(embed_headers asio.hpp glib.hpp embedded_reactor.hpp libuv.hpp qt.hpp)
 list(TRANSFORM embed_headers PREPEND ${PROJECT_SOURCE_DIR}/include/pollux/embed/)
 target_sources(pollux PUBLIC
   FILE_SET embed_headers TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${embed_headers})

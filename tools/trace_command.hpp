@@ -17,7 +17,8 @@ struct TraceOptions {
   Format format = Format::table;
 };
 
-/// Returns the exit status: 0 if all backends told the same story everywhere, and the expected one.
+/// Returns the exit status: 0 if all backends delivered the same story everywhere, and the expected
+/// one.
 int trace(const TraceOptions& options);
 
 }  // namespace pollux::tools

@@ -18,7 +18,7 @@ Json to_json(const scenarios::StepRecord& step) {
   for (const scenarios::WatchRecord& watch : step.watches) {
     Json seen = Json::array();
     for (const RawReady ready : watch.seen) seen.push_back(scenarios::flags(ready));
-    watches.push_back({{"watch", watch.watch}, {"saw", seen}, {"told", watch.told}});
+    watches.push_back({{"watch", watch.watch}, {"saw", seen}, {"told", watch.delivered}});
   }
   return {{"action", step.action}, {"result", step.result}, {"watches", watches}};
 }

@@ -35,7 +35,7 @@ class MarkdownReport final : public TraceReport {
     for (const TraceRow& row : trace_rows(played, kind)) {
       std::vector<std::string> cells{row.action, row.watch};
       cells.insert(cells.end(), row.seen.begin(), row.seen.end());
-      cells.push_back(row.quiet ? row.told : fmt::format("**{}**", row.told));
+      cells.push_back(row.quiet ? row.delivered : fmt::format("**{}**", row.delivered));
       fmt::print("{}", markdown_row(cells));
     }
     fmt::print("\n");

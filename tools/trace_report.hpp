@@ -50,8 +50,8 @@ struct TraceRow {
   std::string action;  ///< with its result; empty if it is that of the row before
   std::string watch;
   std::vector<std::string> seen;  ///< by backend, "-" for nothing
-  std::string told;               ///< one for all, or a line each, with the names
-  bool quiet = true;              ///< nothing was told
+  std::string delivered;          ///< one for all, or a line each, with the names
+  bool quiet = true;              ///< nothing was delivered
   bool same = true;               ///< one story
 };
 std::vector<TraceRow> trace_rows(const Played& played, support::PairKind kind);

@@ -66,19 +66,19 @@ std::string action_text(std::size_t step, const std::vector<const Transcript*>& 
 std::optional<TraceRow> row_of(std::size_t step, std::size_t watch,
                                const std::vector<const Transcript*>& transcripts) {
   TraceRow row;
-  std::vector<std::string> told;
+  std::vector<std::string> delivered;
   bool worth_it = false;
   for (const Transcript* transcript : transcripts) {
     const WatchRecord& record = transcript->steps[step].watches[watch];
     row.watch = record.watch;
     row.seen.push_back(seen_text(record));
-    told.push_back(record.told.empty() ? "nothing" : record.told);
-    if (!record.told.empty()) row.quiet = false;
-    worth_it |= record.named || !record.told.empty() || !record.seen.empty();
+    delivered.push_back(record.delivered.empty() ? "nothing" : record.delivered);
+    if (!record.delivered.empty()) row.quiet = false;
+    worth_it |= record.named || !record.delivered.empty() || !record.seen.empty();
   }
   if (!worth_it) return std::nullopt;
-  row.told = merge(told, transcripts, "\n");
-  row.same = all_equal(told);
+  row.delivered = merge(delivered, transcripts, "\n");
+  row.same = all_equal(delivered);
   return row;
 }
 
@@ -104,7 +104,7 @@ std::vector<TraceRow> trace_rows(const Played& played, PairKind kind) {
     begun |= rows.size() > first || !steps[step].result.empty();
     if (rows.size() == first) {
       rows.emplace_back().seen.assign(transcripts.size(), begun ? "-" : "");
-      rows.back().told = begun ? "nothing" : "";
+      rows.back().delivered = begun ? "nothing" : "";
     }
     rows[first].action = action_text(step, transcripts);
   }

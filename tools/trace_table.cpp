@@ -65,7 +65,9 @@ class TableReport final : public TraceReport {
       std::vector<Cell> cells{{row.action}, {row.watch}};
       for (const std::string& seen : row.seen)
         cells.push_back({seen, seen == "-" ? Style::faint : Style::flags});
-      cells.push_back({row.told, !row.same ? Style::bad : row.quiet ? Style::faint : Style::good});
+      cells.push_back({row.delivered, !row.same   ? Style::bad
+                                      : row.quiet ? Style::faint
+                                                  : Style::good});
       fmt::print("{}", table_row(widths, cells, paint_, indent));
     }
   }

@@ -16,7 +16,7 @@ struct VerifyOptions {
   std::string against;                ///< judge by what this one tells; empty: by the model
   std::vector<std::string> kinds;     ///< none: all
   std::vector<std::string> without;   ///< operations to leave out
-  std::string history;                ///< play this one, and show what is told; empty: search
+  std::string history;                ///< play this one, and show what is reported; empty: search
   unsigned depth = 4;
   /// Every history of so many of all operations; unset: what `depth` makes affordable.
   std::optional<unsigned> depth_of_all;
@@ -27,8 +27,8 @@ struct VerifyOptions {
   bool json = false;
 };
 
-/// Returns the exit status: 0 if every history was told as the contract has it, on every backend,
-/// or as the one told it that they are judged by.
+/// Returns the exit status: 0 if every history was reported as the contract has it, on every
+/// backend, or as the one told it that they are judged by.
 int verify(const VerifyOptions& options);
 
 }  // namespace pollux::tools

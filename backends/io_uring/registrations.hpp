@@ -61,9 +61,9 @@ inline short to_native(RawInterest interest) {
   return native_bits[static_cast<std::uint8_t>(interest)];
 }
 
-/// What `told` is to hear of `events`.
-inline RawReady to_raw(const Registration& told, int events) {
-  return static_cast<RawReady>(events & (to_native(told.interest) | POLLHUP | POLLERR));
+/// What there is to report of `events`, for what `known` asks.
+inline RawReady to_raw(const Registration& known, int events) {
+  return static_cast<RawReady>(events & (to_native(known.interest) | POLLHUP | POLLERR));
 }
 
 /// What came of asking about one: done, to be done again with the next wait, or there was no room.

@@ -136,34 +136,34 @@ class Requests {
   RawEvent take(const Completion& completion) {
     const auto [request, result, more] = completion;
     if (!known_.is_slot(request.slot)) return take_own(completion), RawEvent{};
-    Registration& told = known_[request.slot];
-    if (!told.armed || told.number != request.number) {
+    Registration& known = known_[request.slot];
+    if (!known.armed || known.number != request.number) {
       // A cancel was in vain: there is no such request.
-      if (request.number == (told.number | Ring::answer)) told.armed &= result != -ENOENT;
+      if (request.number == (known.number | Ring::answer)) known.armed &= result != -ENOENT;
       return {};
     }
-    told.armed = more;
+    known.armed = more;
     if (result < 0) return take_failure(request.slot, result), RawEvent{};
-    told.fin |= (result & POLLRDHUP) != 0;
-    if (told.asked != pass_ || (result & woken_mark) != 0) {
-      told.woke = static_cast<short>(told.woke | result);
+    known.fin |= (result & POLLRDHUP) != 0;
+    if (known.asked != pass_ || (result & woken_mark) != 0) {
+      known.woke = static_cast<short>(known.woke | result);
       known_.hint(request.slot);
       return {};
     }
-    const RawReady ready = to_raw(told, result);
+    const RawReady ready = to_raw(known, result);
     if (ready != RawReady::none) {
       reported(request.slot);
-    } else if (!told.armed) {
+    } else if (!known.armed) {
       known_.list(request.slot);
     }
-    return {{request.slot, told.generation}, ready};
+    return {{request.slot, known.generation}, ready};
   }
 
   /// A condition is reported for as long as it holds: the next wait asks anew. An edge is not.
   void reported(std::uint32_t slot) {
-    Registration& told = known_[slot];
-    told.misses = 0;
-    if (!told.armed || !any(told.interest, RawInterest::edge)) known_.list(slot);
+    Registration& known = known_[slot];
+    known.misses = 0;
+    if (!known.armed || !any(known.interest, RawInterest::edge)) known_.list(slot);
   }
 
   /// Reports what is true of those in the set, as far as there is room: how many. It needs no look.
@@ -174,7 +174,7 @@ class Requests {
     const int count = set_.take({events.data(), room});
     if (count < 0 && errno != EINTR) trouble_ = errno;
     set_due_ = false;  // if it has more to tell, the next request for it completes at once
-    std::size_t told = 0;
+    std::size_t filled = 0;
     bool all_known = true;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -184,7 +184,7 @@ class Requests {
         continue;
       }
       const RawReady ready = to_raw(known_[slot], static_cast<int>(event.events));
-      if (ready != RawReady::none) out[told++] = {{slot, known_[slot].generation}, ready};
+      if (ready != RawReady::none) out[filled++] = {{slot, known_[slot].generation}, ready};
     }
     if (!all_known) {
       // Closed under its watch, with a duplicate alive: it can't be removed, and would be told of
@@ -192,7 +192,7 @@ class Requests {
       set_.close();
       known_.leave_set();
     }
-    return told;
+    return filled;
   }
 
  private:
@@ -270,14 +270,14 @@ class Requests {
   }
 
   void take_failure(std::uint32_t slot, int result) {
-    Registration& told = known_[slot];
+    Registration& known = known_[slot];
     if (result == -EBADF) return known_.forget(slot);  // closed under its watch
     if (result != -ECANCELED && result != -ENOMEM) {
       // It has more wait queues than a request can wait on, or go on to wait on.
-      if (told.for_set && told.asked == pass_) trouble_ = set_error_ != 0 ? set_error_ : -result;
-      told.for_set = true;
+      if (known.for_set && known.asked == pass_) trouble_ = set_error_ != 0 ? set_error_ : -result;
+      known.for_set = true;
     }
-    if (!told.armed) known_.list(slot);
+    if (!known.armed) known_.list(slot);
   }
 
   /// Of the wake handle, or the set.

@@ -48,7 +48,7 @@ class PollBackend final : public Backend {
   std::string_view name() const noexcept override { return "poll"; }
   RawReady reports() const noexcept override {
     const RawReady bits = RawReady::in | RawReady::out;
-    return system_.hears_failures ? bits | RawReady::err : bits;
+    return system_.reports_failures ? bits | RawReady::err : bits;
   }
 
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
@@ -202,10 +202,10 @@ class PollBackend final : public Backend {
 namespace detail::poll {
 
 #if defined(__linux__) && !defined(POLLUX_PORTABLE_SYSTEM)
-const bool hears_failures_natively = true;
+const bool reports_failures_natively = true;
 #else
 // macOS registers nothing, FreeBSD does not wake (docs/kernel-facts.md).
-const bool hears_failures_natively = false;
+const bool reports_failures_natively = false;
 #endif
 
 int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept {

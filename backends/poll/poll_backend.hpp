@@ -17,12 +17,12 @@ int poll_natively(pollfd* polled, nfds_t count, Timeout timeout) noexcept;
 
 /// Whether this system's reports POLLHUP and POLLERR also where nothing is asked for, and wakes up
 /// for them.
-extern const bool hears_failures_natively;
+extern const bool reports_failures_natively;
 
 /// A system's poll(2). A seam: the tests bring ones that answer as other systems do.
 struct PollSystem {
   int (*poll)(pollfd* polled, nfds_t count, Timeout timeout) = &poll_natively;
-  bool hears_failures = hears_failures_natively;
+  bool reports_failures = reports_failures_natively;
 };
 
 }  // namespace detail::poll

@@ -196,8 +196,8 @@ Witness::Witness(const Contestant& contestant)
 Trace Witness::expects(const History& history, const Player& of) {
   Trace predicted = predict(history, of.early_notice());
   if (!player_) return predicted;
-  Trace told = player_->play(history);
-  return told == predict(history, player_->early_notice()) ? predicted : told;
+  Trace delivered = player_->play(history);
+  return delivered == predict(history, player_->early_notice()) ? predicted : delivered;
 }
 
 Verdict judge(Player& player, const History& history, Witness& witness, Trace* otherwise) {
@@ -215,7 +215,7 @@ Divergence shrink(Player& player, std::string backend, History history, Witness&
   for (std::size_t i = 0; i < history.ops.size();) {
     History shorter = history;
     shorter.ops.erase(shorter.ops.begin() + static_cast<std::ptrdiff_t>(i));
-    if (tells_as_expected(player, shorter, witness)) {
+    if (plays_as_expected(player, shorter, witness)) {
       ++i;
     } else {
       history = std::move(shorter);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Plays many histories on many backends, on all cores, and finds those that are not told as the
+// Plays many histories on many backends, on all cores, and finds those that are not reported as the
 // contract has them.
 #pragma once
 
@@ -54,8 +54,8 @@ enum class Verdict {
   otherwise,   ///< each time it was played
 };
 
-/// A history that was told otherwise than expected, each time it was played, made as short as it
-/// can be.
+/// A history that was reported otherwise than expected, each time it was played, made as short as
+/// it can be.
 struct Divergence {
   History history;
   std::string backend;
@@ -64,9 +64,9 @@ struct Divergence {
   Trace seen;
 };
 
-/// A history that was told otherwise and, played anew, as expected. The machine may have been late
-/// to deliver something, or a race has been seen: nobody can tell from one of them, so they are
-/// counted and shown, and are no failure by themselves.
+/// A history that was reported otherwise and, played anew, as expected. The machine may have been
+/// late to deliver something, or a race has been seen: nobody can tell from one of them, so they
+/// are counted and shown, and are no failure by themselves.
 struct Unsteady {
   History history;
   std::string backend;
@@ -97,7 +97,7 @@ struct Report {
 /// How far it is; `planned` is 0 where only time limits it. Called by one thread at a time.
 using Progress = std::function<void(Kind kind, std::uint64_t played, std::uint64_t planned)>;
 
-/// Says how a history must be told.
+/// Says how a history must be reported.
 class Witness {
  public:
   /// The model of the contract.
@@ -124,7 +124,7 @@ Report explore(const Plan& plan, std::span<const Contestant> contestants,
 Verdict judge(Player& player, const History& history, Witness& witness, Trace* otherwise = nullptr);
 
 /// What does not stand when it is played anew is no divergence.
-inline bool tells_as_expected(Player& player, const History& history, Witness& witness) {
+inline bool plays_as_expected(Player& player, const History& history, Witness& witness) {
   return judge(player, history, witness) != Verdict::otherwise;
 }
 
@@ -134,7 +134,7 @@ Divergence shrink(Player& player, std::string backend, History history, Witness&
 /// A divergence, to read; ends with a test to paste.
 std::string to_string(const Divergence& divergence);
 std::string to_string(std::span<const Divergence> divergences);
-/// One line, and what was told instead.
+/// One line, and what was delivered instead.
 std::string to_string(const Unsteady& unsteady);
 
 }  // namespace pollux::differential

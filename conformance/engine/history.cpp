@@ -186,7 +186,7 @@ namespace {
 /// Over MPTCP a write to somebody who will not read it is answered when the kernel's worker comes
 /// to it, or never; and a reset wipes out what was known of a FIN, under a code that depends on the
 /// worker.
-void keep_what_mptcp_tells(std::vector<Op>& ops) {
+void keep_what_mptcp_reports(std::vector<Op>& ops) {
   bool fin_here = false;
   bool fin_there = false;
   bool unread_here = false;
@@ -215,7 +215,7 @@ void keep_what_mptcp_tells(std::vector<Op>& ops) {
 }  // namespace
 
 void keep_what_goes_together(History& history) {
-  if (history.kind == Kind::mptcp) keep_what_mptcp_tells(history.ops);
+  if (history.kind == Kind::mptcp) keep_what_mptcp_reports(history.ops);
   bool urgent = false;
   bool counted = false;
   std::erase_if(history.ops, [&](Op op) {

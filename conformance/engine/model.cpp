@@ -22,27 +22,27 @@ class Life {
   void pause() { reading_ = false; }
   void resume() {
     reading_ = true;
-    held_ = false;
+    parked_ = false;
   }
   void ask_writable(bool wanted) { writable_ = wanted; }
   void ask_peer_closed() { wants_peer_closed_ = true; }
   void watch() {
     watched_ = true;
-    ended_ = over_ = held_ = told_peer_closed_ = false;
+    ended_ = over_ = parked_ = delivered_peer_closed_ = false;
   }
   void unwatch() { watched_ = false; }
 
-  /// Somebody takes the failure: whether it had been told.
-  bool take_failure() { return std::exchange(told_failure_, false); }
+  /// Somebody takes the failure: whether it had been delivered.
+  bool take_failure() { return std::exchange(delivered_failure_, false); }
 
   /// What the loop tells when it runs now.
   void turn(Trace& trace) {
     trace_ = &trace;
     if (!watched_) return;
-    if (shape(kind_).readiness) return tell_readiness();
-    tell_peer_closed(false);
-    tell_lifecycle();
-    if (over_ || held_) return;
+    if (shape(kind_).readiness) return deliver_readiness();
+    deliver_peer_closed(false);
+    deliver_lifecycle();
+    if (over_ || parked_) return;
     Event standing = Event::none;
     if (reading_ && !ended_ && line_.can_read(end_) && is_readable()) standing |= Event::readable;
     // A write makes progress unless nobody can ever take it; see rule 5 for what is behind bytes.
@@ -60,17 +60,17 @@ class Life {
     if (standing != Event::none) say(Item::What::standing, static_cast<int>(standing));
   }
 
-  /// With fewer bytes than its owner wants to hear of, only at the end of them.
+  /// With fewer bytes than its owner wants to learn of, only at the end of them.
   bool is_readable() const {
     const int unread = here().unread();
     return unread >= here().low_water || (unread > 0 && here().inbound_over());
   }
 
-  /// A failure that is all there is is told, and not for as long as it holds; beside something that
-  /// is, it wakes reader and writer.
-  void tell_readiness() {
+  /// A failure that is all there is is delivered, and not for as long as it holds; beside something
+  /// that is, it wakes reader and writer.
+  void deliver_readiness() {
     const bool failed = here().error != 0;
-    if (failed && (reading_ || writable_)) told_failure_ = true;
+    if (failed && (reading_ || writable_)) delivered_failure_ = true;
     Event standing = Event::none;
     if (reading_ && (here().unread() > 0 || here().inbound_over())) standing |= Event::readable;
     if (writable_ && line_.can_write(end_)) standing |= Event::writable;
@@ -78,8 +78,8 @@ class Life {
     stand(standing);
   }
 
-  void tell_lifecycle() {
-    if (over_ || held_) return;
+  void deliver_lifecycle() {
+    if (over_ || parked_) return;
     if (!line_.can_read(end_)) {
       if (here().gone) fail(EPIPE);
       return;
@@ -89,9 +89,10 @@ class Life {
       if (here().both_over()) hang_up();
       return;
     }
-    if (!reading_) return tell_while_paused();
+    if (!reading_) return deliver_while_paused();
     if (here().unread() > 0) return;  // rule 1
-    // A FIN that came before the failure is told before it, where the protocol keeps them apart.
+    // A FIN that came before the failure is delivered before it, where the protocol keeps them
+    // apart.
     const bool fin_first = is_tcp() && here().fin;
     if (here().error != 0 && !fin_first) return fail(line_.fetch_error(end_));
     if (!here().inbound_over()) return;
@@ -100,11 +101,11 @@ class Life {
     if (here().both_over()) hang_up();
   }
 
-  void tell_while_paused() {
+  void deliver_while_paused() {
     if (here().error != 0) return fail(line_.fetch_error(end_));
     if (!here().both_over()) return;
     if (here().unread() > 0) {
-      held_ = true;
+      parked_ = true;
       return;
     }
     end();
@@ -112,7 +113,7 @@ class Life {
   }
 
   void end() {
-    tell_peer_closed(true);
+    deliver_peer_closed(true);
     ended_ = true;
     say(Item::What::end_of_stream);
   }
@@ -126,8 +127,8 @@ class Life {
   }
 
   /// Rule 15. `at_end`: together with end_of_stream, at the latest.
-  void tell_peer_closed(bool at_end) {
-    if (!wants_peer_closed_ || told_peer_closed_ || ended_ || over_ || held_) return;
+  void deliver_peer_closed(bool at_end) {
+    if (!wants_peer_closed_ || delivered_peer_closed_ || ended_ || over_ || parked_) return;
     if (!line_.can_read(end_)) return;
     // On AF_UNIX nothing tells the peer's end from one's own SHUT_RD. Of a reset whose code the
     // owner took, the end is left to see (rule 10).
@@ -138,7 +139,7 @@ class Life {
       const bool early = notice_ == EarlyNotice::immediate || family() != Family::unix_stream;
       if (here().unread() > 0 && !early) return;
     }
-    told_peer_closed_ = true;
+    delivered_peer_closed_ = true;
     say(Item::What::peer_closed);
   }
 
@@ -154,9 +155,9 @@ class Life {
   bool wants_peer_closed_ = false;
   bool ended_ = false;
   bool over_ = false;
-  bool held_ = false;
-  bool told_peer_closed_ = false;
-  bool told_failure_ = false;  ///< to a readiness watch
+  bool parked_ = false;
+  bool delivered_peer_closed_ = false;
+  bool delivered_failure_ = false;  ///< to a readiness watch
 };
 
 /// Who sits at the lines, and what they do there.
@@ -299,7 +300,7 @@ class Model {
     const bool failed = at[end].error != 0;
     result(op == Op::write ? at.write(end) : op == Op::read ? at.read_all(end) : at.read(end, 1));
     if (shape_.readiness && failed && at[end].error == 0 && life().take_failure())
-      trace_.push_back({Item::What::had_been_told});
+      trace_.push_back({Item::What::had_been_delivered});
   }
 
   void relay() {

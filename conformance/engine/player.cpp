@@ -37,10 +37,10 @@ struct Sitter {
   Watch plain;
   bool watched = false;
   Interest interest = Interest::readable;
-  Trace told;
+  Trace delivered;
   Event standing = Event::none;  ///< readable and writable, as told in this turn
   bool peer_closed = false;
-  bool told_failure = false;  ///< to a readiness watch
+  bool delivered_failure = false;  ///< to a readiness watch
 };
 
 }  // namespace
@@ -102,16 +102,16 @@ class Player::Play {
 
   void watch(Sitter& who, std::error_code& refused) {
     if (shape_.readiness) {
-      const auto hear = [&who](Readiness ready) {
-        who.told_failure |= ready.error();
+      const auto on_readiness = [&who](Readiness ready) {
+        who.delivered_failure |= ready.error();
         if (ready.readable()) who.standing |= Event::readable;
         if (ready.writable()) who.standing |= Event::writable;
       };
-      who.plain = who.reactor->watch(who.handle.get(), who.interest, hear, refused);
+      who.plain = who.reactor->watch(who.handle.get(), who.interest, on_readiness, refused);
     } else {
       who.stream = who.reactor->watch_stream(
           who.handle.get(), who.interest,
-          [this, &who](const StreamEvent& event) { hear(who, event); }, refused);
+          [this, &who](const StreamEvent& event) { on_event(who, event); }, refused);
     }
   }
 
@@ -121,18 +121,18 @@ class Player::Play {
     who.plain.reset();
   }
 
-  void hear(Sitter& who, const StreamEvent& event) {
-    const auto tell = [&](Item::What what, int value = 0) {
+  void on_event(Sitter& who, const StreamEvent& event) {
+    const auto add = [&](Item::What what, int value = 0) {
       const Item item{what, value, number_of(who)};
-      if (who.told.empty() || who.told.back() != item) who.told.push_back(item);
+      if (who.delivered.empty() || who.delivered.back() != item) who.delivered.push_back(item);
     };
     if (event.peer_closed()) who.peer_closed = true;
-    if (event.end_of_stream()) tell(Item::What::end_of_stream);
-    if (event.error()) tell(Item::What::error, event.error().value());
-    if (event.hangup()) tell(Item::What::hangup);
+    if (event.end_of_stream()) add(Item::What::end_of_stream);
+    if (event.error()) add(Item::What::error, event.error().value());
+    if (event.hangup()) add(Item::What::hangup);
     if (event.readable()) {
       who.standing |= Event::readable;
-      if (!has_byte(history_.kind, who.handle, urgent_)) tell(Item::What::false_readable);
+      if (!has_byte(history_.kind, who.handle, urgent_)) add(Item::What::false_readable);
     }
     if (event.writable()) who.standing |= Event::writable;
   }
@@ -145,35 +145,35 @@ class Player::Play {
     for (Sitter& who : sitters_) {
       // Its place between the other events of one run of the loop may differ (rule 15): told first.
       if (std::exchange(who.peer_closed, false)) say(Item::What::peer_closed, 0, number_of(who));
-      trace_.insert(trace_.end(), who.told.begin(), who.told.end());
-      who.told.clear();
+      trace_.insert(trace_.end(), who.delivered.begin(), who.delivered.end());
+      who.delivered.clear();
       if (const Event standing = std::exchange(who.standing, Event::none); standing != Event::none)
         say(Item::What::standing, static_cast<int>(standing), number_of(who));
     }
   }
 
   /// What was told up to now, and what stands, of one reactor's watches.
-  struct Heard {
+  struct Received {
     std::size_t items = 0;
     std::array<Event, 2> standing{};
     bool stands() const { return standing[0] != Event::none || standing[1] != Event::none; }
-    friend bool operator==(const Heard&, const Heard&) = default;
+    friend bool operator==(const Received&, const Received&) = default;
   };
 
   /// Runs the loop until it has nothing new to tell, and has looked at everything that it looks at
   /// on a timer.
   void settle(Reactor& reactor) {
-    Heard before = turn(reactor);
+    Received before = turn(reactor);
     bool looked = false;
     for (int turns = 0; turns < most_turns; ++turns) {
       const std::uint64_t reports = reactor.stats().reports;
-      const Heard heard = turn(reactor);
-      const bool quiet = heard == before;
-      before = heard;
+      const Received received = turn(reactor);
+      const bool quiet = received == before;
+      before = received;
       if (!quiet) continue;
       if (looked) {
         // Two turns alike. If nothing stands, nothing may have woken the loop either.
-        if (!heard.stands() && reactor.stats().reports != reports) continue;
+        if (!received.stands() && reactor.stats().reports != reports) continue;
         return;
       }
       now += std::chrono::seconds{1};  // longer than any look is put off
@@ -182,18 +182,18 @@ class Player::Play {
     say(Item::What::spin);
   }
 
-  Heard turn(Reactor& reactor) {
+  Received turn(Reactor& reactor) {
     for (Sitter& who : sitters_) {
       if (who.reactor == &reactor) who.standing = Event::none;
     }
     reactor.poll();
-    Heard heard;
+    Received received;
     for (std::size_t i = 0; i < shape_.watched; ++i) {
       if (sitters_[i].reactor != &reactor) continue;
-      heard.items += sitters_[i].told.size();
-      heard.standing[i] = sitters_[i].standing;
+      received.items += sitters_[i].delivered.size();
+      received.standing[i] = sitters_[i].standing;
     }
-    return heard;
+    return received;
   }
 
   Sitter& here() { return sitters_[here_]; }
@@ -360,8 +360,8 @@ class Player::Play {
     result(count);
     // A readiness watch is told of a failure for once, and in its own time.
     const bool failed = count == -ECONNREFUSED || count == -ECONNRESET;
-    if (shape_.readiness && failed && std::exchange(who.told_failure, false))
-      say(Item::What::had_been_told);
+    if (shape_.readiness && failed && std::exchange(who.delivered_failure, false))
+      say(Item::What::had_been_delivered);
   }
 
   void relay(Sitter& who) {
@@ -406,8 +406,8 @@ class Player::Play {
 
   /// Whether, with all that was watched closed, the other side does not see it.
   bool is_left_behind() {
-    const bool tells = shape_.family != Family::fifo && shape_.family != Family::udp;
-    return tells && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
+    const bool delivers = shape_.family != Family::fifo && shape_.family != Family::udp;
+    return delivers && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
   }
 
   void result(long value) { say(Item::What::result, static_cast<int>(value)); }

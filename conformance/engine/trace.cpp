@@ -28,8 +28,8 @@ std::string what_of(const Item& item) {
       return "[" + pollux::to_string(static_cast<Event>(item.value)) + "]";
     case Item::What::peer_closed:
       return "peer_closed";
-    case Item::What::had_been_told:
-      return "(had been told)";
+    case Item::What::had_been_delivered:
+      return "(had been delivered)";
     case Item::What::refused:
       return "REFUSED(" + std::to_string(item.value) + ")";
     case Item::What::peer_sees:

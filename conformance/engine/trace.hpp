@@ -16,18 +16,18 @@ struct Item {
     end_of_stream,
     error,  ///< value: the error number
     hangup,
-    standing,        ///< what is told in every turn from here on; value: Event bits
-    peer_closed,     ///< at the latest by the end of this run of the loop
-    had_been_told,   ///< after a result: of the failure that it is, to a readiness watch
-    refused,         ///< a watch, or a change of it; value: the error number
-    peer_sees,       ///< after a close here; value: 0 nothing, 1 the end, 2 a failure
-    left_behind,     ///< all is closed here, and the peer sees nothing of it
-    false_readable,  ///< readable was told, and nothing is unread
-    spin,            ///< a wake-up that told nothing, again and again
+    standing,            ///< what is told in every turn from here on; value: Event bits
+    peer_closed,         ///< at the latest by the end of this run of the loop
+    had_been_delivered,  ///< after a result: of the failure that it is, to a readiness watch
+    refused,             ///< a watch, or a change of it; value: the error number
+    peer_sees,           ///< after a close here; value: 0 nothing, 1 the end, 2 a failure
+    left_behind,         ///< all is closed here, and the peer sees nothing of it
+    false_readable,      ///< readable was delivered, and nothing is unread
+    spin,                ///< a wake-up that told nothing, again and again
   };
   What what = What::op;
   int value = 0;
-  int watch = 0;  ///< of two, which one was told
+  int watch = 0;  ///< of two, which one was delivered
 
   friend bool operator==(const Item&, const Item&) = default;
 };

@@ -66,10 +66,10 @@ class Addresses : public OnEachKind {
     }
   }
   Watch watch(const Handle& handle) {
-    return reactor().watch(handle.get(), Interest::readable, [this](Readiness) { ++told_; });
+    return reactor().watch(handle.get(), Interest::readable, [this](Readiness) { ++delivered_; });
   }
 
-  int told_ = 0;
+  int delivered_ = 0;
 };
 
 TEST_P(Addresses, AreFreeWhenTheWatchHasEndedAndTheSocketIsClosed) {
@@ -129,15 +129,15 @@ TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveNeverTurnTheLoop) {
     const Handle client = start_connect(kind(), copy);
     for (int i = 0; i < 600; ++i) reactor().poll();
     EXPECT_TRUE(sleeps());
-    told_ = 0;
+    delivered_ = 0;
     const Handle other = start_connect(kind(), innocent);
-    EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+    EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ > 0; }));
     const Handle accepted = accept_one(innocent);
     EXPECT_TRUE(sleeps());
   }
 }
 
-TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveAreToldOfToNobodyElse) {
+TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveAreDeliveredToNobodyElse) {
   Handle old = make_listener(kind());
   Watch first = reactor().watch(old.get(), Interest::readable, [](Readiness) { FAIL(); });
   EXPECT_TRUE(sleeps());
@@ -150,12 +150,12 @@ TEST_P(Addresses, OfASocketThatADuplicateKeepsAliveAreToldOfToNobodyElse) {
   const Handle client = start_connect(kind(), copy);
   for (int i = 0; i < 10; ++i) reactor().poll();
   sleeps();
-  EXPECT_EQ(told_, 0);
+  EXPECT_EQ(delivered_, 0);
   const Handle other = start_connect(kind(), fresh);
-  EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+  EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ > 0; }));
 }
 
-TEST_P(Addresses, AreToldOfToNobodyWhoHasUnwatchedThem) {
+TEST_P(Addresses, AreDeliveredToNobodyWhoHasUnwatchedThem) {
   const Handle bound = make_listener(kind());
   const Handle other = make_listener(kind());
   const Watch bystander = watch(other);
@@ -176,44 +176,44 @@ TEST_P(Addresses, AreWatchedByAProcessAndItsChildEachByItself) {
     local.set_interest(Interest::writable);
     waits_in(glance, reactor());
     local.reset();
-    return told_ == 0;
+    return delivered_ == 0;
   }));
   const Handle client = start_connect(kind(), bound);
-  EXPECT_TRUE(run_until(reactor(), [this] { return told_ > 0; }));
+  EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ > 0; }));
 }
 
-TEST_P(Addresses, AreToldOfForAsLongAsSomebodyWaits) {
+TEST_P(Addresses, AreDeliveredForAsLongAsSomebodyWaits) {
   const Handle bound = make_listener(kind());
   Watch local = watch(bound);
   EXPECT_TRUE(sleeps());
   const Handle first = start_connect(kind(), bound);
   const Handle second = start_connect(kind(), bound);
-  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ >= 3; }));
   const Handle accepted = accept_one(bound);
-  told_ = 0;
-  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  delivered_ = 0;
+  EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ >= 3; }));
   local.set_interest(Interest::none);
   EXPECT_TRUE(sleeps());
-  told_ = 0;
+  delivered_ = 0;
   local.set_interest(Interest::readable);
-  EXPECT_TRUE(run_until(reactor(), [this] { return told_ >= 3; }));
+  EXPECT_TRUE(run_until(reactor(), [this] { return delivered_ >= 3; }));
   const Handle last = accept_one(bound);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(Addresses, ManyAreToldOfInTurn) {
+TEST_P(Addresses, ManyAreDeliveredInTurn) {
   constexpr std::size_t many = 150;
   std::vector<Handle> bound, clients;
   std::vector<Watch> watches;
-  std::vector<bool> told(many);
+  std::vector<bool> delivered(many);
   for (std::size_t i = 0; i < many; ++i) {
     bound.push_back(make_listener(kind()));
     watches.push_back(reactor().watch(bound[i].get(), Interest::readable,
-                                      [&told, i](Readiness) { told[i] = true; }));
+                                      [&delivered, i](Readiness) { delivered[i] = true; }));
   }
   EXPECT_TRUE(sleeps());
   for (const Handle& listener : bound) clients.push_back(start_connect(kind(), listener));
-  const auto all = [&] { return std::ranges::count(told, true) == static_cast<long>(many); };
+  const auto all = [&] { return std::ranges::count(delivered, true) == static_cast<long>(many); };
   EXPECT_TRUE(run_until(reactor(), all));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Children: told once, with what has become of them, and waited for by nobody but who watches them.
 // Each test is run with the descriptors that Linux has of a child, and as on a system without: a
-// process that may open no more descriptors gets none, and hears of its children by SIGCHLD.
+// process that may open no more descriptors gets none, and learns of its children by SIGCHLD.
 #include <csignal>
 #include <deque>
 #include <memory>
@@ -69,7 +69,7 @@ class AChild : public KitTest, public testing::WithParamInterface<Way> {
   /// A watch that keeps what it is told.
   ChildWatch watch(const ChildProcess& child) { return watch(reactor(), child); }
   ChildWatch watch(Reactor& on, const ChildProcess& child) {
-    return watch(on, child, [this](const ChildExit& exit) { told.push_back(exit); });
+    return watch(on, child, [this](const ChildExit& exit) { delivered.push_back(exit); });
   }
   ChildWatch watch(Reactor& on, const ChildProcess& child, Handler<ChildExit> handler) {
     std::optional<NoMoreDescriptors> none;
@@ -77,10 +77,10 @@ class AChild : public KitTest, public testing::WithParamInterface<Way> {
     return on.on_child_exit(child.pid(), std::move(handler));
   }
 
-  std::deque<ChildExit> told;
+  std::deque<ChildExit> delivered;
 };
 
-TEST_P(AChild, IsToldWithTheCodeThatItExitedWith) {
+TEST_P(AChild, IsDeliveredWithTheCodeThatItExitedWith) {
   for (const int code : {0, 7, 255}) {
     Gate gate;
     const ChildProcess child{gate, code};
@@ -89,32 +89,32 @@ TEST_P(AChild, IsToldWithTheCodeThatItExitedWith) {
     EXPECT_TRUE(sleeps());
     gate.open();
     EXPECT_EQ(reactor().run_once(), 1u);
-    ASSERT_EQ(told.size(), 1u);
-    EXPECT_EQ(told[0].pid(), child.pid());
-    EXPECT_TRUE(told[0].exited());
-    EXPECT_EQ(told[0].exit_code(), code);
-    EXPECT_FALSE(told[0].signaled() || told[0].core_dumped() || told[0].error());
+    ASSERT_EQ(delivered.size(), 1u);
+    EXPECT_EQ(delivered[0].pid(), child.pid());
+    EXPECT_TRUE(delivered[0].exited());
+    EXPECT_EQ(delivered[0].exit_code(), code);
+    EXPECT_FALSE(delivered[0].signaled() || delivered[0].core_dumped() || delivered[0].error());
     EXPECT_FALSE(child.is_there()) << "it has been waited for";
     EXPECT_TRUE(sleeps());
-    told.clear();
+    delivered.clear();
   }
   EXPECT_EQ(reactor().stats().process_events, 3u);
   EXPECT_EQ(reactor().stats().events, 0u);
 }
 
-TEST_P(AChild, IsToldWithTheSignalThatEndedIt) {
+TEST_P(AChild, IsDeliveredWithTheSignalThatEndedIt) {
   for (const int signo : {SIGKILL, SIGTERM}) {
     Gate gate;
     const ChildProcess child{gate, 0};
     const ChildWatch own = watch(child);
     child.kill(signo);
     EXPECT_EQ(reactor().run_once(), 1u);
-    ASSERT_EQ(told.size(), 1u);
-    EXPECT_TRUE(told[0].signaled());
-    EXPECT_EQ(told[0].term_signal(), signo);
-    EXPECT_EQ(told[0].exit_code(), 0);
-    EXPECT_FALSE(told[0].exited() || told[0].core_dumped() || told[0].error());
-    told.clear();
+    ASSERT_EQ(delivered.size(), 1u);
+    EXPECT_TRUE(delivered[0].signaled());
+    EXPECT_EQ(delivered[0].term_signal(), signo);
+    EXPECT_EQ(delivered[0].exit_code(), 0);
+    EXPECT_FALSE(delivered[0].exited() || delivered[0].core_dumped() || delivered[0].error());
+    delivered.clear();
   }
 }
 
@@ -132,17 +132,17 @@ TEST_P(AChild, ThatOnlyStopsHasNotEnded) {
   EXPECT_EQ(reactor().run_once(), 1u);
 }
 
-TEST_P(AChild, ThatHasEndedAlreadyIsToldInTheNextTurnAndNotAtOnce) {
+TEST_P(AChild, ThatHasEndedAlreadyIsDeliveredInTheNextTurnAndNotAtOnce) {
   const ChildProcess child{7};
   child.await_death();
   const ChildWatch own = watch(child);
-  EXPECT_TRUE(told.empty());
+  EXPECT_TRUE(delivered.empty());
   EXPECT_EQ(reactor().poll(), 1u);
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].exit_code(), 7);
+  ASSERT_EQ(delivered.size(), 1u);
+  EXPECT_EQ(delivered[0].exit_code(), 7);
 }
 
-TEST_P(AChild, WatchedByAHandlerIsToldInTheNextTurn) {
+TEST_P(AChild, WatchedByAHandlerIsDeliveredInTheNextTurn) {
   const ChildProcess first{1};
   const ChildProcess second{2};
   first.await_death();
@@ -150,9 +150,9 @@ TEST_P(AChild, WatchedByAHandlerIsToldInTheNextTurn) {
   ChildWatch nested;
   const ChildWatch own = watch(reactor(), first, [&](const ChildExit&) { nested = watch(second); });
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_TRUE(told.empty());
+  EXPECT_TRUE(delivered.empty());
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_EQ(told.size(), 1u);
+  EXPECT_EQ(delivered.size(), 1u);
 }
 
 TEST_P(AChild, IsOneOfManyThatEndAtOnce) {
@@ -165,9 +165,9 @@ TEST_P(AChild, IsOneOfManyThatEndAtOnce) {
     watches.push_back(watch(children.back()));
   }
   gate.open();
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.size() == count; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.size() == count; }));
   EXPECT_EQ(reactor().poll(), 0u);
-  for (const ChildExit& exit : told) {
+  for (const ChildExit& exit : delivered) {
     ASSERT_TRUE(exit.exited());
     EXPECT_EQ(exit.pid(), children[static_cast<std::size_t>(exit.exit_code())].pid());
   }
@@ -206,13 +206,13 @@ TEST_P(AChild, WhoseWatchIsEndedByAnotherHandlerIsLeftToItsOwner) {
   for (const ChildProcess& child : children) {
     child.await_death();
     watches.push_back(watch(reactor(), child, [&](const ChildExit& exit) {
-      told.push_back(exit);
+      delivered.push_back(exit);
       watches.clear();
     }));
   }
   EXPECT_EQ(reactor().poll(), 1u);
   EXPECT_EQ(reactor().poll(), 0u);
-  ASSERT_EQ(told.size(), 1u);
+  ASSERT_EQ(delivered.size(), 1u);
   EXPECT_NE(children[0].is_there(), children[1].is_there());
 }
 
@@ -229,7 +229,7 @@ TEST_P(AChild, MayEndItsOwnWatchInItsHandler) {
   EXPECT_EQ(captured.use_count(), 1);
 }
 
-TEST_P(AChild, ThatIsToldWhileTheLoopIsStoppedLeavesTheOthersToTheNext) {
+TEST_P(AChild, ThatIsDeliveredWhileTheLoopIsStoppedLeavesTheOthersToTheNext) {
   const ChildProcess children[] = {ChildProcess{1}, ChildProcess{2}};
   std::vector<ChildWatch> watches;
   for (const ChildProcess& child : children) {
@@ -241,7 +241,7 @@ TEST_P(AChild, ThatIsToldWhileTheLoopIsStoppedLeavesTheOthersToTheNext) {
   EXPECT_EQ(reactor().poll(), 0u);
 }
 
-TEST_P(AChild, WhoseHandlerThrowsHasBeenToldAndTheOthersFollow) {
+TEST_P(AChild, WhoseHandlerThrowsWasDeliveredAndTheOthersFollow) {
   const ChildProcess children[] = {ChildProcess{1}, ChildProcess{2}};
   std::vector<ChildWatch> watches;
   for (const ChildProcess& child : children) {
@@ -255,7 +255,7 @@ TEST_P(AChild, WhoseHandlerThrowsHasBeenToldAndTheOthersFollow) {
   EXPECT_EQ(reactor().poll(), 0u);
 }
 
-TEST_P(AChild, IsToldAfterWhatItHadWritten) {
+TEST_P(AChild, IsDeliveredAfterWhatItHadWritten) {
   Pair output = make_pair(PairKind::pipe);
   std::string order;
   const ChildProcess child{[&] { return write_bytes(output.peer, "abc") == 3 ? 0 : 1; }};
@@ -298,20 +298,20 @@ TEST_P(AChild, IsWatchedOnceByAReactor) {
   own = ChildWatch{};
   own = watch(child);
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(told.at(0).exit_code(), 7);
+  EXPECT_EQ(delivered.at(0).exit_code(), 7);
 }
 
-TEST_P(AChild, ThatSomebodyElseHasWaitedForIsToldWithAnError) {
+TEST_P(AChild, ThatSomebodyElseHasWaitedForIsDeliveredWithAnError) {
   Gate gate;
   const ChildProcess child{gate, 7};
   const ChildWatch own = watch(child);
   gate.open();
   ::waitpid(child.pid(), nullptr, 0);
   EXPECT_EQ(reactor().run_once(), 1u);
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].pid(), child.pid());
-  EXPECT_EQ(told[0].error(), std::errc::no_child_process);
-  EXPECT_FALSE(told[0].exited() || told[0].signaled() || told[0].core_dumped());
+  ASSERT_EQ(delivered.size(), 1u);
+  EXPECT_EQ(delivered[0].pid(), child.pid());
+  EXPECT_EQ(delivered[0].error(), std::errc::no_child_process);
+  EXPECT_FALSE(delivered[0].exited() || delivered[0].signaled() || delivered[0].core_dumped());
   EXPECT_TRUE(sleeps());
 }
 
@@ -324,7 +324,7 @@ char answer(const Handle& handle) {
   return ::read(handle.get(), &byte, 1) == 1 ? byte : '-';
 }
 
-TEST_P(AChild, ThatADebuggerHoldsTurnsNoLoopAndIsToldWhenItIsLetGo) {
+TEST_P(AChild, ThatADebuggerHoldsTurnsNoLoopAndIsDeliveredWhenItIsLetGo) {
   Gate end;
   Gate let_go;
   const Pair talk = make_pair(PairKind::unix_stream);
@@ -350,35 +350,35 @@ TEST_P(AChild, ThatADebuggerHoldsTurnsNoLoopAndIsToldWhenItIsLetGo) {
   ASSERT_EQ(answer(talk.local), 'd');
   if (held) {
     EXPECT_TRUE(sleeps());
-    EXPECT_TRUE(told.empty());
+    EXPECT_TRUE(delivered.empty());
   }
   let_go.open();
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(told.at(0).exit_code(), 7);
+  EXPECT_EQ(delivered.at(0).exit_code(), 7);
 }
 #endif
 
-TEST_P(AChild, WatchedByTwoReactorsIsToldToOneAndAnErrorToTheOther) {
+TEST_P(AChild, WatchedByTwoReactorsIsDeliveredToOneAndAnErrorToTheOther) {
   Reactor other{make_contestant(backend())};
   const ChildProcess child{7};
   const ChildWatch own = watch(child);
   const ChildWatch elsewhere = watch(other, child);
   EXPECT_EQ(reactor().run_once(), 1u);
   EXPECT_EQ(other.run_once(), 1u);
-  ASSERT_EQ(told.size(), 2u);
-  EXPECT_EQ(told[0].exit_code(), 7);
-  EXPECT_EQ(told[1].error(), std::errc::no_child_process);
+  ASSERT_EQ(delivered.size(), 2u);
+  EXPECT_EQ(delivered[0].exit_code(), 7);
+  EXPECT_EQ(delivered[1].error(), std::errc::no_child_process);
 }
 
 TEST_P(AChild, LeavesItsSignalToThoseWhoWatchIt) {
   struct sigaction before {};
   ::sigaction(SIGCHLD, nullptr, &before);
   {
-    std::size_t heard = 0;
-    const SignalWatch signal = reactor().on_signal(SIGCHLD, [&](int) { ++heard; });
+    std::size_t received = 0;
+    const SignalWatch signal = reactor().on_signal(SIGCHLD, [&](int) { ++received; });
     const ChildProcess child{7};
     const ChildWatch own = watch(child);
-    EXPECT_TRUE(run_until(reactor(), [&] { return !told.empty() && heard > 0; }));
+    EXPECT_TRUE(run_until(reactor(), [&] { return !delivered.empty() && received > 0; }));
   }
   struct sigaction after {};
   ::sigaction(SIGCHLD, nullptr, &after);
@@ -400,7 +400,7 @@ TEST_P(AChild, IsSomethingDueForALoopInPieces) {
   }
   EXPECT_TRUE(reactor().check());
   EXPECT_EQ(reactor().dispatch(), 1u);
-  EXPECT_EQ(told.size(), 1u);
+  EXPECT_EQ(delivered.size(), 1u);
   EXPECT_FALSE(reactor().check());
 }
 
@@ -431,13 +431,14 @@ TEST_P(AChild, IsItsParentsAfterAForkToo) {
     reactor().after_fork();
     const ChildWatch nested = watch(grandchild);
     gate.open();
-    const bool heard = reactor().run_once() == 1 && told.size() == 1 && told[0].exit_code() == 3;
+    const bool received =
+        reactor().run_once() == 1 && delivered.size() == 1 && delivered[0].exit_code() == 3;
     own.reset();
-    return said && heard && reactor().poll() == 0;
+    return said && received && reactor().poll() == 0;
   }));
   gate.open();
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(told.at(0).exit_code(), 7);
+  EXPECT_EQ(delivered.at(0).exit_code(), 7);
 }
 
 TEST_P(AChild, IsItsParentsAlsoIfAForkedReactorIsDestroyedUntold) {
@@ -450,7 +451,7 @@ TEST_P(AChild, IsItsParentsAlsoIfAForkedReactorIsDestroyedUntold) {
     return true;
   }));
   EXPECT_EQ(forked->run_once(5s), 1u);
-  EXPECT_EQ(told.at(0).exit_code(), 7);
+  EXPECT_EQ(delivered.at(0).exit_code(), 7);
 }
 
 INSTANTIATE_TEST_SUITE_P(, AChild, testing::ValuesIn(ways()), testing::PrintToStringParamName());

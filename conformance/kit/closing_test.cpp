@@ -25,7 +25,7 @@ Pair pair_at(NativeHandle number, PairKind kind) {
 
 class Closing : public OnEachKind {};
 
-TEST_P(Closing, EndsTheWatchAndThePeerHearsOfItAtOnce) {
+TEST_P(Closing, EndsTheWatchAndThePeerLearnsOfItAtOnce) {
   Pair pair = make_pair(kind());
   StreamWatch watch = reactor().watch_stream(pair.local.get(), Interest::readable,
                                              [](const StreamEvent&) { FAIL(); });
@@ -35,7 +35,7 @@ TEST_P(Closing, EndsTheWatchAndThePeerHearsOfItAtOnce) {
   EXPECT_FALSE(watch);
   EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "it is open";
   pollfd peer{pair.peer.get(), kind() == PairKind::pipe ? short{0} : short{POLLIN}, 0};
-  EXPECT_EQ(::poll(&peer, 1, 5000), 1) << "the peer has not heard of it";
+  EXPECT_EQ(::poll(&peer, 1, 5000), 1) << "the peer has not learned of it";
   EXPECT_TRUE(sleeps());
 }
 
@@ -63,7 +63,7 @@ TEST_P(Closing, LeavesTheNumberToOthers) {
   const Pair second = pair_at(number, kind());
   Recorder local{reactor(), second.local, Interest::readable};
   write_bytes(second.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(Closing, IsRightAlsoWhereADuplicateIsAlive) {
@@ -136,7 +136,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneAfterAHangup) {
   Recorder local{reactor(), pair.local, Interest::none};
   if (kind() != PairKind::pipe) shutdown_both(pair.local);
   pair.peer.close();
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   expect_left_alone(local.watch, pair.local.release());
 }
 
@@ -146,7 +146,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneWhereBytesAreHeldUnread) {
   write_bytes(pair.peer, "unread");
   if (kind() != PairKind::pipe) shutdown_write(pair.local);
   pair.peer.close();
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   expect_left_alone(local.watch, pair.local.release());
 }
 

@@ -53,18 +53,18 @@ TEST_P(ATurnInPieces, HasAHandleOrSaysThatItHasNone) {
   }
 }
 
-TEST_P(ATurnInPieces, TellsWhatAWholeOneTells) {
+TEST_P(ATurnInPieces, ReportsWhatAWholeOneReports) {
   const Pair pair = make_pair(PairKind::tcp4);
-  std::string heard;
+  std::string received;
   const StreamWatch watch =
       reactor().watch_stream(pair.local.get(), Interest::readable, [&](const StreamEvent& event) {
         if (event.readable()) drain(pair.local);
-        heard += to_string(event) + ';';
+        received += to_string(event) + ';';
       });
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(rounds_until([&] { return heard == "readable;"; })) << heard;
+  EXPECT_TRUE(rounds_until([&] { return received == "readable;"; })) << received;
   shutdown_write(pair.peer);
-  EXPECT_TRUE(rounds_until([&] { return heard == "readable;end_of_stream;"; })) << heard;
+  EXPECT_TRUE(rounds_until([&] { return received == "readable;end_of_stream;"; })) << received;
 }
 
 TEST_P(ATurnInPieces, FiresTimersInTime) {

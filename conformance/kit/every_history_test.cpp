@@ -30,7 +30,7 @@ std::vector<Histories> all_histories() {
 
 class EveryHistory : public testing::TestWithParam<Histories> {};
 
-TEST_P(EveryHistory, IsToldAsTheContractHasIt) {
+TEST_P(EveryHistory, IsDeliveredAsTheContractHasIt) {
   // MPTCP's worker keeps no test's pace on a loaded machine; `pollux verify` plays it.
   if (GetParam().kind == differential::Kind::mptcp)
     return RecordProperty("not_played", "left to pollux verify");

@@ -25,7 +25,7 @@ class AForkedReactor : public OnEachBackend {
   Pair pair = make_pair(PairKind::unix_stream);
 };
 
-TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
+TEST_P(AForkedReactor, SaysSoUntilItIsDelivered) {
   const Timer timer = reactor().after(0s, [] {});
   Recorder local{reactor(), pair.local, Interest::none};
   EXPECT_TRUE(in_each_child([&] {
@@ -44,7 +44,7 @@ TEST_P(AForkedReactor, SaysSoUntilItIsTold) {
   EXPECT_EQ(reactor().run_once(), 1u);
   local.watch.set_interest(Interest::readable);  // nobody else has
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(AForkedReactor, SaysSoIfItCannotHaveWhatItNeeds) {
@@ -69,10 +69,10 @@ TEST_P(AForkedReactor, GoesOnWithTheSameWatchesTimersAndTasks) {
   EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     write_bytes(pair.peer, "abc");
-    return local.hear("readable") == "readable" && calls == 2;
+    return local.events_until("readable") == "readable" && calls == 2;
   }));
   // The child has not read what it wrote; here everything is yet to come, too.
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(calls, 2u);
 }
 
@@ -85,15 +85,15 @@ TEST_P(AForkedReactor, LeavesItsParentsSetAlone) {
     reactor().after_fork();
     other.watch.reset();  // and after
     Recorder again{reactor(), pair.local, Interest::writable};
-    return again.hear("writable") == "writable";
+    return again.events_until("writable") == "writable";
   }));
   write_bytes(pair.peer, "abc");
   write_bytes(second.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
 }
 
-TEST_P(AForkedReactor, MayBeDestroyedWithoutBeingTold) {
+TEST_P(AForkedReactor, MayBeDestroyedWithoutAfterFork) {
   auto own = std::make_unique<Reactor>(make_contestant(backend()));
   std::size_t calls = 0;
   Watch watch = own->watch(pair.local.get(), Interest::readable, [&](Readiness) { ++calls; });
@@ -194,14 +194,14 @@ TEST_P(AForkedReactor, HasDeadlinesOfItsOwn) {
   EXPECT_EQ(calls, 1u);
 }
 
-TEST_P(AForkedReactor, DoesNotHearWhatItsParentIsTold) {
+TEST_P(AForkedReactor, DoesNotReceiveWhatItsParentIsDelivered) {
   Recorder local{reactor(), pair.local, Interest::none};
   EXPECT_TRUE(in_each_child([&] {
     reactor().after_fork();
     local.watch.set_interest(Interest::writable);
-    return local.hear("writable") == "writable";
+    return local.events_until("writable") == "writable";
   }));
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
@@ -215,9 +215,9 @@ TEST_P(AForkedReactor, MayForkAgain) {
       const bool said = error == Errc::forked;
       reactor().after_fork();
       write_bytes(pair.peer, "abc");
-      return said && local.hear("readable") == "readable";
+      return said && local.events_until("readable") == "readable";
     });
-    return grandchild && local.hear("readable") == "readable";
+    return grandchild && local.events_until("readable") == "readable";
   }));
 }
 
@@ -230,7 +230,7 @@ TEST_P(AForkedReactor, IsNotOfAChildThatSharesItsParentsMemory) {
     return !error && reactor().stats().rebuilds == rebuilds;
   }));
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(AForkedReactor, ThatWasNotForkedIsLeftAsItIs) {

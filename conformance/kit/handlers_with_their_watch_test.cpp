@@ -164,7 +164,7 @@ TEST_P(AHandlerWithItsWatch, MayThrow) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AHandlerWithItsWatch, HearsTheEndWithIt) {
+TEST_P(AHandlerWithItsWatch, ReceivesTheEndWithIt) {
   StreamWatch owner = watch([this](StreamWatch& watch, const StreamEvent& event) {
     if (event.readable()) drain(pair_->local);
     if (event.end_of_stream()) watch.reset();

@@ -57,7 +57,7 @@ void OnEachKind::before_and_after(Interest interest, const History& history, con
     SCOPED_TRACE("registered before");
     Pair pair = make_pair(kind());
     Recorder local{reactor(), pair.local, interest};
-    local.hear("");
+    local.events_until("");
     history(pair);
     story(pair, local);
   }
@@ -78,23 +78,23 @@ void OnEachKind::while_paused(const History& history, const Story& story) {
   }
 }
 
-testing::AssertionResult hears(Recorder& recorder, std::string_view expected) {
-  const std::string heard = recorder.hear(expected);
-  if (heard == expected) return testing::AssertionSuccess();
+testing::AssertionResult delivers(Recorder& recorder, std::string_view expected) {
+  const std::string received = recorder.events_until(expected);
+  if (received == expected) return testing::AssertionSuccess();
   return testing::AssertionFailure()
-         << "heard \"" << heard << "\" where \"" << expected << "\" was due";
+         << "received \"" << received << "\" where \"" << expected << "\" was due";
 }
 
-testing::AssertionResult hears(Recorder& recorder, std::string_view expected, std::errc error) {
-  const auto result = hears(recorder, expected);
+testing::AssertionResult delivers(Recorder& recorder, std::string_view expected, std::errc error) {
+  const auto result = delivers(recorder, expected);
   if (!result || recorder.error() == error) return result;
   return testing::AssertionFailure()
          << "the error was \"" << recorder.error().message() << "\", not \""
          << std::make_error_code(error).message() << '"';
 }
 
-testing::AssertionResult hears_nothing(Recorder& recorder) {
-  return hears(recorder, "");
+testing::AssertionResult delivers_nothing(Recorder& recorder) {
+  return delivers(recorder, "");
 }
 
 void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& total) {

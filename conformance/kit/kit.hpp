@@ -67,7 +67,7 @@ class KitTest : public testing::Test {
   void use(const ReactorOptions& options) { reactor_.emplace(make_contestant(backend()), options); }
 
   /// Nothing is left to do, and no handler is called: the backend is asked for exactly one wait,
-  /// the one that runs into the deadline. (Where it cannot hear of a failure without being asked
+  /// the one that runs into the deadline. (Where it cannot learn of a failure without being asked
   /// for more, the loop also looks by itself from time to time, and less and less often.)
   /// rule02_idle_states_test.cpp takes its time; elsewhere a glance will do.
   static constexpr std::chrono::milliseconds glance{10};
@@ -91,7 +91,7 @@ class OnEachKind : public KitTest, public testing::WithParamInterface<Row> {
   using History = std::function<void(Pair& pair)>;
   using Story = std::function<void(Pair& pair, Recorder& local)>;
 
-  /// `history` happens to a fresh pair, `story` is what the watch of its local side must hear of
+  /// `history` happens to a fresh pair, `story` is what the watch of its local side must learn of
   /// it: one that was there before, and one that is registered after the fact.
   void before_and_after(Interest interest, const History& history, const Story& story);
   /// As above, for a paused watch: with an empty interest, and with all it may still ask for. What
@@ -100,11 +100,11 @@ class OnEachKind : public KitTest, public testing::WithParamInterface<Row> {
 };
 
 /// Whether `recorder` now hears exactly that.
-testing::AssertionResult hears(Recorder& recorder, std::string_view expected);
+testing::AssertionResult delivers(Recorder& recorder, std::string_view expected);
 /// The same, where the last error that was reported must be that one.
-testing::AssertionResult hears(Recorder& recorder, std::string_view expected, std::errc error);
+testing::AssertionResult delivers(Recorder& recorder, std::string_view expected, std::errc error);
 /// Whether nothing comes, although the loop turns.
-testing::AssertionResult hears_nothing(Recorder& recorder);
+testing::AssertionResult delivers_nothing(Recorder& recorder);
 
 /// Makes the recorder's handler read all there is whenever something is readable; `total` counts.
 void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& total);

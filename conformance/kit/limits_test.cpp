@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A program that lowers its limit of descriptors once it is set up, as sandboxes do: Linux's
-// poll(2) then refuses every call. Goal: whatever ends, or fails, is told all the same.
+// poll(2) then refuses every call. Goal: whatever ends, or fails, is delivered all the same.
 #include <chrono>
 #include <system_error>
 #include <vector>
@@ -19,84 +19,84 @@ using namespace std::chrono_literals;
 
 class UnderALimitOfNoDescriptors : public OnEachKind {};
 
-TEST_P(UnderALimitOfNoDescriptors, BytesAndTheEndAreTold) {
+TEST_P(UnderALimitOfNoDescriptors, BytesAndTheEndAreDelivered) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const DescriptorLimit none{0};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 3);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   pair.peer.close();
-  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
   if (is_tcp(kind())) {
     shutdown_write(pair.local);
-    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(delivers(local, "hangup"));
   }
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(UnderALimitOfNoDescriptors, ALostReaderIsTold) {
+TEST_P(UnderALimitOfNoDescriptors, ALostReaderIsDelivered) {
   for (const Interest interest : {Interest::none, Interest::readable}) {
     Pair pair = make_pair(kind());
     if (kind() == PairKind::pipe) std::swap(pair.local, pair.peer);
     Recorder local{reactor(), pair.local, interest};
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     const DescriptorLimit none{0};
     if (kind() == PairKind::pipe) {
       pair.peer.close();
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
     } else {
       reset_by_peer(pair);
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
     }
     EXPECT_TRUE(sleeps());
   }
 }
 
-TEST_P(UnderALimitOfNoDescriptors, RoomToWriteIsTold) {
+TEST_P(UnderALimitOfNoDescriptors, RoomToWriteIsDelivered) {
   Pair pair = make_pair(kind());
   if (kind() == PairKind::pipe) std::swap(pair.local, pair.peer);
   Recorder local{reactor(), pair.local, Interest::none};
   const DescriptorLimit none{0};
   local.watch.set_interest(Interest::writable);
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
 }
 
-TEST_P(UnderALimitOfNoDescriptors, TheEndIsToldWhileSomebodyWrites) {
+TEST_P(UnderALimitOfNoDescriptors, TheEndIsDeliveredWhileSomebodyWrites) {
   if (kind() == PairKind::pipe) return;  // it has one direction
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable | Interest::writable};
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
   const DescriptorLimit none{0};
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "end_of_stream writable"));
+  EXPECT_TRUE(delivers(local, "end_of_stream writable"));
 }
 
 POLLUX_ON_EACH_KIND(UnderALimitOfNoDescriptors, streams);
 
 class PeerClosedUnderALimitOfNoDescriptors : public OnEachKind {};
 
-TEST_P(PeerClosedUnderALimitOfNoDescriptors, IsToldBehindUnreadBytes) {
+TEST_P(PeerClosedUnderALimitOfNoDescriptors, IsDeliveredBehindUnreadBytes) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::peer_closed};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const DescriptorLimit none{0};
   write_bytes(pair.peer, "abc");
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "peer_closed"));
+  EXPECT_TRUE(delivers(local, "peer_closed"));
   local.watch.set_interest(Interest::readable);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 3);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
 }
 
 POLLUX_ON_EACH_KIND(PeerClosedUnderALimitOfNoDescriptors, tcp);
 
 class ManyUnderALimitOfNoDescriptors : public OnEachBackend {};
 
-TEST_P(ManyUnderALimitOfNoDescriptors, AreToldInTurnsThatEachTakeAFew) {
+TEST_P(ManyUnderALimitOfNoDescriptors, AreDeliveredInTurnsThatEachTakeAFew) {
   use({.event_batch = 2});
   std::vector<Pair> pairs;
   std::vector<Watch> watches;

@@ -73,7 +73,7 @@ class Scribe final : public Tracer {
     note(when, token, "ready ");
   }
 
-  std::string heard;
+  std::string received;
   RawReady last_ready = RawReady::none;
   NativeHandle last_handle = no_handle;
   Token last_token;
@@ -86,13 +86,13 @@ class Scribe final : public Tracer {
       EXPECT_EQ(token, last_token);
     }
     last_token = token;
-    heard += what;
+    received += what;
   }
 
   time_point last_{};
 };
 
-TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsDelivered) {
+TEST_P(LookingInside, ATracerReceivesWhatIsReportedAndWhatIsDelivered) {
   Scribe scribe;
   reactor().set_tracer(&scribe);
   const Pair stream = make_pair(PairKind::tcp4);
@@ -100,19 +100,19 @@ TEST_P(LookingInside, ATracerHearsWhatIsReportedAndWhatIsDelivered) {
     Recorder local{reactor(), stream.local, Interest::readable};
     write_bytes(stream.peer, "abc");
     ASSERT_TRUE(run_until(reactor(), [&] { return !local.events().empty(); }));
-    EXPECT_EQ(scribe.heard, "watched reported readable ");
+    EXPECT_EQ(scribe.received, "watched reported readable ");
     EXPECT_EQ(scribe.last_handle, stream.local.get());
     EXPECT_TRUE(any(scribe.last_ready, RawReady::in));
   }
-  scribe.heard.clear();
+  scribe.received.clear();
   const Watch watch = reactor().watch(stream.local.get(), Interest::writable, [](Readiness) {});
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_EQ(scribe.heard, "watched reported ready ");
+  EXPECT_EQ(scribe.received, "watched reported ready ");
 
   reactor().set_tracer(nullptr);
-  scribe.heard.clear();
+  scribe.received.clear();
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_EQ(scribe.heard, "");
+  EXPECT_EQ(scribe.received, "");
 }
 
 /// The lines of a trace without their times, and with names in place of numbers. What a backend
@@ -193,7 +193,7 @@ class Doorkeeper final : public Tracer {
   std::vector<Token> watched_;
 };
 
-TEST_P(LookingInside, ATracerDoesNotHearOfWhatTheLoopWatchesForItself) {
+TEST_P(LookingInside, ATracerDoesNotLearnOfWhatTheLoopWatchesForItself) {
   Doorkeeper doorkeeper;
   reactor().set_tracer(&doorkeeper);
   const Pair busy = make_pair(PairKind::unix_stream);
@@ -209,7 +209,7 @@ POLLUX_ON_EACH_BACKEND(LookingInside);
 
 class ADistrustedBackend : public OnEachKind {};
 
-TEST_P(ADistrustedBackend, TellsTheSameStory) {
+TEST_P(ADistrustedBackend, ReportsTheSameEvents) {
   for (unsigned bits = 0; bits < 8; ++bits) {
     RawReady unreliable_bits = RawReady::none;
     if ((bits & 1) != 0) unreliable_bits |= RawReady::rdhup;
@@ -223,18 +223,18 @@ TEST_P(ADistrustedBackend, TellsTheSameStory) {
     shutdown_write(pair.peer);
     std::size_t total = 0;
     drain_on_readable(local, pair.local, total);
-    EXPECT_TRUE(hears(local, "readable end_of_stream"));
+    EXPECT_TRUE(delivers(local, "readable end_of_stream"));
     // Who is not told of failures must look for them, from time to time.
     if (!any(unreliable_bits, RawReady::err)) {
       EXPECT_TRUE(sleeps());
     }
     shutdown_write(pair.local);
-    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(delivers(local, "hangup"));
 
     Pair cut = make_pair(kind());
     Recorder paused{reactor(), cut.local, Interest::none};
     reset_by_peer(cut);
-    EXPECT_TRUE(hears(paused, "error hangup"));
+    EXPECT_TRUE(delivers(paused, "error hangup"));
     EXPECT_TRUE(sleeps());
   }
 }

@@ -154,7 +154,7 @@ TEST_P(TheLoop, WokenRunsOnForAsLongAsItSays) {
   EXPECT_GE(Clock::now() - start, 5ms);
 }
 
-TEST_P(TheLoop, WokenTellsWhatElseIsReady) {
+TEST_P(TheLoop, WokenReportsWhatElseIsReady) {
   const Pair pair = readable_pair();
   Recorder local{reactor(), pair.local, Interest::readable};
   reactor().wake();
@@ -174,17 +174,17 @@ TEST_P(TheLoop, WithABatchOfOneStarvesNobody) {
           std::make_unique<Recorder>(reactor(), pairs.back().local, Interest::readable));
     }
     std::size_t most = 0;
-    const auto everybody_has_heard = [&](std::size_t times) {
+    const auto all_were_called = [&](std::size_t times) {
       return std::all_of(locals.begin(), locals.end(), [&](const auto& local) {
         most = std::max(most, local->events().size());
         return local->events().size() >= times;
       });
     };
-    EXPECT_TRUE(run_until(reactor(), [&] { return everybody_has_heard(3); }));
+    EXPECT_TRUE(run_until(reactor(), [&] { return all_were_called(3); }));
     EXPECT_LE(most, 6u) << "some were heard much more often than others";
     // A wake-up does not starve either, nor does it starve the others.
     reactor().wake();
-    EXPECT_TRUE(run_until(reactor(), [&] { return everybody_has_heard(4); }));
+    EXPECT_TRUE(run_until(reactor(), [&] { return all_were_called(4); }));
   }
 }
 
@@ -205,9 +205,9 @@ std::atomic<Reactor*> signalled{nullptr};
 
 /// SIGALRM calls a function for as long as this lives, and the timer goes off every two
 /// milliseconds.
-class Alarm {
+class Interrupter {
  public:
-  Alarm(Reactor& reactor, void (*handler)(int)) {
+  Interrupter(Reactor& reactor, void (*handler)(int)) {
     signalled = &reactor;
     struct sigaction action {};
     action.sa_handler = handler;
@@ -215,9 +215,9 @@ class Alarm {
     const itimerval every{{0, 2000}, {0, 2000}};
     ::setitimer(ITIMER_REAL, &every, nullptr);
   }
-  Alarm(const Alarm&) = delete;
-  Alarm& operator=(const Alarm&) = delete;
-  ~Alarm() {
+  Interrupter(const Interrupter&) = delete;
+  Interrupter& operator=(const Interrupter&) = delete;
+  ~Interrupter() {
     const itimerval never{};
     ::setitimer(ITIMER_REAL, &never, nullptr);
     ::sigaction(SIGALRM, &before_, nullptr);
@@ -231,19 +231,19 @@ class Alarm {
 class TheLoopAndSignals : public OnEachBackend {};
 
 TEST_P(TheLoopAndSignals, IsStoppedByASignalHandler) {
-  const Alarm alarm{reactor(), [](int) { signalled.load()->stop(); }};
+  const Interrupter interrupter{reactor(), [](int) { signalled.load()->stop(); }};
   EXPECT_EQ(reactor().run_forever(), 0u);
 }
 
 TEST_P(TheLoopAndSignals, IsWokenByASignalHandler) {
-  const Alarm alarm{reactor(), [](int) { signalled.load()->wake(); }};
+  const Interrupter interrupter{reactor(), [](int) { signalled.load()->wake(); }};
   for (int i = 0; i < 3; ++i) EXPECT_EQ(reactor().run_once(), 0u);
 }
 
 TEST_P(TheLoopAndSignals, IsNotCutShortByASignal) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Recorder local{reactor(), pair.local, Interest::readable};
-  const Alarm alarm{reactor(), [](int) {}};
+  const Interrupter interrupter{reactor(), [](int) {}};
   const auto start = Clock::now();
   EXPECT_EQ(reactor().run_once(15ms), 0u);
   EXPECT_GE(Clock::now() - start, 15ms);

@@ -83,7 +83,7 @@ TEST_P(AnotherThread, MayWriteToWhatIsWatched) {
     for (int i = 0; i < 100; ++i) write_bytes(pair.peer, "0123456789");
     pair.peer.close();
   }};
-  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream"));
   EXPECT_EQ(received, 1000u);
 }
 
@@ -94,12 +94,12 @@ TEST_P(AnotherThread, RunsALoopOfItsOwn) {
     Recorder local{own, pair.local, Interest::readable};
     for (int i = 0; i < 20; ++i) {
       write_bytes(pair.peer, "abc");
-      EXPECT_TRUE(hears(local, "readable"));
+      EXPECT_TRUE(delivers(local, "readable"));
       EXPECT_EQ(drain(pair.local), 3u);
       local.forget();
     }
     pair.peer.close();
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   };
   std::jthread one{serve};
   std::jthread other{serve};
@@ -109,14 +109,14 @@ TEST_P(AnotherThread, MayTakeTheLoopOver) {
   Pair pair = make_pair(PairKind::tcp4);
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   std::jthread{[&] {
     EXPECT_EQ(drain(pair.local), 3u);
     local.forget();
     pair.peer.close();
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   }}.join();
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
 }
 
 POLLUX_ON_EACH_BACKEND(AnotherThread);

@@ -15,38 +15,38 @@ constexpr Interest writable_once = Interest::writable | Interest::one_shot;
 
 class AOneShotStream : public OnEachKind {};
 
-TEST_P(AOneShotStream, IsToldOnceThoughBytesAreLeft) {
+TEST_P(AOneShotStream, IsDeliveredOnceThoughBytesAreLeft) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, readable_once};
   write_bytes(pair.peer, "abc");
-  ASSERT_TRUE(hears(local, "readable"));
+  ASSERT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(local.events().size(), 1u);
   EXPECT_EQ(local.watch.interest(), Interest::none);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AOneShotStream, IsToldAgainWhenAskedAnew) {
+TEST_P(AOneShotStream, IsDeliveredAgainWhenAskedAnew) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, readable_once};
   write_bytes(pair.peer, "abc");
-  ASSERT_TRUE(hears(local, "readable"));
+  ASSERT_TRUE(delivers(local, "readable"));
   local.watch.set_interest(readable_once);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(local.events().size(), 2u);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AOneShotStream, HearsTheEndAndWhatComesAfterIt) {
+TEST_P(AOneShotStream, ReceivesTheEndAndWhatComesAfterIt) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, readable_once};
   write_bytes(pair.peer, "abc");
-  ASSERT_TRUE(hears(local, "readable"));
+  ASSERT_TRUE(delivers(local, "readable"));
   drain(pair.local);
   pair.peer.close();
   local.watch.set_interest(readable_once);
   // A TCP socket may still be written to; of the others that is the end of both directions.
   local.ignore(Event::hangup);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
   EXPECT_EQ(local.watch.interest(), Interest::none);
   EXPECT_TRUE(sleeps());
 }
@@ -55,20 +55,20 @@ POLLUX_ON_EACH_KIND(AOneShotStream, streams);
 
 class AOneShotSocket : public OnEachKind {};
 
-TEST_P(AOneShotSocket, HearsOfAResetThoughItIsSilent) {
+TEST_P(AOneShotSocket, LearnsOfAResetThoughItIsSilent) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, readable_once};
   write_bytes(pair.peer, "abc");
-  ASSERT_TRUE(hears(local, "readable"));
+  ASSERT_TRUE(delivers(local, "readable"));
   drain(pair.local);
   reset_by_peer(pair);
-  EXPECT_TRUE(hears(local, "error hangup"));
+  EXPECT_TRUE(delivers(local, "error hangup"));
 }
 
 TEST_P(AOneShotSocket, MayWriteOnce) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, writable_once};
-  ASSERT_TRUE(hears(local, "writable"));
+  ASSERT_TRUE(delivers(local, "writable"));
   EXPECT_EQ(local.events().size(), 1u);
   EXPECT_TRUE(sleeps());
 }
@@ -78,7 +78,7 @@ TEST_P(AOneShotSocket, AskedAnewByItsOwnHandlerCostsTheKernelNothing) {
   Recorder local{reactor(), pair.local, readable_once};
   local.on_event([&](const StreamEvent&) { local.watch.set_interest(readable_once); });
   write_bytes(pair.peer, "abc");
-  ASSERT_TRUE(hears(local, "readable"));
+  ASSERT_TRUE(delivers(local, "readable"));
   const auto changes = reactor().stats().changes;
   const auto coalesced = reactor().stats().coalesced;
   const auto calls = local.events().size();
@@ -103,7 +103,7 @@ class AWatchThatIsNotLevelTriggered : public OnEachBackend {
   std::size_t calls = 0;
 };
 
-TEST_P(AWatchThatIsNotLevelTriggered, IsToldOnceIfItIsOneShot) {
+TEST_P(AWatchThatIsNotLevelTriggered, IsDeliveredOnceIfItIsOneShot) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Watch watch = reactor().watch(pair.local.get(), readable_once, counting());
   write_bytes(pair.peer, "abc");
@@ -127,7 +127,7 @@ TEST_P(AWatchThatIsNotLevelTriggered, MayEndItself) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AWatchThatIsNotLevelTriggered, IsToldOncePerChangeIfItHasEdgesOrRefused) {
+TEST_P(AWatchThatIsNotLevelTriggered, IsDeliveredOncePerChangeIfItHasEdgesOrRefused) {
   const Pair pair = make_pair(PairKind::unix_stream);
   std::error_code error;
   Watch watch =

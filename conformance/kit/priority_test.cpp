@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Readiness watches and what is exceptional: Interest::priority, and the hints that an error or a
-// hang-up is pending. Each is told, and none turns the loop while it is all there is.
+// hang-up is pending. Each is delivered, and none turns the loop while it is all there is.
 #include <chrono>
 
 #include <fcntl.h>
@@ -16,19 +16,19 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Adds up what a readiness watch is told.
-struct Told {
+struct Delivered {
   int calls = 0;
   bool readable = false;
   bool priority = false;
   bool error = false;
   bool hangup = false;
 
-  void operator()(Readiness told) {
+  void operator()(Readiness delivered) {
     ++calls;
-    readable |= told.readable();
-    priority |= told.priority();
-    error |= told.error();
-    hangup |= told.hangup();
+    readable |= delivered.readable();
+    priority |= delivered.priority();
+    error |= delivered.error();
+    hangup |= delivered.hangup();
   }
 };
 
@@ -45,34 +45,34 @@ class Priority : public OnEachKind {
   }
 };
 
-TEST_P(Priority, IsToldOfUrgentDataAndOfNothingElse) {
+TEST_P(Priority, LearnsOfUrgentDataAndOfNothingElse) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
-  Told told;
+  Delivered delivered;
   const Watch watch = reactor().watch(pair.local.get(), Interest::priority,
-                                      [&](Readiness readiness) { told(readiness); });
+                                      [&](Readiness readiness) { delivered(readiness); });
   write_bytes(pair.peer, "abc");
   settle(reactor());
-  EXPECT_EQ(told.calls, 0);
+  EXPECT_EQ(delivered.calls, 0);
   for (int i = 0; i < 3; ++i) {
-    told = {};
+    delivered = {};
     ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
-    EXPECT_TRUE(run_until(reactor(), [&] { return told.priority; }));
-    EXPECT_FALSE(told.readable);
+    EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
+    EXPECT_FALSE(delivered.readable);
     char byte = 0;
     EXPECT_EQ(::recv(pair.local.get(), &byte, 1, MSG_OOB), 1);
     EXPECT_TRUE(sleeps());
   }
 }
 
-TEST_P(Priority, IsRefusedWhereItCouldNotBeToldForWantOfDescriptors) {
+TEST_P(Priority, IsRefusedWhereItCouldNotBeDeliveredForWantOfDescriptors) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
   const Pair other = make_pair(kind());
-  Told told;
-  const auto tell = [&](Readiness readiness) { told(readiness); };
+  Delivered delivered;
+  const auto note = [&](Readiness readiness) { delivered(readiness); };
   Reactor short_of{make_contestant(backend())};
-  Watch changed = short_of.watch(other.local.get(), Interest::readable, tell);
+  Watch changed = short_of.watch(other.local.get(), Interest::readable, note);
   Watch watch;
   {
     std::error_code error;
@@ -80,34 +80,34 @@ TEST_P(Priority, IsRefusedWhereItCouldNotBeToldForWantOfDescriptors) {
     changed.set_interest(Interest::priority, error);
     EXPECT_TRUE(!error || error == std::errc::too_many_files_open) << error.message();
     EXPECT_EQ(changed.interest(), error ? Interest::readable : Interest::priority);
-    watch = short_of.watch(pair.local.get(), Interest::priority, tell, error);
+    watch = short_of.watch(pair.local.get(), Interest::priority, note, error);
     EXPECT_TRUE(!error || error == std::errc::too_many_files_open) << error.message();
     short_of.run_once(1ms);
   }
-  if (!watch) watch = short_of.watch(pair.local.get(), Interest::priority, tell);
+  if (!watch) watch = short_of.watch(pair.local.get(), Interest::priority, note);
   ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
-  EXPECT_TRUE(run_until(short_of, [&] { return told.priority; }));
+  EXPECT_TRUE(run_until(short_of, [&] { return delivered.priority; }));
 }
 
 TEST_P(Priority, ThatNobodyDealsWithDoesNotTurnTheLoop) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
-  Told told;
+  Delivered delivered;
   const Watch watch = reactor().watch(pair.local.get(), Interest::priority,
-                                      [&](Readiness readiness) { told(readiness); });
+                                      [&](Readiness readiness) { delivered(readiness); });
   ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.priority; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(Priority, ThatNobodyDealtWithIsNotHeardOfOnceItsWatchHasEnded) {
+TEST_P(Priority, ThatNobodyDealtWithIsNotDeliveredOnceItsWatchHasEnded) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
-  Told told;
+  Delivered delivered;
   Watch watch = reactor().watch(pair.local.get(), Interest::priority,
-                                [&](Readiness readiness) { told(readiness); });
+                                [&](Readiness readiness) { delivered(readiness); });
   ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.priority; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
   settle(reactor());
   watch.reset();
   const auto reports = reactor().stats().reports;
@@ -119,20 +119,20 @@ TEST_P(Priority, ThatNobodyDealtWithIsNotHeardOfOnceItsWatchHasEnded) {
 TEST_P(Priority, MayBeAskedForAndNoLonger) {
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
-  Told told;
+  Delivered delivered;
   Watch watch = reactor().watch(pair.local.get(), Interest::readable,
-                                [&](Readiness readiness) { told(readiness); });
+                                [&](Readiness readiness) { delivered(readiness); });
   watch.set_interest(Interest::readable | Interest::priority);
   EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.priority; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
   char byte = 0;
   EXPECT_EQ(::recv(pair.local.get(), &byte, 1, MSG_OOB), 1);
   watch.set_interest(Interest::readable);
   settle(reactor());
-  told = {};
+  delivered = {};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.readable; }));
-  EXPECT_FALSE(told.priority);
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.readable; }));
+  EXPECT_FALSE(delivered.priority);
 }
 
 POLLUX_ON_EACH_KIND(Priority, tcp);
@@ -152,12 +152,12 @@ TEST_P(AHint, SaysThatAnErrorIsPendingAndDoesNotTurnTheLoop) {
   ASSERT_EQ(::getsockname(gone.get(), name, &size), 0);
   gone.close();
   ASSERT_EQ(::connect(local.get(), name, size), 0);
-  Told told;
+  Delivered delivered;
   const Watch watch = reactor().watch(local.get(), Interest::readable,
-                                      [&](Readiness readiness) { told(readiness); });
+                                      [&](Readiness readiness) { delivered(readiness); });
   ASSERT_EQ(write_bytes(local, "x"), 1);  // which nobody takes: the host says so
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.error; }));
-  EXPECT_TRUE(told.readable);
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.error; }));
+  EXPECT_TRUE(delivered.readable);
   EXPECT_EQ(read_bytes(local), -ECONNREFUSED) << "the error is left to its owner";
   EXPECT_TRUE(sleeps());
 }
@@ -167,15 +167,15 @@ TEST_P(AHint, SaysThatTheOtherSideIsGone) {
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
   const Handle local{ends[0]};
   Handle peer{ends[1]};
-  Told told;
+  Delivered delivered;
   const Watch watch = reactor().watch(local.get(), Interest::readable,
-                                      [&](Readiness readiness) { told(readiness); });
+                                      [&](Readiness readiness) { delivered(readiness); });
   EXPECT_EQ(::send(peer.get(), "", 0, MSG_NOSIGNAL), 0);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.readable; }));
-  EXPECT_FALSE(told.hangup) << "a packet of no bytes";
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.readable; }));
+  EXPECT_FALSE(delivered.hangup) << "a packet of no bytes";
   EXPECT_EQ(read_bytes(local), 0);
   peer.close();
-  EXPECT_TRUE(run_until(reactor(), [&] { return told.hangup; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered.hangup; }));
 }
 
 POLLUX_ON_EACH_BACKEND(AHint);

@@ -24,17 +24,17 @@ class Listening {
       : watch{reactor.watch(handle.get(), interest,
                             [this](Readiness readiness) {
                               ++calls_;
-                              if (readiness.readable()) heard_ |= Interest::readable;
-                              if (readiness.writable()) heard_ |= Interest::writable;
+                              if (readiness.readable()) received_ |= Interest::readable;
+                              if (readiness.writable()) received_ |= Interest::writable;
                             })},
         reactor_{reactor} {}
   Listening(Listening&&) = delete;
 
   /// What is told from now on, within a few turns if it is `expected`, and forgotten then.
-  Interest hear(Interest expected) {
-    if (expected != Interest::none) run_until(reactor_, [&] { return heard_ == expected; });
+  Interest readiness_until(Interest expected) {
+    if (expected != Interest::none) run_until(reactor_, [&] { return received_ == expected; });
     settle(reactor_);
-    return std::exchange(heard_, Interest::none);
+    return std::exchange(received_, Interest::none);
   }
   int calls() const noexcept { return calls_; }
 
@@ -42,69 +42,69 @@ class Listening {
 
  private:
   Reactor& reactor_;
-  Interest heard_ = Interest::none;
+  Interest received_ = Interest::none;
   int calls_ = 0;
 };
 
 class AReadinessWatch : public OnEachKind {
  protected:
-  void expect_heard(Listening& local, Interest expected) {
-    EXPECT_EQ(to_string(local.hear(expected)), to_string(expected));
+  void expect_delivered(Listening& local, Interest expected) {
+    EXPECT_EQ(to_string(local.readiness_until(expected)), to_string(expected));
   }
 };
 
 TEST_P(AReadinessWatch, IsReadableForAsLongAsAByteIsThere) {
   const Pair pair = make_pair(kind());
   Listening local{reactor(), pair.local, Interest::readable};
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   write_bytes(pair.peer, "ab");
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
   EXPECT_EQ(read_bytes(pair.local, 1), 1);
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
   EXPECT_EQ(read_bytes(pair.local, 1), 1);
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   EXPECT_TRUE(sleeps());
 }
 
 TEST_P(AReadinessWatch, IsWritableForAsLongAsThereIsRoom) {
   const Pair pair = make_pair(kind());
   Listening peer{reactor(), pair.peer, Interest::writable};
-  expect_heard(peer, Interest::writable);
+  expect_delivered(peer, Interest::writable);
   fill(pair.peer);
-  expect_heard(peer, Interest::none);
+  expect_delivered(peer, Interest::none);
   drain(pair.local);
-  expect_heard(peer, Interest::writable);
+  expect_delivered(peer, Interest::writable);
 }
 
 TEST_P(AReadinessWatch, IsReadableAtTheEndForAsLongAsItIsAskedFor) {
   Pair pair = make_pair(kind());
   Listening local{reactor(), pair.local, Interest::readable};
   pair.peer.close();
-  expect_heard(local, Interest::readable);
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
   EXPECT_EQ(read_bytes(pair.local), 0);
   local.watch.set_interest(Interest::none);
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AReadinessWatch, WithoutAnInterestHearsNothingAndMakesNoTurn) {
+TEST_P(AReadinessWatch, WithoutAnInterestReceivesNothingAndMakesNoTurn) {
   Pair pair = make_pair(kind());
   Listening local{reactor(), pair.local, Interest::none};
   write_bytes(pair.peer, "abc");
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   pair.peer.close();
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   EXPECT_TRUE(sleeps());
   local.watch.set_interest(Interest::readable);
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
 }
 
-TEST_P(AReadinessWatch, ThatEndsHearsNothingMore) {
+TEST_P(AReadinessWatch, ThatEndsReceivesNothingMore) {
   const Pair pair = make_pair(kind());
   Listening local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc");
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
   local.watch.reset();
   const int calls = local.calls();
   EXPECT_TRUE(sleeps());
@@ -134,7 +134,7 @@ TEST_P(AReadinessWatchOfASocket, IsWokenByAnErrorWhicheverWasAskedFor) {
     Pair pair = make_pair(kind());
     Listening local{reactor(), pair.local, interest};
     reset_by_peer(pair);
-    expect_heard(local, interest);
+    expect_delivered(local, interest);
   }
 }
 
@@ -143,7 +143,7 @@ TEST_P(AReadinessWatchOfASocket, LeavesTheErrorToItsOwner) {
     Pair pair = make_pair(kind());
     Listening local{reactor(), pair.local, interest};
     reset_by_peer(pair);
-    expect_heard(local, interest);
+    expect_delivered(local, interest);
     EXPECT_EQ(read_bytes(pair.local), -ECONNRESET);
   }
 }
@@ -153,7 +153,7 @@ TEST_P(AReadinessWatchOfASocket, IsWokenByAHangUpWhicheverWasAskedFor) {
     const Pair pair = make_pair(kind());
     Listening local{reactor(), pair.local, interest};
     shutdown_both(pair.local);
-    expect_heard(local, interest);
+    expect_delivered(local, interest);
   }
 }
 
@@ -168,9 +168,9 @@ TEST_P(AReadinessWatchOfAPipe, IsWokenByALostWriterWhicheverWasAskedFor) {
       continue;
     Pair pair = make_pair(kind());
     Listening reader{reactor(), pair.local, interest};
-    expect_heard(reader, Interest::none);
+    expect_delivered(reader, Interest::none);
     pair.peer.close();
-    expect_heard(reader, interest);
+    expect_delivered(reader, interest);
   }
 }
 
@@ -179,9 +179,9 @@ TEST_P(AReadinessWatchOfAPipe, IsWokenByALostReaderWhicheverWasAskedForAlsoWhenF
     Pair pair = make_pair(kind());
     fill(pair.peer);
     Listening writer{reactor(), pair.peer, interest};
-    expect_heard(writer, Interest::none);
+    expect_delivered(writer, Interest::none);
     pair.local.close();
-    expect_heard(writer, interest);
+    expect_delivered(writer, interest);
   }
 }
 
@@ -192,12 +192,12 @@ class AReadinessWatchOfAListener : public AReadinessWatch {};
 TEST_P(AReadinessWatchOfAListener, IsReadableForAsLongAsAConnectionWaits) {
   const Handle listener = make_listener(kind());
   Listening local{reactor(), listener, Interest::readable};
-  expect_heard(local, Interest::none);
+  expect_delivered(local, Interest::none);
   const Handle client = start_connect(kind(), listener);
-  expect_heard(local, Interest::readable);
+  expect_delivered(local, Interest::readable);
   const Handle server = accept_one(listener);
-  local.hear(Interest::none);
-  expect_heard(local, Interest::none);
+  local.readiness_until(Interest::none);
+  expect_delivered(local, Interest::none);
 }
 
 POLLUX_ON_EACH_KIND(AReadinessWatchOfAListener, sockets);
@@ -223,14 +223,14 @@ TEST_P(AReadinessWatchOfAnEvent, IsReadableUntilTheEventIsTaken) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AReadinessWatchOfAnEvent, OfManyIsToldApart) {
+TEST_P(AReadinessWatchOfAnEvent, OfManyIsDistinguished) {
   std::vector<Handle> events;
   std::vector<Watch> watches;
-  std::vector<std::size_t> heard;
+  std::vector<std::size_t> received;
   for (std::size_t i = 0; i < 700; ++i) {
     events.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     watches.push_back(reactor().watch(events[i].get(), Interest::readable, [&, i](Readiness) {
-      heard.push_back(i);
+      received.push_back(i);
       eventfd_t value = 0;
       ::eventfd_read(events[i].get(), &value);
     }));
@@ -238,8 +238,8 @@ TEST_P(AReadinessWatchOfAnEvent, OfManyIsToldApart) {
   for (const std::size_t i : {699u, 3u, 256u, 0u, 511u}) {
     ::eventfd_write(events[i].get(), 1);
     reactor().run_once(5s);
-    EXPECT_EQ(heard, std::vector<std::size_t>{i});
-    heard.clear();
+    EXPECT_EQ(received, std::vector<std::size_t>{i});
+    received.clear();
   }
 }
 

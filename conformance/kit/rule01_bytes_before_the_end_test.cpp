@@ -24,11 +24,11 @@ TEST_P(BytesBeforeTheEnd, EndOfStreamWaitsUntilTheLastByteIsRead) {
     pair.peer.close();
   };
   before_and_after(Interest::readable, three_bytes_and_the_end, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 2), 2);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 1), 1);
-    EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
+    EXPECT_TRUE(delivers(local, end_of_a_closed_peer()));
     EXPECT_EQ(read_bytes(pair.local), 0);
   });
 }
@@ -37,7 +37,7 @@ TEST_P(BytesBeforeTheEnd, AStreamWithoutAByteIsAtItsEndAndNotReadable) {
   before_and_after(
       Interest::readable, [](Pair& pair) { pair.peer.close(); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
+        EXPECT_TRUE(delivers(local, end_of_a_closed_peer()));
         EXPECT_EQ(read_bytes(pair.local), 0);
       });
 }
@@ -54,7 +54,7 @@ TEST_P(BytesBeforeTheEnd, AReaderThatTakesOneByteATurnGetsThemAll) {
         local.on_event([&](const StreamEvent& event) {
           if (event.readable()) bytes += read_bytes(pair.local, 1) == 1 ? 1 : 100;
         });
-        EXPECT_TRUE(hears(local, std::string{"readable "}.append(end_of_a_closed_peer())));
+        EXPECT_TRUE(delivers(local, std::string{"readable "}.append(end_of_a_closed_peer())));
         EXPECT_EQ(bytes, 10);
       });
 }
@@ -81,7 +81,7 @@ TEST_P(BytesBeforeTheEnd, ClosingOnEndOfStreamLosesNoByteOfALongStream) {
       });
 }
 
-TEST_P(BytesBeforeTheEnd, AHandlerThatDoesNotReadIsNotToldOfTheEnd) {
+TEST_P(BytesBeforeTheEnd, AHandlerThatDoesNotReadIsNotDeliveredTheEnd) {
   before_and_after(
       Interest::readable,
       [](Pair& pair) {
@@ -90,34 +90,34 @@ TEST_P(BytesBeforeTheEnd, AHandlerThatDoesNotReadIsNotToldOfTheEnd) {
       },
       [&](Pair&, Recorder& local) {
         EXPECT_TRUE(run_until(reactor(), [&] { return local.events().size() >= 10; }));
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
       });
 }
 
-TEST_P(BytesBeforeTheEnd, ReadableIsToldForAsLongAsAByteIsThere) {
+TEST_P(BytesBeforeTheEnd, ReadableIsDeliveredForAsLongAsAByteIsThere) {
   before_and_after(
       Interest::readable, [](Pair& pair) { write_bytes(pair.peer, "xy"); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 1), 1);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 1), 1);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         write_bytes(pair.peer, "z");
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
       });
 }
 
-TEST_P(BytesBeforeTheEnd, BytesThatComeWithTheEndAreToldBeforeIt) {
+TEST_P(BytesBeforeTheEnd, BytesThatComeWithTheEndAreDeliveredBeforeIt) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   std::size_t received = 0;
   drain_on_readable(local, pair.local, received);
   write_bytes(pair.peer, "first");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   write_bytes(pair.peer, "last");
   pair.peer.close();
-  EXPECT_TRUE(hears(local, std::string{"readable "}.append(end_of_a_closed_peer())));
+  EXPECT_TRUE(delivers(local, std::string{"readable "}.append(end_of_a_closed_peer())));
   EXPECT_EQ(received, 9u);
 }
 
@@ -125,7 +125,7 @@ POLLUX_ON_EACH_KIND(BytesBeforeTheEnd, streams);
 
 class BytesBeforeTheEndOfASocket : public OnEachKind {};
 
-TEST_P(BytesBeforeTheEndOfASocket, AWriterIsNotToldOfTheEndEither) {
+TEST_P(BytesBeforeTheEndOfASocket, AWriterIsNotDeliveredTheEndEither) {
   before_and_after(
       Interest::readable | Interest::writable,
       [](Pair& pair) {
@@ -133,13 +133,13 @@ TEST_P(BytesBeforeTheEndOfASocket, AWriterIsNotToldOfTheEndEither) {
         shutdown_write(pair.peer);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable writable"));
+        EXPECT_TRUE(delivers(local, "readable writable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream writable"));
+        EXPECT_TRUE(delivers(local, "end_of_stream writable"));
       });
 }
 
-TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreToldBeforeIt) {
+TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreDeliveredBeforeIt) {
   before_and_after(
       Interest::readable | Interest::writable,
       [](Pair& pair) {
@@ -148,9 +148,9 @@ TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreToldBefor
         shutdown_write(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -190,20 +190,20 @@ class AStreamPeekedAtAnOffset : public OnEachKind {
 TEST_P(AStreamPeekedAtAnOffset, EndsWhenItsLastByteIsReadWhereverTheOffsetIs) {
   Recorder local{reactor(), pair().local, Interest::readable};
   write_bytes(pair().peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   shutdown_write(pair().peer);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(offset(), 0) << "a look has moved it";
   EXPECT_EQ(peek(), 3);
   EXPECT_EQ(offset(), 3);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair().local, 2), 2);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(offset(), 1);
   EXPECT_EQ(read_bytes(pair().local, 1), 1);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
   shutdown_write(pair().local);
-  EXPECT_TRUE(hears(local, "hangup"));
+  EXPECT_TRUE(delivers(local, "hangup"));
   EXPECT_TRUE(sleeps());
 }
 
@@ -211,14 +211,14 @@ TEST_P(AStreamPeekedAtAnOffset, IsReadableForAsLongAsAByteIsUnread) {
   Recorder local{reactor(), pair().local, Interest::readable | Interest::peer_closed};
   write_bytes(pair().peer, "abc");
   for (long byte = 0; byte < 3; ++byte) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     if (byte == 0) {
       EXPECT_EQ(peek(), 3);
     }
     EXPECT_EQ(read_bytes(pair().local, 1), 1);
     EXPECT_EQ(offset(), 2 - byte);
   }
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
@@ -228,12 +228,12 @@ TEST_P(AStreamPeekedAtAnOffset, KeepsItsBytesAndItsOffsetWhilePaused) {
   EXPECT_EQ(peek(), 3);
   shutdown_write(pair().peer);
   shutdown_write(pair().local);
-  EXPECT_TRUE(hears_nothing(local)) << "both directions are over, and bytes unread";
+  EXPECT_TRUE(delivers_nothing(local)) << "both directions are over, and bytes unread";
   EXPECT_EQ(offset(), 3);
   local.watch.set_interest(Interest::readable);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair().local), 3);
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_KIND(AStreamPeekedAtAnOffset, sockets);
@@ -256,9 +256,9 @@ TEST_P(UrgentBytes, DoNotHideTheBytesBehindThem) {
         shutdown_write(pair.peer);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
       });
 }
 
@@ -271,7 +271,7 @@ TEST_P(UrgentBytes, WithNothingBehindThemAreNoReasonToHoldTheEndBack) {
       },
       [&](Pair&, Recorder& local) {
         local.ignore(Event::readable);  // on AF_UNIX, until the end is there
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
       });
 }
 

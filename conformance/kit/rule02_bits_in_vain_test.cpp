@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rule 2, for bits that stay up with nothing behind them. An urgent byte (MSG_OOB) is no byte of
 // the stream: nobody is told of it, and it does not turn the loop, whether it was taken or not.
-// What follows is told, and so is the end. Goal: urgent data of both families that have it, unread
-// and taken, in every interest that a stream can have.
+// What follows is delivered, and so is the end. Goal: urgent data of both families that have it,
+// unread and taken, in every interest that a stream can have.
 #include <chrono>
 
 #include <fcntl.h>
@@ -35,7 +35,7 @@ class AnUrgentByte : public OnEachKind {
   void use_looks() { use({.probe_interval_min = 1ms, .probe_interval_max = 1ms}); }
 };
 
-TEST_P(AnUrgentByte, ThatNobodyTakesIsNotToldAndDoesNotTurnTheLoop) {
+TEST_P(AnUrgentByte, ThatNobodyTakesIsNotDeliveredAndDoesNotTurnTheLoop) {
   for (const Interest interest : {Interest::none, Interest::readable, Interest::peer_closed,
                                   Interest::readable | Interest::peer_closed}) {
     SCOPED_TRACE(to_string(interest));
@@ -43,7 +43,7 @@ TEST_P(AnUrgentByte, ThatNobodyTakesIsNotToldAndDoesNotTurnTheLoop) {
     before_and_after(
         interest, [](Pair& pair) { send_urgent(pair.peer); },
         [&](Pair&, Recorder& local) {
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
           EXPECT_TRUE(sleeps());
         });
   }
@@ -56,7 +56,7 @@ TEST_P(AnUrgentByte, DoesNotHoldUpTheLoopWhereAReadWouldWait) {
   ASSERT_EQ(::fcntl(pair.local.get(), F_SETFL, 0), 0);
   Recorder local{reactor(), pair.local, Interest::readable};
   send_urgent(pair.peer);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
@@ -73,27 +73,27 @@ TEST_P(AnUrgentByte, ThatWasTakenDoesNotTurnTheLoop) {
         // is found out after so many reports.
         for (int i = 0; i < 600; ++i) reactor().poll();
         local.forget();
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_TRUE(sleeps());
       });
 }
 
-TEST_P(AnUrgentByte, DoesNotKeepBytesBehindItFromBeingTold) {
+TEST_P(AnUrgentByte, DoesNotKeepBytesBehindItFromBeingDelivered) {
   use_looks();
   before_and_after(
       Interest::readable, [](Pair& pair) { send_urgent(pair.peer); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         for (int i = 0; i < 3; ++i) {
           write_bytes(pair.peer, "abc");
-          EXPECT_TRUE(hears(local, "readable"));
+          EXPECT_TRUE(delivers(local, "readable"));
           EXPECT_EQ(read_bytes(pair.local), 3);
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
         }
       });
 }
 
-TEST_P(AnUrgentByte, DoesNotKeepTheEndFromBeingTold) {
+TEST_P(AnUrgentByte, DoesNotKeepTheEndFromBeingDelivered) {
   use_looks();
   before_and_after(
       Interest::readable | Interest::peer_closed,
@@ -105,23 +105,23 @@ TEST_P(AnUrgentByte, DoesNotKeepTheEndFromBeingTold) {
       },
       [&](Pair& pair, Recorder& local) {
         local.ignore(Event::peer_closed);  // its place may differ
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         std::size_t total = 0;
         drain_on_readable(local, pair.local, total);
-        EXPECT_TRUE(hears(local, "readable end_of_stream"));
+        EXPECT_TRUE(delivers(local, "readable end_of_stream"));
         EXPECT_EQ(total, 6u);
         EXPECT_TRUE(sleeps());
       });
 }
 
-TEST_P(AnUrgentByte, DoesNotKeepAFailureFromBeingTold) {
+TEST_P(AnUrgentByte, DoesNotKeepAFailureFromBeingDelivered) {
   use_looks();
   before_and_after(
       Interest::none, [](Pair& pair) { send_urgent(pair.peer); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         reset_by_peer(pair);
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 

@@ -32,10 +32,10 @@ class AnIdleLoop : public OnEachKind {
       Recorder& local = *locals.back();
       local.ignore(Event::peer_closed);
       history(pair, local);
-      EXPECT_TRUE(hears(local, story));
+      EXPECT_TRUE(delivers(local, story));
     }
     EXPECT_TRUE(sleeps(100ms));
-    for (const auto& local : locals) EXPECT_TRUE(hears_nothing(*local));
+    for (const auto& local : locals) EXPECT_TRUE(delivers_nothing(*local));
   }
 
   static constexpr Interest reading = Interest::readable;
@@ -88,7 +88,7 @@ TEST_P(AnIdleLoop, SleepsAfterAHeldStreamWasReadByItsOwner) {
     write_bytes(pair.peer, "abc");
     pair.peer.close();
     if (kind() != PairKind::pipe) shutdown_write(pair.local);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_EQ(drain(pair.local), 3u);
   });
 }
@@ -178,7 +178,7 @@ TEST_P(AnIdleLoopOnSockets, SleepsWhenNoRoomIsLeftToWrite) {
 TEST_P(AnIdleLoopOnSockets, SleepsOnASocketThatWasNeverConnected) {
   const Handle socket = make_socket(kind());
   Recorder local{reactor(), socket, reading};
-  EXPECT_TRUE(hears(local, "error hangup"));
+  EXPECT_TRUE(delivers(local, "error hangup"));
   EXPECT_TRUE(sleeps(100ms));
 }
 
@@ -189,11 +189,11 @@ class AnIdleLoopOnTcp : public AnIdleLoop {};
 TEST_P(AnIdleLoopOnTcp, SleepsAfterARefusedConnect) {
   const Handle socket = start_refused_connect(kind());
   Recorder local{reactor(), socket, reading};
-  EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_refused));
+  EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_refused));
   EXPECT_TRUE(sleeps(100ms));
 }
 
-TEST_P(AnIdleLoopOnTcp, SleepsWhilePeerClosedIsToldAndBytesAreUnread) {
+TEST_P(AnIdleLoopOnTcp, SleepsWhilePeerClosedIsDeliveredAndBytesAreUnread) {
   sleeps_after({paused_all}, "peer_closed", [](Pair& pair, Recorder& local) {
     local.ignore(Event::none);
     write_bytes(pair.peer, "abc");
@@ -229,7 +229,7 @@ class ALoopThatLooksForAFin : public OnEachKind {
     Recorder local{reactor(), pair.local, Interest::peer_closed};
     settle(reactor());
     EXPECT_LE(waits_in(100ms, reactor()), 16u);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   }
 };
 
@@ -237,14 +237,14 @@ TEST_P(ALoopThatLooksForAFin, SleepsBetweenTheLooksWhilePausedAtBytes) {
   expect_only_the_timer([](Pair& pair) { write_bytes(pair.peer, "abc"); });
 }
 
-TEST_P(ALoopThatLooksForAFin, IsNotNeededWhereTheKernelTellsOfIt) {
+TEST_P(ALoopThatLooksForAFin, IsNotNeededWhereTheKernelReportsIt) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::peer_closed};
   write_bytes(pair.peer, "abc");
   if (any(reactor().backend_reports(), RawReady::rdhup)) {
     EXPECT_TRUE(sleeps(100ms));
   }
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
 }
 
 POLLUX_ON_EACH_KIND(ALoopThatLooksForAFin, sockets);

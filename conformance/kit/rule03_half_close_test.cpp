@@ -14,39 +14,39 @@ class HalfClose : public OnEachKind {
 
 TEST_P(HalfClose, WritingGoesOnAfterTheEndOfTheStream) {
   before_and_after(Interest::readable, end_of_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_EQ(write_bytes(pair.local, "an answer"), 9);
     EXPECT_EQ(read_bytes(pair.peer), 9);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   });
 }
 
-TEST_P(HalfClose, WritableIsToldAfterTheEndOfTheStream) {
+TEST_P(HalfClose, WritableIsDeliveredAfterTheEndOfTheStream) {
   before_and_after(Interest::readable | Interest::writable, end_of_peer,
                    [&](Pair&, Recorder& local) {
-                     EXPECT_TRUE(hears(local, "end_of_stream writable"));
-                     EXPECT_TRUE(hears(local, "writable"));
+                     EXPECT_TRUE(delivers(local, "end_of_stream writable"));
+                     EXPECT_TRUE(delivers(local, "writable"));
                    });
 }
 
 TEST_P(HalfClose, WritableMayBeAskedForAfterTheEndOfTheStream) {
   before_and_after(Interest::readable, end_of_peer, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     local.watch.set_interest(Interest::writable);
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   });
 }
 
 TEST_P(HalfClose, WritableComesBackWhenThePeerMakesRoom) {
   before_and_after(Interest::readable, end_of_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     const std::size_t sent = fill(pair.local);
     local.watch.set_interest(Interest::writable);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     std::size_t received = drain(pair.peer);
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     EXPECT_TRUE(run_until(reactor(), [&] { return (received += drain(pair.peer)) == sent; }));
   });
 }
@@ -58,12 +58,12 @@ TEST_P(HalfClose, ThePeerSeesBytesAndTheEndOfTheAnswer) {
   std::size_t received = 0;
   drain_on_readable(peer, pair.peer, received);
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
   write_bytes(pair.local, "an answer");
-  EXPECT_TRUE(hears(peer, "readable"));
+  EXPECT_TRUE(delivers(peer, "readable"));
   shutdown_write(pair.local);
-  EXPECT_TRUE(hears(local, "hangup"));
-  EXPECT_TRUE(hears(peer, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "hangup"));
+  EXPECT_TRUE(delivers(peer, "end_of_stream hangup"));
   EXPECT_EQ(received, 9u);
 }
 
@@ -71,36 +71,36 @@ TEST_P(HalfClose, ItEndsWithHangupWhenTheOtherDirectionEnds) {
   for (const Interest interest : {Interest::readable, Interest::readable | Interest::writable}) {
     before_and_after(interest, end_of_peer, [&](Pair& pair, Recorder& local) {
       local.ignore(Event::writable);
-      EXPECT_TRUE(hears(local, "end_of_stream"));
+      EXPECT_TRUE(delivers(local, "end_of_stream"));
       shutdown_write(pair.local);
-      EXPECT_TRUE(hears(local, "hangup"));
+      EXPECT_TRUE(delivers(local, "hangup"));
     });
   }
 }
 
 TEST_P(HalfClose, PausedAtTheEndItStillEndsWithHangup) {
   before_and_after(Interest::readable, end_of_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     local.watch.set_interest(Interest::none);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.local);
-    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(delivers(local, "hangup"));
   });
 }
 
 TEST_P(HalfClose, AResetEndsItWithAnError) {
   before_and_after(Interest::readable, end_of_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     reset_by_peer(pair);
-    EXPECT_TRUE(hears(local, "error hangup"));
+    EXPECT_TRUE(delivers(local, "error hangup"));
   });
 }
 
 TEST_P(HalfClose, AHalfOpenStreamThatNobodyReadsIsWritableWhilePaused) {
   before_and_after(Interest::writable, end_of_peer, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     local.watch.set_interest(Interest::readable | Interest::writable);
-    EXPECT_TRUE(hears(local, "end_of_stream writable"));
+    EXPECT_TRUE(delivers(local, "end_of_stream writable"));
   });
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Rule 4: a paused watch hears neither readable nor end_of_stream; failures come through at once,
-// and the end of both directions if nothing is unread; with bytes unread the watch is held until
-// reading resumes. Goal: each of these with an empty interest and with all that a paused watch may
-// still ask for.
+// Rule 4: a paused watch receives neither readable nor end_of_stream; failures come through at
+// once, and the end of both directions if nothing is unread; with bytes unread the watch is parked
+// until reading resumes. Goal: each of these with an empty interest and with all that a paused
+// watch may still ask for.
 #include "conformance/kit/kit.hpp"
 
 namespace pollux::conformance {
@@ -17,21 +17,21 @@ class Pausing : public OnEachKind {
   }
 };
 
-TEST_P(Pausing, BytesAreNotToldUntilReadingResumes) {
+TEST_P(Pausing, BytesAreNotDeliveredUntilReadingResumes) {
   while_paused([](Pair& pair) { write_bytes(pair.peer, "abc"); },
                [&](Pair&, Recorder& local) {
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                  local.watch.set_interest(Interest::readable);
-                 EXPECT_TRUE(hears(local, "readable"));
+                 EXPECT_TRUE(delivers(local, "readable"));
                });
 }
 
 TEST_P(Pausing, TheEndOfBothDirectionsComesThroughWhereNothingIsUnread) {
   while_paused([&](Pair& pair) { end_both(pair); },
                [&](Pair&, Recorder& local) {
-                 EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+                 EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
                  local.watch.set_interest(Interest::readable);
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                });
 }
 
@@ -42,11 +42,11 @@ TEST_P(Pausing, TheEndOfBothDirectionsBehindBytesIsHeldUntilTheyAreRead) {
         end_both(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::readable);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -58,13 +58,13 @@ TEST_P(Pausing, AHeldStreamIsNotWritable) {
         end_both(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::writable);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::readable | Interest::writable);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -76,11 +76,11 @@ TEST_P(Pausing, AHeldStreamThatItsOwnerReadEndsWhenReadingResumes) {
         end_both(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::readable);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -93,24 +93,24 @@ TEST_P(Pausing, AHeldStreamMayBePausedAndResumedAgain) {
       },
       [&](Pair& pair, Recorder& local) {
         for (int i = 0; i < 3; ++i) {
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
           local.watch.set_interest(Interest::readable);
-          EXPECT_TRUE(hears(local, "readable"));
+          EXPECT_TRUE(delivers(local, "readable"));
           EXPECT_EQ(read_bytes(pair.local, 1), 1);
           local.watch.set_interest(Interest::none);
         }
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
-TEST_P(Pausing, AHandlerThatPausesHearsNoMoreBytes) {
+TEST_P(Pausing, AHandlerThatPausesReceivesNoMoreBytes) {
   before_and_after(
       Interest::readable, [](Pair& pair) { write_bytes(pair.peer, "abc"); },
       [&](Pair&, Recorder& local) {
         local.on_event([&](const StreamEvent&) { local.watch.set_interest(Interest::none); });
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(local.events().size(), 1u);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
       });
 }
 
@@ -120,11 +120,11 @@ TEST_P(Pausing, ChangesWithinATurnCountOnlyInTheirSum) {
       [&](Pair&, Recorder& local) {
         local.watch.set_interest(Interest::readable);
         local.watch.set_interest(Interest::none);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::readable);
         local.watch.set_interest(Interest::none);
         local.watch.set_interest(Interest::readable);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
       });
 }
 
@@ -144,33 +144,33 @@ POLLUX_ON_EACH_KIND(Pausing, streams);
 
 class PausingASocket : public OnEachKind {};
 
-TEST_P(PausingASocket, ThePeersHalfCloseIsNotToldUntilReadingResumes) {
+TEST_P(PausingASocket, ThePeersHalfCloseIsNotDeliveredUntilReadingResumes) {
   while_paused([](Pair& pair) { shutdown_write(pair.peer); },
                [&](Pair&, Recorder& local) {
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                  local.watch.set_interest(Interest::readable);
-                 EXPECT_TRUE(hears(local, "end_of_stream"));
+                 EXPECT_TRUE(delivers(local, "end_of_stream"));
                });
 }
 
-TEST_P(PausingASocket, BytesAndAHalfCloseAreToldInOrderWhenReadingResumes) {
+TEST_P(PausingASocket, BytesAndAHalfCloseAreDeliveredInOrderWhenReadingResumes) {
   while_paused(
       [](Pair& pair) {
         write_bytes(pair.peer, "abc");
         shutdown_write(pair.peer);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::readable);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
       });
 }
 
 TEST_P(PausingASocket, AFailureComesThroughAtOnce) {
   while_paused(reset_by_peer, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
@@ -181,25 +181,25 @@ TEST_P(PausingASocket, AFailureComesThroughAtOncePastUnreadBytes) {
         reset_by_peer(pair);
       },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
 TEST_P(PausingASocket, AFailureOfAHalfClosedStreamComesThroughAtOnce) {
   while_paused([](Pair& pair) { shutdown_write(pair.peer); },
                [&](Pair& pair, Recorder& local) {
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                  reset_by_peer(pair);
-                 EXPECT_TRUE(hears(local, "error hangup"));
+                 EXPECT_TRUE(delivers(local, "error hangup"));
                });
 }
 
 TEST_P(PausingASocket, OurOwnEndAfterThePeersComesThroughAtOnce) {
   while_paused([](Pair& pair) { shutdown_write(pair.peer); },
                [&](Pair& pair, Recorder& local) {
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                  shutdown_write(pair.local);
-                 EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+                 EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
                });
 }
 
@@ -210,11 +210,11 @@ TEST_P(PausingASocket, BytesReadByTheOwnerWhilePausedLetTheEndComeThrough) {
         shutdown_write(pair.peer);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         shutdown_write(pair.local);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 

@@ -23,60 +23,60 @@ class Reset : public OnEachKind {
 
 TEST_P(Reset, WhileReadingItIsAnErrorAndNoEndOfStream) {
   before_and_after(Interest::readable, reset_by_peer, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
 TEST_P(Reset, WhileReadingTheBytesBeforeItComeFirst) {
   before_and_after(Interest::readable, bytes_and_reset, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 2), 2);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 1), 1);
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
 TEST_P(Reset, NothingIsWritableBesideIt) {
   before_and_after(both, reset_by_peer, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
     EXPECT_FALSE(local.events().back().writable());
   });
 }
 
 TEST_P(Reset, NothingIsWritableWhileTheBytesBeforeItAreRead) {
   before_and_after(both, bytes_and_reset, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 3), 3);
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
-TEST_P(Reset, AWatchThatOnlyWritesHearsItAtOnce) {
+TEST_P(Reset, AWatchThatOnlyWritesReceivesItAtOnce) {
   before_and_after(Interest::writable, bytes_and_reset, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
 TEST_P(Reset, PausingWithItsBytesUnreadLetsItThroughAtOnce) {
   before_and_after(Interest::readable, bytes_and_reset, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     local.watch.set_interest(Interest::none);
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
   });
 }
 
-TEST_P(Reset, AfterTheEndWasToldItIsAnErrorAndHangup) {
+TEST_P(Reset, AfterTheEndWasDeliveredItIsAnErrorAndHangup) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_write(pair.peer); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         reset_by_peer(pair);
-        EXPECT_TRUE(hears(local, "error hangup"));
+        EXPECT_TRUE(delivers(local, "error hangup"));
       });
 }
 
-TEST_P(Reset, AfterOurOwnEndOfWritingItIsStillToldAsAnError) {
+TEST_P(Reset, AfterOurOwnEndOfWritingItIsStillDeliveredAsAnError) {
   before_and_after(
       Interest::readable,
       [](Pair& pair) {
@@ -85,7 +85,7 @@ TEST_P(Reset, AfterOurOwnEndOfWritingItIsStillToldAsAnError) {
         reset_connection(pair.peer);
       },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
@@ -100,7 +100,7 @@ TEST_P(ResetOfTcp, BehindTheEndItFollowsEndOfStream) {
         shutdown_write(pair.peer);
         reset_by_peer(pair);
       },
-      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "end_of_stream error hangup")); });
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "end_of_stream error hangup")); });
 }
 
 TEST_P(ResetOfTcp, BehindBytesAndTheEndItComesLast) {
@@ -112,9 +112,9 @@ TEST_P(ResetOfTcp, BehindBytesAndTheEndItComesLast) {
         reset_by_peer(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 3), 3);
-        EXPECT_TRUE(hears(local, "end_of_stream error hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream error hangup"));
       });
 }
 
@@ -124,7 +124,7 @@ POLLUX_ON_EACH_KIND(ResetOfTcp, tcp);
 // in between, the stream was cut by a reset.
 class ResetOfAUnixStream : public OnEachKind {};
 
-TEST_P(ResetOfAUnixStream, BehindAHalfCloseThatWasNotToldIsAllThatIsTold) {
+TEST_P(ResetOfAUnixStream, BehindAHalfCloseThatWasNotDeliveredIsAllThatIsDelivered) {
   before_and_after(
       Interest::readable,
       [](Pair& pair) {
@@ -133,9 +133,9 @@ TEST_P(ResetOfAUnixStream, BehindAHalfCloseThatWasNotToldIsAllThatIsTold) {
         reset_by_peer(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 3), 3);
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
@@ -157,8 +157,8 @@ TEST_P(FailureOfTcp, ADeadPeerIsAnErrorTimedOut) {
   }
   Recorder reading{reactor(), pairs[0].local, Interest::readable};
   Recorder paused{reactor(), pairs[1].local, Interest::none};
-  EXPECT_TRUE(hears(reading, "error hangup", std::errc::timed_out));
-  EXPECT_TRUE(hears(paused, "error hangup", std::errc::timed_out));
+  EXPECT_TRUE(delivers(reading, "error hangup", std::errc::timed_out));
+  EXPECT_TRUE(delivers(paused, "error hangup", std::errc::timed_out));
 }
 
 POLLUX_ON_EACH_KIND(FailureOfTcp, tcp);

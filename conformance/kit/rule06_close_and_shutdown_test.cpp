@@ -18,27 +18,27 @@ class CloseAndShutdownOfTcp : public OnEachKind {
   }
 };
 
-TEST_P(CloseAndShutdownOfTcp, ThePeersCloseAndItsHalfCloseAreToldAlike) {
+TEST_P(CloseAndShutdownOfTcp, ThePeersCloseAndItsHalfCloseAreDeliveredAlike) {
   for (const History& end :
        {History{close_peer}, History{[](Pair& pair) { shutdown_write(pair.peer); }}}) {
     for (const Interest interest : {Interest::readable, Interest::readable | Interest::writable}) {
       before_and_after(interest, end, [&](Pair&, Recorder& local) {
         local.ignore(Event::writable);
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
       });
     }
-    while_paused(end, [&](Pair&, Recorder& local) { EXPECT_TRUE(hears_nothing(local)); });
+    while_paused(end, [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers_nothing(local)); });
     before_and_after(Interest::readable | Interest::peer_closed, end, [&](Pair&, Recorder& local) {
-      EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+      EXPECT_TRUE(delivers(local, "peer_closed end_of_stream"));
     });
   }
 }
 
 TEST_P(CloseAndShutdownOfTcp, TheFirstWriteToAClosedPeerSucceedsAndThenEverythingFires) {
   before_and_after(Interest::readable, close_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_EQ(write_bytes(pair.local, "x"), 1);
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
     EXPECT_EQ(write_bytes(pair.local, "x"), -EPIPE);
   });
 }
@@ -51,25 +51,25 @@ TEST_P(CloseAndShutdownOfTcp, AWriteBeforeTheLoopHasRunFailsBehindTheEnd) {
         write_bytes(pair.local, "x");
       },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream error hangup", std::errc::broken_pipe));
+        EXPECT_TRUE(delivers(local, "end_of_stream error hangup", std::errc::broken_pipe));
       });
 }
 
 TEST_P(CloseAndShutdownOfTcp, AWriteToAClosedPeerLosesNoByteThatWasUnread) {
   before_and_after(Interest::readable, bytes_and_close, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(write_bytes(pair.local, "x"), 1);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local, 3), 3);
-    EXPECT_TRUE(hears(local, "end_of_stream error hangup", std::errc::broken_pipe));
+    EXPECT_TRUE(delivers(local, "end_of_stream error hangup", std::errc::broken_pipe));
   });
 }
 
 TEST_P(CloseAndShutdownOfTcp, WhilePausedAWriteToAClosedPeerFailsAtOnce) {
   while_paused(close_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_EQ(write_bytes(pair.local, "x"), 1);
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
   });
 }
 
@@ -81,7 +81,7 @@ TEST_P(CloseAndShutdownOfTcp, APeerThatClosesWithBytesUnreadResets) {
         pair.peer.close();
       },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
@@ -98,9 +98,9 @@ TEST_P(CloseOfAUnixStream, EndsBothDirectionsBehindTheBytes) {
           pair.peer.close();
         },
         [&](Pair& pair, Recorder& local) {
-          EXPECT_TRUE(hears(local, "readable"));
+          EXPECT_TRUE(delivers(local, "readable"));
           EXPECT_EQ(drain(pair.local), 3u);
-          EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+          EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
         });
   }
 }
@@ -109,9 +109,9 @@ TEST_P(CloseOfAUnixStream, IsMoreThanAHalfClose) {
   before_and_after(
       Interest::readable | Interest::writable, [](Pair& pair) { shutdown_write(pair.peer); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream writable"));
+        EXPECT_TRUE(delivers(local, "end_of_stream writable"));
         pair.peer.close();
-        EXPECT_TRUE(hears(local, "hangup"));
+        EXPECT_TRUE(delivers(local, "hangup"));
       });
 }
 
@@ -123,20 +123,20 @@ TEST_P(CloseOfAUnixStream, ThatLeavesBytesUnreadIsAReset) {
         pair.peer.close();
       },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
-TEST_P(CloseOfAUnixStream, IsToldToAListenersClientAsWell) {
+TEST_P(CloseOfAUnixStream, IsDeliveredToAListenersClientAsWell) {
   const Handle listener = make_listener(kind());
   Handle client = start_connect(kind(), listener);
   Handle server = accept_one(listener);
   Recorder local{reactor(), client, Interest::readable};
   write_bytes(server, "abc");
   server.close();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(client), 3u);
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_KIND(CloseOfAUnixStream, unix_streams);

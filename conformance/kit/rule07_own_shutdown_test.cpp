@@ -15,7 +15,7 @@ TEST_P(OwnShutdown, OfReadingIsTheEndOfTheStream) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(read_bytes(pair.local), 0);
       });
 }
@@ -24,7 +24,7 @@ TEST_P(OwnShutdown, OfReadingLeavesWritingAsItWas) {
   before_and_after(
       Interest::readable | Interest::writable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream writable"));
+        EXPECT_TRUE(delivers(local, "end_of_stream writable"));
         EXPECT_EQ(write_bytes(pair.local, "abc"), 3);
         EXPECT_EQ(read_bytes(pair.peer), 3);
       });
@@ -38,20 +38,20 @@ TEST_P(OwnShutdown, OfReadingLetsWhatHadArrivedBeReadFirst) {
         shutdown_read(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 2), 2);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 2), 1);
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
       });
 }
 
-TEST_P(OwnShutdown, OfReadingIsNotToldWhilePaused) {
+TEST_P(OwnShutdown, OfReadingIsNotDeliveredWhilePaused) {
   while_paused([](Pair& pair) { shutdown_read(pair.local); },
                [&](Pair&, Recorder& local) {
-                 EXPECT_TRUE(hears_nothing(local));
+                 EXPECT_TRUE(delivers_nothing(local));
                  local.watch.set_interest(Interest::readable);
-                 EXPECT_TRUE(hears(local, "end_of_stream"));
+                 EXPECT_TRUE(delivers(local, "end_of_stream"));
                });
 }
 
@@ -64,7 +64,7 @@ TEST_P(OwnShutdown, OfReadingByTheHandlerIsTheEndOfTheStream) {
     shutdown_read(pair.local);
   });
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream"));
 }
 
 TEST_P(OwnShutdown, OfReadingIsInvisibleToThePeer) {
@@ -72,7 +72,7 @@ TEST_P(OwnShutdown, OfReadingIsInvisibleToThePeer) {
   Recorder peer{reactor(), pair.peer, Interest::readable | Interest::peer_closed};
   shutdown_read(pair.local);
   EXPECT_EQ(write_bytes(pair.peer, "abc"), is_tcp(kind()) ? 3 : -EPIPE);
-  EXPECT_TRUE(hears_nothing(peer));
+  EXPECT_TRUE(delivers_nothing(peer));
   EXPECT_TRUE(sleeps());
 }
 
@@ -82,9 +82,9 @@ TEST_P(OwnShutdown, OfWritingIsNoEvent) {
     before_and_after(
         interest, [](Pair& pair) { shutdown_write(pair.local); },
         [&](Pair& pair, Recorder& local) {
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
           EXPECT_EQ(write_bytes(pair.local, "x"), -EPIPE);
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
         });
   }
 }
@@ -93,14 +93,14 @@ TEST_P(OwnShutdown, OfWritingLeavesReadingAsItWas) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(read_bytes(pair.peer), 0);
         EXPECT_EQ(write_bytes(pair.peer, "abc"), 3);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local), 3);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         shutdown_write(pair.peer);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -119,27 +119,27 @@ TEST_P(OwnShutdown, OfBothDirectionsIsTheEndAndHangup) {
   for (const auto& [order, history] : orders) {
     SCOPED_TRACE(order);
     const Story story = [](Pair&, Recorder& local) {
-      EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+      EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
     };
     before_and_after(Interest::readable, history, story);
     while_paused(history, story);
   }
 }
 
-TEST_P(OwnShutdown, OfOneDirectionAfterTheOtherIsToldWhenItCompletesTheEnd) {
+TEST_P(OwnShutdown, OfOneDirectionAfterTheOtherIsDeliveredWhenItCompletesTheEnd) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         shutdown_write(pair.local);
-        EXPECT_TRUE(hears(local, "hangup"));
+        EXPECT_TRUE(delivers(local, "hangup"));
       });
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         shutdown_read(pair.local);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -151,9 +151,9 @@ TEST_P(OwnShutdown, OfBothDirectionsLetsWhatHadArrivedBeReadFirst) {
         shutdown_both(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -164,14 +164,14 @@ TEST_P(OwnShutdown, OfWritingAndThePeersEndMakeAHangup) {
         shutdown_write(pair.local);
         shutdown_write(pair.peer);
       },
-      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "end_of_stream hangup")); });
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "end_of_stream hangup")); });
 }
 
-TEST_P(OwnShutdown, ThePeerHearsOfBothDirections) {
+TEST_P(OwnShutdown, ThePeerLearnsOfBothDirections) {
   Pair pair = make_pair(kind());
   Recorder peer{reactor(), pair.peer, Interest::readable};
   shutdown_both(pair.local);
-  EXPECT_TRUE(hears(peer, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(peer, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_KIND(OwnShutdown, sockets);
@@ -182,15 +182,15 @@ TEST_P(OwnShutdownOfTcp, OfReadingSilencesWhatThePeerSendsLater) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         local.watch.set_interest(Interest::none);
         local.watch.set_interest(Interest::readable);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(read_bytes(pair.local), 5) << "the kernel still hands it out";
         pair.peer.close();
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
       });
 }
 
@@ -198,11 +198,11 @@ TEST_P(OwnShutdownOfTcp, OfReadingAndLaterDataStillEndWithHangup) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         shutdown_write(pair.local);
-        EXPECT_TRUE(hears(local, "hangup"));
+        EXPECT_TRUE(delivers(local, "hangup"));
       });
 }
 
@@ -210,9 +210,9 @@ TEST_P(OwnShutdownOfTcp, OfReadingIsStillFollowedByAReset) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         reset_by_peer(pair);
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 

@@ -24,7 +24,7 @@ TEST_P(Connecting, ThatSucceedsIsWritable) {
     const Handle listener = make_listener(kind());
     const Handle client = start_connect(kind(), listener);
     Recorder local{reactor(), client, interest};
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     const Handle server = accept_one(listener);
     EXPECT_EQ(write_bytes(client, "hello"), 5);
     EXPECT_EQ(read_bytes(server), 5);
@@ -35,23 +35,23 @@ TEST_P(Connecting, ThatSucceedsIsNoEventForAReader) {
   const Handle listener = make_listener(kind());
   const Handle client = start_connect(kind(), listener);
   Recorder local{reactor(), client, Interest::readable | Interest::peer_closed};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const Handle server = accept_one(listener);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   write_bytes(server, "hello");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
-TEST_P(Connecting, ToAServerThatSpeaksAndClosesAtOnceIsToldInOrder) {
+TEST_P(Connecting, ToAServerThatSpeaksAndClosesAtOnceIsDeliveredInOrder) {
   const Handle listener = make_listener(kind());
   const Handle client = start_connect(kind(), listener);
   Handle server = accept_one(listener);
   write_bytes(server, "bye");
   server.close();
   Recorder local{reactor(), client, Interest::readable};
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(client), 3u);
-  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
 TEST_P(Connecting, NotEvenBegunIsAnErrorNotConnected) {
@@ -59,7 +59,7 @@ TEST_P(Connecting, NotEvenBegunIsAnErrorNotConnected) {
     SCOPED_TRACE(to_string(interest));
     const Handle socket = make_socket(kind());
     Recorder local{reactor(), socket, interest};
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::not_connected));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::not_connected));
   }
 }
 
@@ -72,7 +72,7 @@ TEST_P(ConnectingTcp, ThatIsRefusedIsAnErrorAndHangupAndNothingElse) {
     SCOPED_TRACE(to_string(interest));
     const Handle socket = start_refused_connect(kind());
     Recorder local{reactor(), socket, interest};
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_refused));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_refused));
   }
 }
 
@@ -88,14 +88,14 @@ TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
   Recorder first{reactor(), refused,
                  Interest::readable | Interest::writable | Interest::peer_closed};
   Recorder second{reactor(), taken, Interest::readable | Interest::writable};
-  EXPECT_TRUE(hears_nothing(first));
-  EXPECT_TRUE(hears_nothing(second));
+  EXPECT_TRUE(delivers_nothing(first));
+  EXPECT_TRUE(delivers_nothing(second));
   EXPECT_TRUE(sleeps());
   gone.close();
   const int unused = 0;
   ASSERT_EQ(::setsockopt(slow.get(), SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused), 0);
-  EXPECT_TRUE(hears(first, "error hangup", std::errc::connection_refused));
-  EXPECT_TRUE(hears(second, "writable"));
+  EXPECT_TRUE(delivers(first, "error hangup", std::errc::connection_refused));
+  EXPECT_TRUE(delivers(second, "writable"));
 }
 
 TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
@@ -103,7 +103,7 @@ TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
   play_dead(listener);
   const Handle client = start_connect(kind(), listener);
   Recorder local{reactor(), client, Interest::readable | Interest::writable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   shutdown_both(client);
   EXPECT_TRUE(run_until(reactor(), [&] { return !local.events().empty(); }));
   EXPECT_TRUE(local.events().back().hangup());
@@ -125,11 +125,11 @@ TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
     ASSERT_EQ(::setsockopt(client.get(), IPPROTO_TCP, option, &on, sizeof on), 0);
   ASSERT_TRUE(::connect(client.get(), name, size) == 0 || errno == EINPROGRESS);
   Recorder local{reactor(), client, Interest::writable};
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
   EXPECT_EQ(write_bytes(client, "hello"), 5);
   const Handle server = accept_one(listener);
   Recorder remote{reactor(), server, Interest::readable};
-  EXPECT_TRUE(hears(remote, "readable"));
+  EXPECT_TRUE(delivers(remote, "readable"));
   EXPECT_EQ(read_bytes(server), 5);
 }
 #endif
@@ -148,7 +148,8 @@ TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
   }
   std::error_code error;
   const StreamWatch watch = reactor().watch_stream(
-      socket.get(), Interest::readable, [](const StreamEvent&) { FAIL() << "is told"; }, error);
+      socket.get(), Interest::readable, [](const StreamEvent&) { FAIL() << "is delivered"; },
+      error);
   EXPECT_EQ(error, std::errc::not_connected);
   EXPECT_FALSE(watch);
   EXPECT_TRUE(sleeps());

@@ -20,7 +20,7 @@ namespace {
 
 class Pipes : public OnEachKind {};
 
-TEST_P(Pipes, TheReadingEndHearsBytesThenTheEndAndHangup) {
+TEST_P(Pipes, TheReadingEndReceivesBytesThenTheEndAndHangup) {
   before_and_after(
       Interest::readable,
       [](Pair& pair) {
@@ -28,13 +28,13 @@ TEST_P(Pipes, TheReadingEndHearsBytesThenTheEndAndHangup) {
         pair.peer.close();
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
-TEST_P(Pipes, TheWritingEndHearsOfALostReaderWithEveryInterest) {
+TEST_P(Pipes, TheWritingEndLearnsOfALostReaderWithEveryInterest) {
   for (const bool full : {false, true}) {
     for (const Interest interest :
          {Interest::none, Interest::writable, Interest::readable,
@@ -46,10 +46,11 @@ TEST_P(Pipes, TheWritingEndHearsOfALostReaderWithEveryInterest) {
         if (!before) reader.close();
         Recorder local{reactor(), writer, interest};
         if (before) {
-          EXPECT_TRUE(hears(local, any(interest, Interest::writable) && !full ? "writable" : ""));
+          EXPECT_TRUE(
+              delivers(local, any(interest, Interest::writable) && !full ? "writable" : ""));
         }
         reader.close();
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
       }
     }
   }
@@ -58,25 +59,25 @@ TEST_P(Pipes, TheWritingEndHearsOfALostReaderWithEveryInterest) {
 TEST_P(Pipes, TheWritingEndIsWritableWhenThereIsRoom) {
   const auto [reader, writer] = make_pair(kind());
   Recorder local{reactor(), writer, Interest::writable};
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
   fill(writer);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   drain(reader);
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
 }
 
-TEST_P(Pipes, AReadingEndWithoutAWriterForTheMomentHearsNothingWhileOneIsLeft) {
+TEST_P(Pipes, AReadingEndWithoutAWriterForTheMomentReceivesNothingWhileOneIsLeft) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   Handle second_writer = duplicate(pair.peer);
   pair.peer.close();
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   write_bytes(second_writer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(pair.local), 3u);
   second_writer.close();
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 
 TEST_P(Pipes, TheIdleLoopSleepsAfterALostReader) {
@@ -84,7 +85,7 @@ TEST_P(Pipes, TheIdleLoopSleepsAfterALostReader) {
     auto [reader, writer] = make_pair(kind());
     Recorder local{reactor(), writer, interest};
     reader.close();
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
     EXPECT_TRUE(sleeps());
   }
 }
@@ -117,27 +118,27 @@ class Fifos : public OnEachBackend {
   std::filesystem::path directory_;
 };
 
-TEST_P(Fifos, AReaderThatWaitsForItsFirstWriterHearsNothing) {
+TEST_P(Fifos, AReaderThatWaitsForItsFirstWriterReceivesNothing) {
   const Handle reader = open_fifo(O_RDONLY);
   Recorder local{reactor(), reader, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   Handle writer = open_fifo(O_WRONLY);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   write_bytes(writer, "abc");
   writer.close();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(reader), 3u);
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 
-TEST_P(Fifos, AWriterHearsOfALostReader) {
+TEST_P(Fifos, AWriterLearnsOfALostReader) {
   Handle reader = open_fifo(O_RDONLY);
   const Handle writer = open_fifo(O_WRONLY);
   Recorder local{reactor(), writer, Interest::none};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   reader.close();
-  EXPECT_TRUE(hears(local, "error hangup", std::errc::broken_pipe));
+  EXPECT_TRUE(delivers(local, "error hangup", std::errc::broken_pipe));
 }
 
 TEST_P(Fifos, OpenedForBothDirectionsAreReadAndWrittenByOne) {
@@ -147,13 +148,13 @@ TEST_P(Fifos, OpenedForBothDirectionsAreReadAndWrittenByOne) {
     EXPECT_TRUE(sleeps());
     write_bytes(both, "abc");
     EXPECT_EQ(drain(both), 3u);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     local.watch.set_interest(Interest::none);
     EXPECT_TRUE(sleeps());
     write_bytes(both, "abc");
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(drain(both), 3u);
   }
 }
@@ -194,18 +195,18 @@ class Terminals : public OnEachBackend {
 TEST_P(Terminals, AreReadableForAsLongAsAByteIsThere) {
   const Pair pair = make_terminal();
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 3);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
 TEST_P(Terminals, AreWritable) {
   const Pair pair = make_terminal();
   Recorder local{reactor(), pair.local, Interest::writable};
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
 }
 
 TEST_P(Terminals, MayBeSetOtherwiseUnderTheirWatch) {
@@ -218,14 +219,14 @@ TEST_P(Terminals, MayBeSetOtherwiseUnderTheirWatch) {
     SCOPED_TRACE(to_string(next));
     EXPECT_TRUE(sleeps());
     ASSERT_EQ(::tcsetattr(pair.local.get(), TCSANOW, &settings), 0);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     ASSERT_EQ(::tcsetattr(pair.local.get(), TCSANOW, &settings), 0);
     local.watch.set_interest(next);
     EXPECT_TRUE(sleeps());
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local), 3);
     EXPECT_TRUE(sleeps());
   }
@@ -240,14 +241,14 @@ TEST_P(Terminals, MayBeReadAndWrittenOutsideOfTheLoop) {
     EXPECT_EQ(read_bytes(pair.local), 3);
     write_bytes(pair.local, "abc");
     EXPECT_EQ(read_bytes(pair.peer), 3);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_TRUE(sleeps());
     local.watch.set_interest(Interest::readable | Interest::writable);
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     local.watch.set_interest(Interest::readable);
     EXPECT_TRUE(sleeps());
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local), 3);
   }
 }
@@ -258,21 +259,21 @@ TEST_P(Terminals, EndWithHangupWhenTheirMasterIsGone) {
     Pair pair = make_terminal();
     Recorder local{reactor(), pair.local, interest};
     local.ignore(Event::writable);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     pair.peer.close();
-    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
     EXPECT_TRUE(sleeps());
   }
 }
 
-TEST_P(Terminals, TheMasterHearsBytesThenTheEndAndHangupWhenTheTerminalIsClosed) {
+TEST_P(Terminals, TheMasterReceivesBytesThenTheEndAndHangupWhenTheTerminalIsClosed) {
   Pair pair = make_terminal();
   Recorder master{reactor(), pair.peer, Interest::readable};
   write_bytes(pair.local, "abc");
   pair.local.close();
-  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(delivers(master, "readable"));
   EXPECT_EQ(read_bytes(pair.peer), 3);
-  EXPECT_TRUE(hears(master, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(master, "end_of_stream hangup"));
   EXPECT_TRUE(sleeps());
 }
 
@@ -280,10 +281,10 @@ TEST_P(Terminals, EndWhenTheirUserTypesTheEnd) {
   const Pair pair = make_terminal_with_lines();
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc\n");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 4);
   write_bytes(pair.peer, "\004");
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
   EXPECT_TRUE(sleeps());
 }
 
@@ -291,22 +292,22 @@ TEST_P(Terminals, HaveALineThatIsEndedByTheEndInstead) {
   const Pair pair = make_terminal_with_lines();
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc\004");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 3);
-  EXPECT_TRUE(hears_nothing(local)) << "only a line was ended";
+  EXPECT_TRUE(delivers_nothing(local)) << "only a line was ended";
   write_bytes(pair.peer, "def\n");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(Terminals, AreReadableAtATypedEndBehindWhichALineFollows) {
   const Pair pair = make_terminal_with_lines();
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "\004abc\n");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 0) << "the read tells the end; no other call does";
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(read_bytes(pair.local), 4);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
 }
 
 POLLUX_ON_EACH_BACKEND(Terminals);
@@ -330,14 +331,14 @@ class PacketMode : public Terminals {
 TEST_P(PacketMode, HasControlToReadAndTheOutputBehindIt) {
   const Pair pair = make_packet_terminal();
   Recorder master{reactor(), pair.peer, Interest::readable};
-  EXPECT_TRUE(hears_nothing(master));
+  EXPECT_TRUE(delivers_nothing(master));
   ::tcflush(pair.local.get(), TCOFLUSH);
-  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(delivers(master, "readable"));
   EXPECT_TRUE(reads_control(pair.peer));
-  EXPECT_TRUE(hears_nothing(master));
+  EXPECT_TRUE(delivers_nothing(master));
   EXPECT_TRUE(sleeps());
   write_bytes(pair.local, "abc");
-  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(delivers(master, "readable"));
   EXPECT_EQ(read_bytes(pair.peer), 4);
   EXPECT_TRUE(sleeps());
 }
@@ -347,9 +348,9 @@ TEST_P(PacketMode, HasControlToReadBeforeTheTerminalIsGone) {
   Recorder master{reactor(), pair.peer, Interest::readable};
   ::tcflush(pair.local.get(), TCOFLUSH);
   pair.local.close();
-  EXPECT_TRUE(hears(master, "readable"));
+  EXPECT_TRUE(delivers(master, "readable"));
   EXPECT_TRUE(reads_control(pair.peer));
-  EXPECT_TRUE(hears(master, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(master, "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_BACKEND(PacketMode);

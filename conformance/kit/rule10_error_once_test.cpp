@@ -31,7 +31,7 @@ class TheErrorIsFetchedOnce : public OnEachKind {
 
 TEST_P(TheErrorIsFetchedOnce, AndIsNotInTheKernelAnyMore) {
   before_and_after(Interest::readable, reset_by_peer, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
     EXPECT_EQ(pending_error(pair.local), 0);
     EXPECT_EQ(read_bytes(pair.local), 0);
   });
@@ -43,9 +43,9 @@ TEST_P(TheErrorIsFetchedOnce, NotByTheProbesForTheBytesBeforeIt) {
         Interest::readable | Interest::peer_closed,
         Interest::readable | Interest::writable | Interest::peer_closed}) {
     before_and_after(interest, bytes_and_reset, [&](Pair& pair, Recorder& local) {
-      EXPECT_TRUE(hears(local, "readable"));
+      EXPECT_TRUE(delivers(local, "readable"));
       EXPECT_EQ(read_bytes(pair.local, 3), 3);
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
     });
   }
 }
@@ -79,7 +79,7 @@ TEST_P(TheErrorIsFetchedOnce, AlsoWhereTheStreamFailsBetweenTheWaitAndTheLook) {
   for (const Pair& pair : pairs) write_bytes(pair.peer, "abc");
   for (Recorder* recorder : {&first, &second}) {
     recorder->ignore(Event::readable);  // true at the time of the wait
-    EXPECT_TRUE(hears(*recorder, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(*recorder, "error hangup", std::errc::connection_reset));
   }
 }
 
@@ -88,7 +88,7 @@ TEST_P(TheErrorIsFetchedOnce, AndTheBytesBeforeItSurvivePausingAndResuming) {
                    [&](Pair&, Recorder& local) {
                      local.watch.set_interest(Interest::none);
                      local.watch.set_interest(Interest::readable);
-                     EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+                     EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
                    });
 }
 
@@ -98,7 +98,7 @@ TEST_P(TheErrorIsFetchedOnce, UnlessTheOwnersReadTookItFirst) {
     EXPECT_EQ(read_bytes(pair.local), -ECONNRESET);
   };
   const Story without_code = [](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   };
   before_and_after(Interest::readable, read_it, without_code);
   before_and_after(Interest::readable | Interest::writable, read_it, without_code);
@@ -111,7 +111,7 @@ TEST_P(TheErrorIsFetchedOnce, UnlessTheOwnersLookAtSoErrorTookItFirst) {
     EXPECT_EQ(pending_error(pair.local), ECONNRESET);
   };
   const Story without_code = [](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   };
   before_and_after(Interest::readable, look_at_it, without_code);
   while_paused(look_at_it, without_code);
@@ -125,7 +125,7 @@ TEST_P(TheErrorIsFetchedOnce, UnlessAHandlerThatReadsToTheEndTookItFirst) {
       EXPECT_EQ(drain(pair.local, &last), 3u);
       EXPECT_EQ(last, -ECONNRESET);
     });
-    EXPECT_TRUE(hears(local, "readable end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "readable end_of_stream hangup"));
   });
 }
 
@@ -138,10 +138,10 @@ TEST_P(TheErrorIsFetchedOnce, AlsoOfManyConnectionsThatFailInOneTurn) {
   }
   for (Pair& pair : pairs) reset_by_peer(pair);
   for (const auto& local : locals)
-    EXPECT_TRUE(hears(*local, "error hangup", std::errc::connection_reset));
+    EXPECT_TRUE(delivers(*local, "error hangup", std::errc::connection_reset));
 }
 
-TEST_P(TheErrorIsFetchedOnce, AndIsToldByTheNextTurnIfAHandlerThrewBeforeIt) {
+TEST_P(TheErrorIsFetchedOnce, AndIsDeliveredByTheNextTurnIfAHandlerThrewBeforeIt) {
   Pair one = make_pair(kind());
   Pair other = make_pair(kind());
   Recorder first{reactor(), one.local, Interest::readable};
@@ -153,11 +153,11 @@ TEST_P(TheErrorIsFetchedOnce, AndIsToldByTheNextTurnIfAHandlerThrewBeforeIt) {
   reset_by_peer(other);
   EXPECT_THROW(reactor().run_for(std::chrono::seconds{5}), std::runtime_error);
   EXPECT_THROW(reactor().run_for(std::chrono::seconds{5}), std::runtime_error);
-  EXPECT_TRUE(hears(first, "error hangup", std::errc::connection_reset));
-  EXPECT_TRUE(hears(second, "error hangup", std::errc::connection_reset));
+  EXPECT_TRUE(delivers(first, "error hangup", std::errc::connection_reset));
+  EXPECT_TRUE(delivers(second, "error hangup", std::errc::connection_reset));
 }
 
-TEST_P(TheErrorIsFetchedOnce, AndIsToldByTheNextTurnIfAHandlerStoppedTheLoopBeforeIt) {
+TEST_P(TheErrorIsFetchedOnce, AndIsDeliveredByTheNextTurnIfAHandlerStoppedTheLoopBeforeIt) {
   Pair one = make_pair(kind());
   Pair other = make_pair(kind());
   Recorder first{reactor(), one.local, Interest::readable};
@@ -168,11 +168,11 @@ TEST_P(TheErrorIsFetchedOnce, AndIsToldByTheNextTurnIfAHandlerStoppedTheLoopBefo
   reset_by_peer(other);
   EXPECT_EQ(reactor().run_for(std::chrono::seconds{5}), 1u);
   EXPECT_EQ(reactor().run_for(std::chrono::seconds{5}), 1u);
-  EXPECT_TRUE(hears(first, "error hangup", std::errc::connection_reset));
-  EXPECT_TRUE(hears(second, "error hangup", std::errc::connection_reset));
+  EXPECT_TRUE(delivers(first, "error hangup", std::errc::connection_reset));
+  EXPECT_TRUE(delivers(second, "error hangup", std::errc::connection_reset));
 }
 
-TEST_P(TheErrorIsFetchedOnce, AndIsLeftToTheOwnerOfAWatchThatEndsBeforeItIsTold) {
+TEST_P(TheErrorIsFetchedOnce, AndIsLeftToTheOwnerOfAWatchThatEndsBeforeItIsDelivered) {
   Pair pairs[] = {make_pair(kind()), make_pair(kind())};
   Recorder first{reactor(), pairs[0].local, Interest::readable};
   Recorder second{reactor(), pairs[1].local, Interest::readable};
@@ -202,7 +202,7 @@ TEST_P(TheErrorOfTcpIsFetchedOnce, UnlessTheOwnersWriteTookItFirst) {
     EXPECT_EQ(write_bytes(pair.local, "x"), -ECONNRESET);
   };
   const Story without_code = [](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   };
   before_and_after(Interest::readable, write_it, without_code);
   while_paused(write_it, without_code);
@@ -213,7 +213,7 @@ TEST_P(TheErrorOfTcpIsFetchedOnce, UnlessAFailedConnectWasAskedForItFirst) {
     const Handle socket = start_refused_connect(kind());
     EXPECT_EQ(pending_error(socket), ECONNREFUSED);
     Recorder local{reactor(), socket, interest};
-    EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   }
 }
 

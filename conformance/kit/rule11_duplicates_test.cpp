@@ -27,30 +27,30 @@ Handle duplicate_as(const Handle& handle, NativeHandle number) {
 
 class Duplicates : public OnEachKind {};
 
-TEST_P(Duplicates, BothHearOfTheSameBytesAndReadingOneClearsTheOther) {
+TEST_P(Duplicates, BothLearnOfTheSameBytesAndReadingOneClearsTheOther) {
   const Pair pair = make_pair(kind());
   const Handle copy = duplicate(pair.local);
   Recorder local{reactor(), pair.local, Interest::readable};
   Recorder other{reactor(), copy, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   EXPECT_EQ(drain(copy), 3u);
   local.forget();
   other.forget();
-  EXPECT_TRUE(hears_nothing(local));
-  EXPECT_TRUE(hears_nothing(other));
+  EXPECT_TRUE(delivers_nothing(local));
+  EXPECT_TRUE(delivers_nothing(other));
 }
 
-TEST_P(Duplicates, EachIsToldTheEnd) {
+TEST_P(Duplicates, EachIsDeliveredTheEnd) {
   Pair pair = make_pair(kind());
   const Handle copy = duplicate(pair.local);
   Recorder local{reactor(), pair.local, Interest::readable};
   Recorder other{reactor(), copy, Interest::readable};
   pair.peer.close();
   const auto end = is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup";
-  EXPECT_TRUE(hears(local, end));
-  EXPECT_TRUE(hears(other, end));
+  EXPECT_TRUE(delivers(local, end));
+  EXPECT_TRUE(delivers(other, end));
   EXPECT_TRUE(sleeps());
 }
 
@@ -60,12 +60,12 @@ TEST_P(Duplicates, HaveInterestsOfTheirOwn) {
   Recorder local{reactor(), pair.local, Interest::none};
   Recorder other{reactor(), copy, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears_nothing(local));
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers_nothing(local));
+  EXPECT_TRUE(delivers(other, "readable"));
   other.watch.set_interest(Interest::none);
   local.watch.set_interest(Interest::readable);
-  EXPECT_TRUE(hears(local, "readable"));
-  EXPECT_TRUE(hears_nothing(other));
+  EXPECT_TRUE(delivers(local, "readable"));
+  EXPECT_TRUE(delivers_nothing(other));
 }
 
 TEST_P(Duplicates, MayBeWatchedByAReactorEachWhichDoNotKnowOfOneAnother) {
@@ -75,11 +75,11 @@ TEST_P(Duplicates, MayBeWatchedByAReactorEachWhichDoNotKnowOfOneAnother) {
   Recorder local{reactor(), pair.local, Interest::readable};
   Recorder other{second, copy, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   local.watch.reset();
   other.forget();
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
 }
 
 TEST_P(Duplicates, UnwatchingAndClosingOneLeavesTheOther) {
@@ -90,45 +90,45 @@ TEST_P(Duplicates, UnwatchingAndClosingOneLeavesTheOther) {
   local.watch.reset();
   pair.local.close();
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   EXPECT_TRUE(local.events().empty());
 }
 
-TEST_P(Duplicates, ClosingOneTellsThePeerNothingAndClosingTheLastDoes) {
-  // Of a pipe it is the reading end that hears of the other's end.
+TEST_P(Duplicates, ClosingOneIsNotSeenByThePeerAndClosingTheLastIs) {
+  // Of a pipe it is the reading end that learns of the other's end.
   Pair pair = make_pair(kind());
   Handle copy = duplicate(pair.peer);
   Recorder local{reactor(), pair.local, Interest::readable | Interest::peer_closed};
   local.ignore(Event::peer_closed);
   pair.peer.close();
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   copy.close();
-  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_KIND(Duplicates, streams);
 
 class DuplicatesOfASocket : public OnEachKind {};
 
-TEST_P(DuplicatesOfASocket, AShutdownOfReadingThroughOneIsToldToBoth) {
+TEST_P(DuplicatesOfASocket, AShutdownOfReadingThroughOneIsDeliveredToBoth) {
   const Pair pair = make_pair(kind());
   const Handle copy = duplicate(pair.local);
   Recorder local{reactor(), pair.local, Interest::readable};
   Recorder other{reactor(), copy, Interest::readable};
   shutdown_read(copy);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
-  EXPECT_TRUE(hears(other, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(other, "end_of_stream"));
 }
 
-TEST_P(DuplicatesOfASocket, AShutdownOfWritingThroughOneIsToldToThePeer) {
+TEST_P(DuplicatesOfASocket, AShutdownOfWritingThroughOneIsDeliveredToThePeer) {
   const Pair pair = make_pair(kind());
   const Handle copy = duplicate(pair.local);
   Recorder local{reactor(), pair.local, Interest::readable};
   Recorder peer{reactor(), pair.peer, Interest::readable};
   shutdown_write(copy);
-  EXPECT_TRUE(hears(peer, "end_of_stream"));
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers(peer, "end_of_stream"));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_EQ(write_bytes(pair.local, "x"), -EPIPE);
 }
 
@@ -146,14 +146,14 @@ class ClosedUnderItsWatch : public OnEachKind {
   }
 };
 
-TEST_P(ClosedUnderItsWatch, AReaderHearsNothingMoreAndTheLoopSleeps) {
+TEST_P(ClosedUnderItsWatch, AReaderReceivesNothingMoreAndTheLoopSleeps) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   pair.local.close();
   write_bytes(pair.peer, "abc");
   pair.peer.close();
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
@@ -165,7 +165,7 @@ TEST_P(ClosedUnderItsWatch, WithADuplicateAliveTheLoopComesToRest) {
       Pair pair = make_pair(kind());
       Recorder local{reactor(), pair.local, interest};
       local.ignore(Event::writable);
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       const Handle copy = duplicate(pair.local);
       pair.local.close();
       write_bytes(pair.peer, "abc");
@@ -180,32 +180,32 @@ TEST_P(ClosedUnderItsWatch, WithADuplicateAliveItsUnwatchedRegistrationIsSurvive
   Pair innocent = make_pair(kind());
   Recorder bystander{reactor(), innocent.local, Interest::readable};
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const Handle copy = duplicate(pair.local);
   pair.local.close();
   local.watch.reset();  // the kernel refuses: bad descriptor
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
-  EXPECT_TRUE(hears_nothing(bystander));
+  EXPECT_TRUE(delivers_nothing(bystander));
   write_bytes(innocent.peer, "abc");
-  EXPECT_TRUE(hears(bystander, "readable"));
+  EXPECT_TRUE(delivers(bystander, "readable"));
 }
 
-TEST_P(ClosedUnderItsWatch, TheDuplicateMayBeWatchedAndHearsEverything) {
+TEST_P(ClosedUnderItsWatch, TheDuplicateMayBeWatchedAndReceivesEverything) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const Handle copy = duplicate(pair.local);
   pair.local.close();
   local.watch.reset();
   Recorder other{reactor(), copy, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   EXPECT_EQ(drain(copy), 3u);
   EXPECT_TRUE(sleeps());
   pair.peer.close();
-  EXPECT_TRUE(hears(other, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(other, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
   EXPECT_TRUE(local.events().empty());
 }
 
@@ -213,12 +213,12 @@ TEST_P(ClosedUnderItsWatch, AnotherFileWithItsNumberIsNotItsOwn) {
   Pair pair = make_pair(kind());
   Pair fresh = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const NativeHandle number = pair.local.get();
   pair.local.close();
   const Handle reused = duplicate_as(fresh.local, number);
   write_bytes(fresh.peer, "not for the old watch");
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
 }
 
@@ -228,24 +228,25 @@ TEST_P(ClosedUnderItsWatch, AnotherFileWithItsNumberMayBeWatched) {
     Pair pair = make_pair(kind());
     Pair fresh = make_pair(kind());
     Recorder old{reactor(), pair.local, Interest::readable};
-    EXPECT_TRUE(hears_nothing(old));
+    EXPECT_TRUE(delivers_nothing(old));
     const Handle copy = duplicate_alive ? duplicate(pair.local) : Handle{};
     const NativeHandle number = pair.local.get();
     pair.local.close();
     const Handle reused = duplicate_as(fresh.local, number);
     Recorder local{reactor(), reused, Interest::readable};
     write_bytes(pair.peer, "for nobody");
-    EXPECT_TRUE(hears_nothing(local));
-    EXPECT_TRUE(hears_nothing(old));
+    EXPECT_TRUE(delivers_nothing(local));
+    EXPECT_TRUE(delivers_nothing(old));
     EXPECT_TRUE(sleeps());
     write_bytes(fresh.peer, "for the new watch");
-    EXPECT_TRUE(hears(local, "readable"));
-    EXPECT_TRUE(hears_nothing(old));
+    EXPECT_TRUE(delivers(local, "readable"));
+    EXPECT_TRUE(delivers_nothing(old));
     std::error_code error;
     old.watch.set_interest(Interest::none, error);
     EXPECT_EQ(error, Errc::watch_closed);
     old.watch.reset();
-    EXPECT_TRUE(hears(local, "readable")) << "unwatching the old one has taken the new one along";
+    EXPECT_TRUE(delivers(local, "readable"))
+        << "unwatching the old one has taken the new one along";
   }
 }
 
@@ -253,7 +254,7 @@ TEST_P(ClosedUnderItsWatch, AnotherFileWithTheNumberOfAnUnwatchedOneMayBeWatched
   Pair pair = make_pair(kind());
   Pair fresh = make_pair(kind());
   Recorder old{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(old));
+  EXPECT_TRUE(delivers_nothing(old));
   const Handle copy = duplicate(pair.local);
   const NativeHandle number = pair.local.get();
   pair.local.close();
@@ -262,9 +263,9 @@ TEST_P(ClosedUnderItsWatch, AnotherFileWithTheNumberOfAnUnwatchedOneMayBeWatched
   Recorder local{reactor(), reused, Interest::readable};
   write_bytes(pair.peer, "for nobody");
   write_bytes(fresh.peer, "for the new watch");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   drain(reused);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   EXPECT_TRUE(old.events().empty());
 }
@@ -272,7 +273,7 @@ TEST_P(ClosedUnderItsWatch, AnotherFileWithTheNumberOfAnUnwatchedOneMayBeWatched
 TEST_P(ClosedUnderItsWatch, TheSameFileWithItsNumberIsStillWatched) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const Handle copy = duplicate(pair.local);
   const NativeHandle number = pair.local.get();
   pair.local.close();
@@ -282,7 +283,7 @@ TEST_P(ClosedUnderItsWatch, TheSameFileWithItsNumberIsStillWatched) {
       number, Interest::readable, [](const StreamEvent&) {}, error);
   EXPECT_EQ(error, std::errc::file_exists);
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   drain(again);
   EXPECT_TRUE(sleeps());
 }
@@ -290,7 +291,7 @@ TEST_P(ClosedUnderItsWatch, TheSameFileWithItsNumberIsStillWatched) {
 TEST_P(ClosedUnderItsWatch, TheSameFileWithTheNumberOfAnUnwatchedOneMayBeWatched) {
   Pair pair = make_pair(kind());
   Recorder old{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(old));
+  EXPECT_TRUE(delivers_nothing(old));
   const Handle copy = duplicate(pair.local);
   const NativeHandle number = pair.local.get();
   pair.local.close();
@@ -298,9 +299,9 @@ TEST_P(ClosedUnderItsWatch, TheSameFileWithTheNumberOfAnUnwatchedOneMayBeWatched
   const Handle again = duplicate_as(copy, number);
   Recorder local{reactor(), again, Interest::readable};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   drain(again);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   EXPECT_TRUE(old.events().empty());
 }
@@ -309,7 +310,7 @@ TEST_P(ClosedUnderItsWatch, ItsWatchMayBeChangedAndEnded) {
   for (const bool duplicate_alive : {false, true}) {
     Pair pair = make_pair(kind());
     Recorder local{reactor(), pair.local, Interest::readable};
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     const Handle copy = duplicate_alive ? duplicate(pair.local) : Handle{};
     pair.local.close();
     pair.peer.close();
@@ -327,17 +328,17 @@ TEST_P(ClosedUnderItsWatch, ItsWatchMayBeChangedAndEnded) {
   }
 }
 
-TEST_P(ClosedUnderItsWatch, ItIsNotToldOfTheRoomInAnotherFileWithItsNumber) {
+TEST_P(ClosedUnderItsWatch, ItIsNotDeliveredTheRoomInAnotherFileWithItsNumber) {
   if (kind() == PairKind::pipe) return;  // nobody writes to a reading end
   Pair pair = make_pair(kind());
   Pair fresh = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const NativeHandle number = pair.local.get();
   local.watch.set_interest(Interest::readable | Interest::writable);
   pair.local.close();
   const Handle reused = duplicate_as(fresh.local, number);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(comes_to_rest());
 }
 
@@ -346,14 +347,14 @@ TEST_P(ClosedUnderItsWatch, ItDoesNotTakeTheErrorOfAnotherFileWithItsNumber) {
   Pair pair = make_pair(kind());
   Pair fresh = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   const NativeHandle number = pair.local.get();
   local.watch.set_interest(Interest::readable | Interest::writable);
   pair.local.close();
   const Handle reused = duplicate_as(fresh.local, number);
   write_bytes(reused, "left unread by the peer");
   reset_connection(fresh.peer);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_EQ(read_bytes(reused), -ECONNRESET);
 }
 
@@ -382,7 +383,7 @@ TEST_P(AnEventfdClosedUnderItsWatch, LeavesItsNumberToAnother) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(AnEventfdClosedUnderItsWatch, HearsAtMostForAWhileOfAnotherThatIsNotWatched) {
+TEST_P(AnEventfdClosedUnderItsWatch, ReceivesAtMostForAWhileOfAnotherThatIsNotWatched) {
   Handle old{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   int calls = 0;
   const Watch watch = reactor().watch(old.get(), Interest::readable, [&](Readiness) { ++calls; });

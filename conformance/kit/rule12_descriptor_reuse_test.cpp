@@ -22,7 +22,7 @@ class DescriptorReuse : public OnEachKind {
   }
 
   /// Both of two watches have an event in one turn; whichever hears first ends the other, if it is
-  /// `unwatched`, and gives its number to a third, which must not hear of it.
+  /// `unwatched`, and gives its number to a third, which must not learn of it.
   void expect_no_mix_up(bool unwatched, const History& event) {
     Pair pairs[] = {make_pair(kind()), make_pair(kind())};
     Pair fresh = make_pair(kind());
@@ -42,22 +42,22 @@ class DescriptorReuse : public OnEachKind {
     EXPECT_EQ(reactor().run_once(std::chrono::seconds{5}), 1u);
     ASSERT_TRUE(third);
     EXPECT_TRUE(third->events().empty());
-    EXPECT_TRUE(hears_nothing(*third));
+    EXPECT_TRUE(delivers_nothing(*third));
     EXPECT_TRUE(first.events().empty() || second.events().empty());
     write_bytes(fresh.peer, "abc");
-    EXPECT_TRUE(hears(*third, "readable"));
+    EXPECT_TRUE(delivers(*third, "readable"));
     EXPECT_TRUE(first.events().empty() || second.events().empty());
   }
 };
 
-TEST_P(DescriptorReuse, BytesForTheOldOneAreNotToldToTheNewOne) {
+TEST_P(DescriptorReuse, BytesForTheOldOneAreNotDeliveredToTheNewOne) {
   for (const bool unwatched : {true, false}) {
     SCOPED_TRACE(unwatched);
     expect_no_mix_up(unwatched, [](Pair& pair) { write_bytes(pair.peer, "abc"); });
   }
 }
 
-TEST_P(DescriptorReuse, TheEndOfTheOldOneIsNotToldToTheNewOne) {
+TEST_P(DescriptorReuse, TheEndOfTheOldOneIsNotDeliveredToTheNewOne) {
   for (const bool unwatched : {true, false}) {
     SCOPED_TRACE(unwatched);
     expect_no_mix_up(unwatched, [](Pair& pair) { pair.peer.close(); });
@@ -95,7 +95,7 @@ TEST_P(DescriptorReuse, TheNewOneIsTakenForTheOldAfterNoNumberOfTurns) {
   std::uint64_t reported_in = 0;
   local.on_event([&](const StreamEvent&) { reported_in = reactor().stats().turns; });
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   const std::size_t before = local.events().size();
   drain(pair.local);
   take_number(pair.local, fresh.local);
@@ -115,7 +115,7 @@ TEST_P(DescriptorReuse, AcrossTurnsANumberIsAsGoodAsNew) {
     Pair pair = make_pair(kind());
     Recorder local{reactor(), pair.local, Interest::readable};
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     if (i % 3 == 0) pair.local.close();  // before its watch ends
   }
   EXPECT_TRUE(sleeps());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rule 13: handlers may do anything: change interest, unwatch or destroy their own watch or any
-// other, close, open, watch, stop; inside a turn, a watch that was unwatched hears nothing more.
+// other, close, open, watch, stop; inside a turn, a watch that was unwatched receives nothing more.
 // Goal: each of these from inside a handler, with another event fetched in the same turn.
 #include <algorithm>
 #include <chrono>
@@ -48,12 +48,12 @@ TEST_P(Handlers, MayEndTheirOwnWatch) {
   Recorder local{reactor(), pairs_[0].local, Interest::readable};
   local.on_event([&](const StreamEvent&) { local.watch.reset(); });
   bytes_for_both();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(local.events().size(), 1u);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(Handlers, MayEndTheOtherWatchWhichThenHearsNothing) {
+TEST_P(Handlers, MayEndTheOtherWatchWhichThenReceivesNothing) {
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   Recorder second{reactor(), pairs_[1].local, Interest::readable};
   first.on_event([&](const StreamEvent&) { second.watch.reset(); });
@@ -78,7 +78,7 @@ TEST_P(Handlers, MayEndAllWatches) {
   EXPECT_EQ(reactor().poll(), 0u);
 }
 
-TEST_P(Handlers, MayPauseTheOtherWatchWhichThenHearsNothing) {
+TEST_P(Handlers, MayPauseTheOtherWatchWhichThenReceivesNothing) {
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   Recorder second{reactor(), pairs_[1].local, Interest::readable};
   first.on_event([&](const StreamEvent&) { second.watch.set_interest(Interest::none); });
@@ -87,11 +87,11 @@ TEST_P(Handlers, MayPauseTheOtherWatchWhichThenHearsNothing) {
   EXPECT_EQ(reactor().run_once(5s), 1u);
   EXPECT_EQ(first.events().size() + second.events().size(), 1u);
   Recorder& paused = first.events().empty() ? first : second;
-  EXPECT_TRUE(hears_nothing(paused));
+  EXPECT_TRUE(delivers_nothing(paused));
   first.on_event({});
   second.on_event({});
   paused.watch.set_interest(Interest::readable);
-  EXPECT_TRUE(hears(paused, "readable"));
+  EXPECT_TRUE(delivers(paused, "readable"));
 }
 
 TEST_P(Handlers, MayReadTheOtherStreamEmptyOfWhichWasFetchedThatItIsReadable) {
@@ -100,8 +100,8 @@ TEST_P(Handlers, MayReadTheOtherStreamEmptyOfWhichWasFetchedThatItIsReadable) {
   drain_both_on_readable(first, second);
   bytes_for_both();
   EXPECT_EQ(reactor().run_once(5s), 2u);
-  EXPECT_TRUE(hears(first, "readable"));
-  EXPECT_TRUE(hears(second, "readable"));
+  EXPECT_TRUE(delivers(first, "readable"));
+  EXPECT_TRUE(delivers(second, "readable"));
 }
 
 TEST_P(Handlers, MayUnwatchAndCloseTheirOwnDescriptor) {
@@ -111,7 +111,7 @@ TEST_P(Handlers, MayUnwatchAndCloseTheirOwnDescriptor) {
     pairs_[0].local.close();
   });
   bytes_for_both();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_TRUE(sleeps());
 }
 
@@ -119,14 +119,14 @@ TEST_P(Handlers, MayCloseTheirDescriptorAndEndTheWatchLater) {
   Recorder local{reactor(), pairs_[0].local, Interest::readable};
   local.on_event([&](const StreamEvent&) { pairs_[0].local.close(); });
   bytes_for_both();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(local.events().size(), 1u);
   EXPECT_TRUE(sleeps());
   local.watch.reset();
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(Handlers, MayWatchAndTheNewWatchHearsFromTheNextTurnOn) {
+TEST_P(Handlers, MayWatchAndTheNewWatchReceivesFromTheNextTurnOn) {
   std::optional<Recorder> second;
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   first.on_event([&](const StreamEvent&) {
@@ -137,7 +137,7 @@ TEST_P(Handlers, MayWatchAndTheNewWatchHearsFromTheNextTurnOn) {
   EXPECT_EQ(reactor().run_once(5s), 1u);
   ASSERT_TRUE(second);
   EXPECT_TRUE(second->events().empty());
-  EXPECT_TRUE(hears(*second, "readable"));
+  EXPECT_TRUE(delivers(*second, "readable"));
 }
 
 TEST_P(Handlers, MayWatchSoMuchThatTheTableGrowsUnderThem) {
@@ -153,7 +153,7 @@ TEST_P(Handlers, MayWatchSoMuchThatTheTableGrowsUnderThem) {
     EXPECT_EQ(message, "captures that must not move");
   });
   bytes_for_both();
-  EXPECT_TRUE(hears(first, "readable"));
+  EXPECT_TRUE(delivers(first, "readable"));
   EXPECT_TRUE(run_until(reactor(), [&] {
     return std::all_of(others.begin(), others.end(),
                        [](const auto& other) { return !other->events().empty(); });
@@ -233,7 +233,7 @@ TEST_P(Handlers, MayBeDestroyedWithCapturesThatOwnAnotherWatch) {
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsToldByTheNextRun) {
+TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsDeliveredByTheNextRun) {
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   Recorder second{reactor(), pairs_[1].local, Interest::readable};
   const auto stop = [&](Recorder& recorder, Handle& handle) {
@@ -251,18 +251,18 @@ TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsToldByTheNextRun) {
   EXPECT_EQ(second.events().size(), 1u);
 }
 
-TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsToldAsItIsByThen) {
+TEST_P(Handlers, MayStopTheLoopAndWhatWasFetchedIsDeliveredAsItIsByThen) {
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   Recorder second{reactor(), pairs_[1].local, Interest::readable};
   for (Recorder* recorder : {&first, &second})
     recorder->on_event([&](const StreamEvent&) { reactor().stop(); });
   bytes_for_both();
   EXPECT_EQ(reactor().run(), 1u);
-  const bool first_was_told = !first.events().empty();
+  const bool first_was_called = !first.events().empty();
   for (Pair& pair : pairs_) drain(pair.local);
-  pairs_[first_was_told ? 1 : 0].peer.close();
-  EXPECT_TRUE(hears(first_was_told ? second : first,
-                    is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  pairs_[first_was_called ? 1 : 0].peer.close();
+  EXPECT_TRUE(delivers(first_was_called ? second : first,
+                       is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
 TEST_P(Handlers, MayNotRunTheLoopTheyAreCalledBy) {
@@ -277,7 +277,7 @@ TEST_P(Handlers, MayNotRunTheLoopTheyAreCalledBy) {
     drain(pairs_[0].local);
   });
   bytes_for_both();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(local.events().size(), 1u);
   for (const std::error_code& error : errors) EXPECT_EQ(error, Errc::already_running);
 }
@@ -288,22 +288,22 @@ TEST_P(Handlers, MayChangeTheirInterestAtTheEndOfTheStream) {
     if (event.end_of_stream()) local.watch.set_interest(Interest::writable);
   });
   pairs_[0].peer.close();
-  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream writable" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream writable" : "end_of_stream hangup"));
 }
 
 POLLUX_ON_EACH_KIND(Handlers, streams);
 
 class HandlersOfTcp : public Handlers {};
 
-TEST_P(HandlersOfTcp, MayReadTheOtherStreamEmptyWhoseEndIsToldAfterwards) {
+TEST_P(HandlersOfTcp, MayReadTheOtherStreamEmptyWhoseEndIsDeliveredAfterwards) {
   Recorder first{reactor(), pairs_[0].local, Interest::readable};
   Recorder second{reactor(), pairs_[1].local, Interest::readable};
   drain_both_on_readable(first, second);
   bytes_for_both();
   for (Pair& pair : pairs_) pair.peer.close();
   EXPECT_EQ(reactor().run_once(5s), 2u);
-  EXPECT_TRUE(hears(first, "readable end_of_stream"));
-  EXPECT_TRUE(hears(second, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(first, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(second, "readable end_of_stream"));
 }
 
 POLLUX_ON_EACH_KIND(HandlersOfTcp, tcp);

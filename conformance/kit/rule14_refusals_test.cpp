@@ -146,14 +146,14 @@ TEST_P(Refused, ASecondWatchOnAWatchedDescriptorAlreadyExists) {
       Recorder local{reactor(), pair.local, Interest::readable};
       expect_refused(pair.local.get(), from_system(EEXIST));
       write_bytes(pair.peer, "abc");
-      EXPECT_TRUE(hears(local, "readable")) << "the first watch has suffered";
+      EXPECT_TRUE(delivers(local, "readable")) << "the first watch has suffered";
     }
     for (const Interest interest : every_interest) {
       const Watch readiness = reactor().watch(pair.local.get(), interest, [](Readiness) {});
       expect_refused(pair.local.get(), from_system(EEXIST));
     }
     Recorder again{reactor(), pair.local, Interest::readable};
-    EXPECT_TRUE(hears(again, "readable"));
+    EXPECT_TRUE(delivers(again, "readable"));
   }
 }
 
@@ -377,7 +377,7 @@ TEST_P(AReactor, MadeAndDestroyedLeaksNoDescriptor) {
     Pair pair = make_pair(PairKind::tcp4);
     Recorder local{short_lived, pair.local, Interest::readable};
     pair.peer.close();
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   }
 }
 
@@ -405,7 +405,7 @@ TEST_P(AHandlerThatThrows, ThrowsOutOfEveryWayToRun) {
   EXPECT_THROW(reactor().poll(), Thrown);
   EXPECT_EQ(local.events().size(), 6u);
   local.on_event({});
-  EXPECT_TRUE(hears(local, "readable")) << "the reactor is not usable any more";
+  EXPECT_TRUE(delivers(local, "readable")) << "the reactor is not usable any more";
 }
 
 TEST_P(AHandlerThatThrows, LosesNoEventOfAnother) {
@@ -418,7 +418,7 @@ TEST_P(AHandlerThatThrows, LosesNoEventOfAnother) {
   for (Pair& pair : pairs) pair.peer.close();
   for (int i = 0; i < 3; ++i) EXPECT_THROW(reactor().run_for(5s), Thrown);
   for (const auto& local : locals)
-    EXPECT_TRUE(hears(*local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+    EXPECT_TRUE(delivers(*local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
 TEST_P(AHandlerThatThrows, HasHeardItsEventAllTheSame) {
@@ -427,7 +427,7 @@ TEST_P(AHandlerThatThrows, HasHeardItsEventAllTheSame) {
   local.on_event(throw_it);
   pair.peer.close();
   EXPECT_THROW(reactor().run_for(5s), Thrown);
-  EXPECT_TRUE(hears(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
   EXPECT_TRUE(sleeps());
 }
 
@@ -442,7 +442,7 @@ TEST_P(AHandlerThatThrows, MayHaveEndedItsOwnWatch) {
   EXPECT_THROW(reactor().run_for(5s), Thrown);
   EXPECT_EQ(reactor().poll(), 0u);
   Recorder again{reactor(), pair.local, Interest::readable};
-  EXPECT_TRUE(hears(again, "readable"));
+  EXPECT_TRUE(delivers(again, "readable"));
 }
 
 POLLUX_ON_EACH_KIND(AHandlerThatThrows, streams);

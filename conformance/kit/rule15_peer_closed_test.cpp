@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Rule 15: peer_closed is a promise: where it is asked for, the peer's FIN is told once, on every
-// backend, also while nobody reads and while bytes are unread. Its place between two `readable`s
-// may differ; that it comes may not, and every other event has the same place with it as without.
-// Goal: every state it can come in, and those in which it must not: our own SHUT_RD, and a reset.
+// Rule 15: peer_closed is a promise: where it is asked for, the peer's FIN is delivered once, on
+// every backend, also while nobody reads and while bytes are unread. Its place between two
+// `readable`s may differ; that it comes may not, and every other event has the same place with it
+// as without. Goal: every state it can come in, and those in which it must not: our own SHUT_RD,
+// and a reset.
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -13,7 +14,7 @@ namespace pollux::conformance {
 namespace {
 
 /// How often `recorder` was told of peer_closed.
-auto times_told(const Recorder& recorder) {
+auto times_delivered(const Recorder& recorder) {
   return std::count_if(recorder.events().begin(), recorder.events().end(),
                        [](const StreamEvent& event) { return event.peer_closed(); });
 }
@@ -32,7 +33,7 @@ TEST_P(PeerClosed, ComesBeforeTheEndOfAnEmptyStream) {
   before_and_after(
       reading, [](Pair& pair) { pair.peer.close(); },
       [&](Pair&, Recorder& local) {
-        EXPECT_TRUE(hears(local, std::string{"peer_closed "}.append(end_of_a_closed_peer())));
+        EXPECT_TRUE(delivers(local, std::string{"peer_closed "}.append(end_of_a_closed_peer())));
       });
 }
 
@@ -46,15 +47,15 @@ TEST_P(PeerClosed, ComesOnceWhileAReaderTakesItsTime) {
       [&](Pair& pair, Recorder& local) {
         local.ignore(Event::peer_closed);
         for (int byte = 0; byte < 6; ++byte) {
-          EXPECT_TRUE(hears(local, "readable"));
+          EXPECT_TRUE(delivers(local, "readable"));
           EXPECT_EQ(read_bytes(pair.local, 1), 1);
         }
-        EXPECT_TRUE(hears(local, end_of_a_closed_peer()));
-        EXPECT_EQ(times_told(local), 1);
+        EXPECT_TRUE(delivers(local, end_of_a_closed_peer()));
+        EXPECT_EQ(times_delivered(local), 1);
       });
 }
 
-TEST_P(PeerClosed, IsNotToldUnlessAskedFor) {
+TEST_P(PeerClosed, IsNotDeliveredUnlessAskedFor) {
   for (const Interest interest : {Interest::readable, Interest::none}) {
     before_and_after(
         interest,
@@ -66,18 +67,18 @@ TEST_P(PeerClosed, IsNotToldUnlessAskedFor) {
           settle(reactor());
           drain(pair.local);
           settle(reactor());
-          EXPECT_EQ(times_told(local), 0);
+          EXPECT_EQ(times_delivered(local), 0);
         });
   }
 }
 
-TEST_P(PeerClosed, IsNotToldOfAnOpenStream) {
+TEST_P(PeerClosed, IsNotDeliveredAnOpenStream) {
   before_and_after(
       reading, [](Pair& pair) { write_bytes(pair.peer, "abc"); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
       });
 }
 
@@ -92,60 +93,60 @@ class PeerClosedOfASocket : public OnEachKind {
   }
 };
 
-TEST_P(PeerClosedOfASocket, IsToldOfAHalfClose) {
+TEST_P(PeerClosedOfASocket, LearnsOfAHalfClose) {
   before_and_after(reading, half_close, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+    EXPECT_TRUE(delivers(local, "peer_closed end_of_stream"));
   });
 }
 
-TEST_P(PeerClosedOfASocket, IsToldWhilePaused) {
+TEST_P(PeerClosedOfASocket, IsDeliveredWhilePaused) {
   before_and_after(Interest::peer_closed, half_close, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
     local.watch.set_interest(reading);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   });
 }
 
-TEST_P(PeerClosedOfASocket, IsToldToAWatchThatOnlyWrites) {
+TEST_P(PeerClosedOfASocket, IsDeliveredToAWatchThatOnlyWrites) {
   before_and_after(Interest::writable | Interest::peer_closed, half_close,
                    [&](Pair&, Recorder& local) {
                      local.ignore(Event::writable);
-                     EXPECT_TRUE(hears(local, "peer_closed"));
+                     EXPECT_TRUE(delivers(local, "peer_closed"));
                    });
 }
 
 TEST_P(PeerClosedOfASocket, MayBeAskedForAfterTheFact) {
   before_and_after(Interest::none, half_close, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     local.watch.set_interest(Interest::peer_closed);
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
     local.watch.set_interest(Interest::none);
     local.watch.set_interest(Interest::peer_closed);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   });
 }
 
-TEST_P(PeerClosedOfASocket, IsNotToldAfterTheEndOfTheStream) {
+TEST_P(PeerClosedOfASocket, IsNotDeliveredAfterTheEndOfTheStream) {
   before_and_after(Interest::readable, half_close, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     local.watch.set_interest(reading);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     local.watch.set_interest(Interest::peer_closed);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   });
 }
 
-TEST_P(PeerClosedOfASocket, BehindUnreadBytesIsToldAtTheLatestWhenTheLastOneIsRead) {
+TEST_P(PeerClosedOfASocket, BehindUnreadBytesIsDeliveredAtTheLatestWhenTheLastOneIsRead) {
   before_and_after(Interest::peer_closed, bytes_and_half_close, [&](Pair& pair, Recorder& local) {
     if (local.watch.peer_closed_latency() != PeerClosedLatency::after_drain) {
-      EXPECT_TRUE(hears(local, "peer_closed"));
+      EXPECT_TRUE(delivers(local, "peer_closed"));
     }
     EXPECT_EQ(drain(pair.local), 3u);
-    EXPECT_TRUE(run_until(reactor(), [&] { return times_told(local) == 1; }));
+    EXPECT_TRUE(run_until(reactor(), [&] { return times_delivered(local) == 1; }));
     local.forget();
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   });
 }
 
@@ -154,25 +155,25 @@ TEST_P(PeerClosedOfASocket, LeavesEveryOtherEventInItsPlace) {
     before_and_after(asked ? reading : Interest::readable, bytes_and_half_close,
                      [&](Pair& pair, Recorder& local) {
                        local.ignore(Event::peer_closed);
-                       EXPECT_TRUE(hears(local, "readable"));
+                       EXPECT_TRUE(delivers(local, "readable"));
                        EXPECT_EQ(drain(pair.local), 3u);
-                       EXPECT_TRUE(hears(local, "end_of_stream"));
+                       EXPECT_TRUE(delivers(local, "end_of_stream"));
                        shutdown_write(pair.local);
-                       EXPECT_TRUE(hears(local, "hangup"));
-                       EXPECT_EQ(times_told(local), asked ? 1 : 0);
+                       EXPECT_TRUE(delivers(local, "hangup"));
+                       EXPECT_EQ(times_delivered(local), asked ? 1 : 0);
                      });
   }
 }
 
-TEST_P(PeerClosedOfASocket, IsNotToldOfAReset) {
+TEST_P(PeerClosedOfASocket, IsNotDeliveredAReset) {
   for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
     before_and_after(interest, reset_by_peer, [&](Pair&, Recorder& local) {
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
     });
   }
 }
 
-TEST_P(PeerClosedOfASocket, IsNotToldOfAResetBehindBytes) {
+TEST_P(PeerClosedOfASocket, IsNotDeliveredAResetBehindBytes) {
   before_and_after(
       reading,
       [](Pair& pair) {
@@ -180,28 +181,28 @@ TEST_P(PeerClosedOfASocket, IsNotToldOfAResetBehindBytes) {
         reset_by_peer(pair);
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 3), 3);
-        EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+        EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       });
 }
 
 TEST_P(PeerClosedOfASocket, IsFollowedByTheErrorOfALaterReset) {
   before_and_after(Interest::peer_closed, half_close, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
     reset_by_peer(pair);
-    EXPECT_TRUE(hears(local, "error hangup"));
+    EXPECT_TRUE(delivers(local, "error hangup"));
   });
 }
 
-TEST_P(PeerClosedOfASocket, IsNotToldOfOurOwnEndOfWriting) {
+TEST_P(PeerClosedOfASocket, IsNotDeliveredOurOwnEndOfWriting) {
   for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
     before_and_after(
         interest, [](Pair& pair) { shutdown_write(pair.local); },
         [&](Pair& pair, Recorder& local) {
-          EXPECT_TRUE(hears_nothing(local));
+          EXPECT_TRUE(delivers_nothing(local));
           half_close(pair);
-          EXPECT_TRUE(hears(local, "peer_closed end_of_stream hangup"));
+          EXPECT_TRUE(delivers(local, "peer_closed end_of_stream hangup"));
         });
   }
 }
@@ -219,7 +220,7 @@ POLLUX_ON_EACH_KIND(PeerClosedOfASocket, sockets);
 
 class PeerClosedOfTcp : public OnEachKind {};
 
-TEST_P(PeerClosedOfTcp, IsToldWhilePausedAtUnreadBytes) {
+TEST_P(PeerClosedOfTcp, IsDeliveredWhilePausedAtUnreadBytes) {
   before_and_after(
       Interest::peer_closed,
       [](Pair& pair) {
@@ -227,71 +228,71 @@ TEST_P(PeerClosedOfTcp, IsToldWhilePausedAtUnreadBytes) {
         pair.peer.close();
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "peer_closed"));
+        EXPECT_TRUE(delivers(local, "peer_closed"));
         EXPECT_EQ(drain(pair.local), 3u) << "no byte was consumed";
       });
 }
 
-TEST_P(PeerClosedOfTcp, IsToldIfTheFinComesLongAfterTheBytes) {
+TEST_P(PeerClosedOfTcp, IsDeliveredIfTheFinComesLongAfterTheBytes) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::peer_closed};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   reactor().run_for(std::chrono::milliseconds{20});
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   pair.peer.close();
-  EXPECT_TRUE(hears(local, "peer_closed"));
+  EXPECT_TRUE(delivers(local, "peer_closed"));
 }
 
-TEST_P(PeerClosedOfTcp, IsNotToldOfOurOwnEndOfReading) {
+TEST_P(PeerClosedOfTcp, IsNotDeliveredOurOwnEndOfReading) {
   for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
     before_and_after(
         interest, [](Pair& pair) { shutdown_read(pair.local); },
         [&](Pair&, Recorder& local) {
-          EXPECT_TRUE(hears(local, interest == reading ? "end_of_stream" : ""));
+          EXPECT_TRUE(delivers(local, interest == reading ? "end_of_stream" : ""));
         });
   }
 }
 
-TEST_P(PeerClosedOfTcp, IsToldOfThePeersEndAfterOurOwnEndOfReading) {
+TEST_P(PeerClosedOfTcp, LearnsOfThePeersEndAfterOurOwnEndOfReading) {
   before_and_after(
       Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         shutdown_write(pair.peer);
-        EXPECT_TRUE(hears(local, "peer_closed"));
+        EXPECT_TRUE(delivers(local, "peer_closed"));
       });
 }
 
-TEST_P(PeerClosedOfTcp, IsToldWithoutATimerWhereTheLoopLooksAtEveryTurn) {
+TEST_P(PeerClosedOfTcp, IsDeliveredWithoutATimerWhereTheLoopLooksAtEveryTurn) {
   use({.probe_interval_min = {}, .probe_interval_max = {}});
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::peer_closed};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   pair.peer.close();
-  EXPECT_TRUE(hears(local, "peer_closed"));
+  EXPECT_TRUE(delivers(local, "peer_closed"));
 }
 
 POLLUX_ON_EACH_KIND(PeerClosedOfTcp, tcp);
 
 class PeerClosedOfAUnixStream : public OnEachKind {};
 
-TEST_P(PeerClosedOfAUnixStream, IsToldOfOurOwnEndOfReadingToo) {
+TEST_P(PeerClosedOfAUnixStream, LearnsOfOurOwnEndOfReadingToo) {
   // Nothing tells it from the peer's: there an own SHUT_RD counts, on every backend.
   before_and_after(
       reading, [](Pair& pair) { shutdown_read(pair.local); },
-      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "peer_closed end_of_stream")); });
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "peer_closed end_of_stream")); });
   before_and_after(
       Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
-      [&](Pair&, Recorder& local) { EXPECT_TRUE(hears(local, "peer_closed")); });
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "peer_closed")); });
 }
 
 POLLUX_ON_EACH_KIND(PeerClosedOfAUnixStream, unix_streams);
 
 class PeerClosedOfAPipe : public OnEachKind {};
 
-TEST_P(PeerClosedOfAPipe, IsToldOfALostWriterBeforeTheBytes) {
+TEST_P(PeerClosedOfAPipe, LearnsOfALostWriterBeforeTheBytes) {
   before_and_after(
       reading,
       [](Pair& pair) {
@@ -299,13 +300,13 @@ TEST_P(PeerClosedOfAPipe, IsToldOfALostWriterBeforeTheBytes) {
         pair.peer.close();
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "peer_closed readable"));
+        EXPECT_TRUE(delivers(local, "peer_closed readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
-TEST_P(PeerClosedOfAPipe, IsToldWhilePausedAtUnreadBytes) {
+TEST_P(PeerClosedOfAPipe, IsDeliveredWhilePausedAtUnreadBytes) {
   before_and_after(
       Interest::peer_closed,
       [](Pair& pair) {
@@ -313,11 +314,11 @@ TEST_P(PeerClosedOfAPipe, IsToldWhilePausedAtUnreadBytes) {
         pair.peer.close();
       },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "peer_closed"));
+        EXPECT_TRUE(delivers(local, "peer_closed"));
         local.watch.set_interest(reading);
-        EXPECT_TRUE(hears(local, "readable"));
+        EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(drain(pair.local), 3u);
-        EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+        EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
 
@@ -344,17 +345,17 @@ class PeerClosedOfMptcp : public OnEachKind {
       story(pair, local);
     }
     SCOPED_TRACE("watched while connecting");
-    tell_of_connecting(protocol(), interest, story);
+    deliver_connecting(protocol(), interest, story);
     SCOPED_TRACE("the peer speaks plain TCP");
-    tell_of_connecting(Protocol::usual, interest, story);
+    deliver_connecting(Protocol::usual, interest, story);
   }
 
  private:
-  void tell_of_connecting(Protocol of_listener, Interest interest, const Story& story) {
+  void deliver_connecting(Protocol of_listener, Interest interest, const Story& story) {
     const Handle listener = make_listener(kind(), of_listener);
     Pair pair{start_connect(kind(), listener, protocol()), {}};
     Recorder local{reactor(), pair.local, Interest::writable};
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     pair.peer = accept_one(listener);
     local.watch.set_interest(interest);
     story(pair, local);
@@ -363,20 +364,20 @@ class PeerClosedOfMptcp : public OnEachKind {
   bool works_ = false;
 };
 
-TEST_P(PeerClosedOfMptcp, IsToldWhilePausedAtUnreadBytesAndMakesNoTurnAfterwards) {
+TEST_P(PeerClosedOfMptcp, IsDeliveredWhilePausedAtUnreadBytesAndMakesNoTurnAfterwards) {
   on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
     EXPECT_TRUE(sleeps());
     local.watch.set_interest(reading);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(drain(pair.local), 3u);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_TRUE(sleeps());
     shutdown_write(pair.local);
-    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(delivers(local, "hangup"));
     EXPECT_TRUE(sleeps());
   });
 }
@@ -384,44 +385,44 @@ TEST_P(PeerClosedOfMptcp, IsToldWhilePausedAtUnreadBytesAndMakesNoTurnAfterwards
 TEST_P(PeerClosedOfMptcp, ComesBeforeTheEnd) {
   on_each_side(reading, [&](Pair& pair, Recorder& local) {
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "peer_closed end_of_stream"));
+    EXPECT_TRUE(delivers(local, "peer_closed end_of_stream"));
     EXPECT_TRUE(sleeps());
   });
 }
 
 TEST_P(PeerClosedOfMptcp, IsNotOurOwnEndOfReading) {
   on_each_side(reading, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_read(pair.local);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_TRUE(sleeps());
   });
   on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
     shutdown_read(pair.local);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
   });
 }
 
-TEST_P(PeerClosedOfMptcp, IsToldBehindOurOwnEndOfReading) {
+TEST_P(PeerClosedOfMptcp, IsDeliveredBehindOurOwnEndOfReading) {
   on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_read(pair.local);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "peer_closed"));
+    EXPECT_TRUE(delivers(local, "peer_closed"));
   });
 }
 
 TEST_P(PeerClosedOfMptcp, IsNotAReset) {
   for (const Interest interest : {reading, Interest::peer_closed, Interest::none}) {
     on_each_side(interest, [&](Pair& pair, Recorder& local) {
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       reset_connection(pair.peer);
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       EXPECT_TRUE(sleeps());
     });
   }

@@ -2,7 +2,7 @@
 // Rule 16: ERR without an error. A notice in a socket's error queue raises ERR, with SO_ERROR 0,
 // for as long as nobody reads it: no failure, and it must not spin; the stream lives on. An ICMP
 // answer to a SYN raises ERR alone, with a code once: that is a failure. On a connection it is
-// none: only who asks hears of it (IP_RECVERR). Goal: both kinds of notice Linux has for TCP, in
+// none: only who asks learns of it (IP_RECVERR). Goal: both kinds of notice Linux has for TCP, in
 // every phase of a stream's life; a SYN that a firewall rejects; what a router says of a
 // connection.
 #include <cerrno>
@@ -84,7 +84,7 @@ void read_error_queue(const Handle& handle) {
 class ErrWithoutAnError : public OnEachKind {
  protected:
   /// `story` with each kind of notice pending, before and after registration. Where a backend has
-  /// no edges the muted stream is looked at now and then, here every millisecond.
+  /// no edges the masked stream is looked at now and then, here every millisecond.
   void with_a_notice(Interest interest, const Story& story) {
     use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
     for (const auto notice : {time_stamp_notice, zero_copy_notice})
@@ -103,9 +103,9 @@ TEST_P(ErrWithoutAnError, IsNoEventAndMakesNoTurn) {
   for (const Interest interest : {Interest::none, Interest::readable, Interest::peer_closed,
                                   Interest::readable | Interest::peer_closed}) {
     with_a_notice_and_no_looks(interest, [&](Pair&, Recorder& local) {
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       EXPECT_TRUE(sleeps());
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
     });
   }
 }
@@ -116,57 +116,57 @@ TEST_P(ErrWithoutAnError, IsLookedAtNowAndThenAtMost) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   time_stamp_notice(pair);
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_LE(waits_in(100ms, reactor()), 16u);
 }
 
-TEST_P(ErrWithoutAnError, DoesNotKeepBytesFromBeingTold) {
+TEST_P(ErrWithoutAnError, DoesNotKeepBytesFromBeingDelivered) {
   with_a_notice(Interest::readable, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local), 3);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "def");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
   });
 }
 
-TEST_P(ErrWithoutAnError, DoesNotKeepBytesFromBeingToldForAsLongAsTheyAreUnread) {
+TEST_P(ErrWithoutAnError, DoesNotKeepBytesFromBeingDeliveredForAsLongAsTheyAreUnread) {
   with_a_notice(Interest::readable, [&](Pair& pair, Recorder& local) {
     write_bytes(pair.peer, "abc");
     for (int i = 0; i < 3; ++i) {
-      EXPECT_TRUE(hears(local, "readable"));
+      EXPECT_TRUE(delivers(local, "readable"));
       EXPECT_EQ(read_bytes(pair.local, 1), 1);
     }
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   });
 }
 
 TEST_P(ErrWithoutAnError, LeavesWritingAsItWas) {
   with_a_notice(Interest::writable, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     EXPECT_EQ(write_bytes(pair.local, "abc"), 3);
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
   });
 }
 
-TEST_P(ErrWithoutAnError, DoesNotKeepTheEndFromBeingTold) {
+TEST_P(ErrWithoutAnError, DoesNotKeepTheEndFromBeingDelivered) {
   with_a_notice(Interest::readable, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     shutdown_write(pair.local);
-    EXPECT_TRUE(hears(local, "hangup"));
+    EXPECT_TRUE(delivers(local, "hangup"));
   });
 }
 
-TEST_P(ErrWithoutAnError, DoesNotKeepAFailureFromBeingTold) {
+TEST_P(ErrWithoutAnError, DoesNotKeepAFailureFromBeingDelivered) {
   for (const Interest interest : {Interest::readable, Interest::none}) {
     with_a_notice(interest, [&](Pair& pair, Recorder& local) {
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       reset_by_peer(pair);
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       EXPECT_TRUE(sleeps());
     });
   }
@@ -177,9 +177,9 @@ TEST_P(ErrWithoutAnError, AfterTheEndIsNoEventAndMakesNoTurn) {
   before_and_after(
       Interest::readable, [](Pair& pair) { shutdown_write(pair.peer); },
       [&](Pair& pair, Recorder& local) {
-        EXPECT_TRUE(hears(local, "end_of_stream"));
+        EXPECT_TRUE(delivers(local, "end_of_stream"));
         time_stamp_notice(pair);
-        EXPECT_TRUE(hears_nothing(local));
+        EXPECT_TRUE(delivers_nothing(local));
         EXPECT_TRUE(sleeps());
       });
 }
@@ -187,31 +187,31 @@ TEST_P(ErrWithoutAnError, AfterTheEndIsNoEventAndMakesNoTurn) {
 TEST_P(ErrWithoutAnError, WhilePausedAtTheEndIsNoEventAndMakesNoTurn) {
   with_a_notice_and_no_looks(Interest::none, [&](Pair& pair, Recorder& local) {
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_TRUE(sleeps());
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
   });
 }
 
 TEST_P(ErrWithoutAnError, WhilePausedAtBytesIsNoEventAndMakesNoTurn) {
   with_a_notice_and_no_looks(Interest::none, [&](Pair& pair, Recorder& local) {
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_TRUE(sleeps());
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
   });
 }
 
 TEST_P(ErrWithoutAnError, IsOverWhenItsOwnerHasReadTheNotice) {
   with_a_notice(Interest::readable, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     read_error_queue(pair.local);
-    reactor().run_for(3ms);  // the last look at what was muted
+    reactor().run_for(3ms);  // the last look at what was masked
     EXPECT_TRUE(sleeps());
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
   });
 }
 
@@ -221,7 +221,7 @@ TEST_P(ErrWithoutAnError, OfEveryFurtherNoticeMakesNoTurnEither) {
   Recorder local{reactor(), pair.local, Interest::readable};
   for (int i = 0; i < 5; ++i) {
     time_stamp_notice(pair);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_TRUE(sleeps());
   }
 }
@@ -303,7 +303,7 @@ TEST_P(ASynAnsweredByIcmp, IsAnErrorAndHangupAndDoesNotSpin) {
                                       : start_refused_connect(kind()));
     locals.push_back(std::make_unique<Recorder>(reactor(), sockets.back(), interest));
   }
-  for (const auto& local : locals) EXPECT_TRUE(hears(*local, "error hangup", expected));
+  for (const auto& local : locals) EXPECT_TRUE(delivers(*local, "error hangup", expected));
   EXPECT_TRUE(sleeps());
 }
 
@@ -416,8 +416,8 @@ class Router {
 
 class AnIcmpAnswerOnAConnection : public OnEachKind {
  protected:
-  /// `story` of a connection that wants to know, and has been told. Without the rights to have it
-  /// told, of one that has a notice in its error queue.
+  /// `story` of a connection that wants to know, and has been reported. Without the rights to have
+  /// it told, of one that has a notice in its error queue.
   void with_an_answer(Interest interest, const Story& story) {
     use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
     before_and_after(
@@ -445,8 +445,8 @@ class AnIcmpAnswerOnAConnection : public OnEachKind {
   /// Whether the owner finds the code: where a backend does not tell an error from bytes, a look
   /// has taken it.
   void expect_code_left(const Handle& handle) {
-    const bool tells_all = any(reactor().backend_reports(), RawReady::hup);
-    if (!has_code_ || !tells_all) return;
+    const bool delivers_all = any(reactor().backend_reports(), RawReady::hup);
+    if (!has_code_ || !delivers_all) return;
     EXPECT_EQ(read_bytes(handle), -EHOSTUNREACH);
     EXPECT_EQ(read_bytes(handle), -EAGAIN);
   }
@@ -460,41 +460,41 @@ TEST_P(AnIcmpAnswerOnAConnection, IsNotItsEnd) {
                                   Interest::readable | Interest::peer_closed}) {
     SCOPED_TRACE(to_string(interest));
     with_an_answer(interest, [&](Pair& pair, Recorder& local) {
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       expect_code_left(pair.local);
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
     });
   }
 }
 
 TEST_P(AnIcmpAnswerOnAConnection, LeavesReadingAndWritingAsTheyWere) {
   with_an_answer(Interest::readable | Interest::writable, [&](Pair& pair, Recorder& local) {
-    EXPECT_TRUE(hears(local, "writable"));
+    EXPECT_TRUE(delivers(local, "writable"));
     local.watch.set_interest(Interest::readable);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, "readable"));
+    EXPECT_TRUE(delivers(local, "readable"));
     EXPECT_EQ(read_bytes(pair.local), 3);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
-    EXPECT_TRUE(hears(local, "end_of_stream"));
+    EXPECT_TRUE(delivers(local, "end_of_stream"));
     shutdown_write(pair.local);
   });
 }
 
 TEST_P(AnIcmpAnswerOnAConnection, MakesNoTurnsWithNothingToTell) {
   with_an_answer(Interest::readable, [&](Pair&, Recorder& local) {
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     EXPECT_LE(waits_in(50ms, reactor()), 150u) << "two for each look, which is every millisecond";
   });
 }
 
-TEST_P(AnIcmpAnswerOnAConnection, DoesNotKeepAFailureFromBeingTold) {
+TEST_P(AnIcmpAnswerOnAConnection, DoesNotKeepAFailureFromBeingDelivered) {
   for (const Interest interest : {Interest::none, Interest::readable}) {
     with_an_answer(interest, [&](Pair& pair, Recorder& local) {
-      EXPECT_TRUE(hears_nothing(local));
+      EXPECT_TRUE(delivers_nothing(local));
       reset_by_peer(pair);
-      EXPECT_TRUE(hears(local, "error hangup", std::errc::connection_reset));
+      EXPECT_TRUE(delivers(local, "error hangup", std::errc::connection_reset));
       EXPECT_TRUE(sleeps());
     });
   }
@@ -509,9 +509,9 @@ TEST_P(AnIcmpAnswerOnAConnection, ThatNobodyAskedForIsNoneBesideANoticeEither) {
     if (!Router{kind()}.answers(pair.local))
       std::puts("May not forge an ICMP answer here: there is a notice alone.");
     Recorder local{reactor(), pair.local, interest};
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
-    EXPECT_TRUE(hears(local, any(interest, Interest::readable) ? "readable" : ""));
+    EXPECT_TRUE(delivers(local, any(interest, Interest::readable) ? "readable" : ""));
   }
 }
 

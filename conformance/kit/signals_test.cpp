@@ -66,7 +66,7 @@ class ASignal : public OnEachBackend {
   /// A watch that writes down `letter` each time.
   SignalWatch watch(int signo, char letter) { return watch(reactor(), signo, letter); }
   SignalWatch watch(Reactor& on, int signo, char letter) {
-    return on.on_signal(signo, [this, letter](int) { heard += letter; });
+    return on.on_signal(signo, [this, letter](int) { received += letter; });
   }
 
   /// Whether the native handle, if there is one, becomes readable.
@@ -76,37 +76,37 @@ class ASignal : public OnEachBackend {
     return error || ::poll(&waited, 1, 5000) == 1;
   }
 
-  std::string heard;
+  std::string received;
 };
 
-TEST_P(ASignal, IsHeardInTheLoopsThreadAndNotAtOnce) {
-  std::optional<int> told;
+TEST_P(ASignal, IsDeliveredInTheLoopsThreadAndNotAtOnce) {
+  std::optional<int> delivered;
   std::thread::id where;
   const SignalWatch own = reactor().on_signal(SIGUSR1, [&](int signo) {
-    told = signo;
+    delivered = signo;
     where = std::this_thread::get_id();
   });
   EXPECT_TRUE(own);
   std::jthread{[] { ::raise(SIGUSR1); }}.join();
-  EXPECT_FALSE(told);
+  EXPECT_FALSE(delivered);
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(told, SIGUSR1);
+  EXPECT_EQ(delivered, SIGUSR1);
   EXPECT_EQ(where, std::this_thread::get_id());
   EXPECT_EQ(reactor().stats().process_events, 1u);
   EXPECT_TRUE(sleeps());
 }
 
-TEST_P(ASignal, IsToldOnceForAllThatCameSinceTheLastCall) {
+TEST_P(ASignal, IsDeliveredOnceForAllThatCameSinceTheLastCall) {
   const SignalWatch own = watch(SIGUSR1, 'a');
   for (int i = 0; i < 3; ++i) ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 1u);
   EXPECT_EQ(reactor().poll(), 0u);
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_EQ(heard, "aa");
+  EXPECT_EQ(received, "aa");
 }
 
-TEST_P(ASignal, IsHeardByAllWhoWatchItAndByNobodyElse) {
+TEST_P(ASignal, IsDeliveredByAllWhoWatchItAndByNobodyElse) {
   Reactor other{make_contestant(backend())};
   const SignalWatch one = watch(SIGUSR1, 'a');
   const SignalWatch two = watch(SIGUSR1, 'a');
@@ -115,13 +115,13 @@ TEST_P(ASignal, IsHeardByAllWhoWatchItAndByNobodyElse) {
   const SignalWatch last = watch(other, SIGRTMAX, 'd');
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 2u);
-  EXPECT_EQ(heard, "aa");
+  EXPECT_EQ(received, "aa");
   EXPECT_EQ(other.poll(), 1u);
-  EXPECT_EQ(heard, "aab");
+  EXPECT_EQ(received, "aab");
   ::raise(SIGRTMAX);
   EXPECT_EQ(reactor().poll(), 0u);
   EXPECT_EQ(other.poll(), 1u);
-  EXPECT_EQ(heard, "aabd");
+  EXPECT_EQ(received, "aabd");
 }
 
 TEST_P(ASignal, ThatTheLoopsThreadItselfGetsWhileItWaitsEndsTheWait) {
@@ -184,15 +184,15 @@ TEST_P(ASignal, LeavesErrnoAsItIs) {
   EXPECT_EQ(errno, EXDEV);
 }
 
-TEST_P(ASignal, ThatWasRaisedBeforeItWasWatchedIsNotHeard) {
+TEST_P(ASignal, ThatWasRaisedBeforeItWasWatchedIsNotDelivered) {
   const SignalWatch first = watch(SIGUSR1, 'a');
   ::raise(SIGUSR1);
   const SignalWatch second = watch(SIGUSR1, 'b');
   reactor().poll();
-  EXPECT_EQ(heard, "a");
+  EXPECT_EQ(received, "a");
 }
 
-TEST_P(ASignal, ThatWasRaisedBeforeItsWatchEndedIsNotHeard) {
+TEST_P(ASignal, ThatWasRaisedBeforeItsWatchEndedIsNotDelivered) {
   const Disposition native{SIGUSR1, &count_natively};
   native_calls = 0;
   SignalWatch own = watch(SIGUSR1, 'a');
@@ -206,7 +206,7 @@ TEST_P(ASignal, ThatWasRaisedBeforeItsWatchEndedIsNotHeard) {
   EXPECT_EQ(reactor().poll(), 0u);
   const SignalWatch next = watch(SIGUSR1, 'c');
   EXPECT_EQ(reactor().poll(), 0u);
-  EXPECT_EQ(heard, "b");
+  EXPECT_EQ(received, "b");
   EXPECT_EQ(native_calls, 0);
 }
 
@@ -215,28 +215,28 @@ TEST_P(ASignal, MayEndItsOwnWatchInItsHandler) {
   SignalWatch own;
   own = reactor().on_signal(SIGUSR1, [&, captured](int) {
     own.reset();
-    heard += std::to_string(*captured);
+    received += std::to_string(*captured);
   });
   const SignalWatch other = watch(SIGUSR1, 'a');
   for (int i = 0; i < 2; ++i) {
     ::raise(SIGUSR1);
     reactor().poll();
   }
-  EXPECT_EQ(heard, "7aa");
+  EXPECT_EQ(received, "7aa");
   EXPECT_EQ(captured.use_count(), 1);
 }
 
-TEST_P(ASignal, IsNotHeardByAWatchThatAHandlerHasEnded) {
+TEST_P(ASignal, IsNotDeliveredByAWatchThatAHandlerHasEnded) {
   std::vector<SignalWatch> watches;
   for (int i = 0; i < 3; ++i) {
     watches.push_back(reactor().on_signal(SIGUSR1, [&](int) {
-      heard += 'a';
+      received += 'a';
       watches.clear();
     }));
   }
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 1u);
-  EXPECT_EQ(heard, "a");
+  EXPECT_EQ(received, "a");
 }
 
 TEST_P(ASignal, RaisedByAHandlerComesInTheNextTurn) {
@@ -253,17 +253,17 @@ TEST_P(ASignal, RaisedByAHandlerComesInTheNextTurn) {
 TEST_P(ASignal, ComesBetweenTheHandlersOfWatchesAndTimers) {
   const Pair pair = make_pair(PairKind::unix_stream);
   const Watch readable =
-      reactor().watch(pair.local.get(), Interest::readable, [this](Readiness) { heard += 'w'; });
+      reactor().watch(pair.local.get(), Interest::readable, [this](Readiness) { received += 'w'; });
   write_bytes(pair.peer, "abc");
-  reactor().post([this] { heard += 'p'; });
-  const Timer timer = reactor().after(0s, [this] { heard += 't'; });
+  reactor().post([this] { received += 'p'; });
+  const Timer timer = reactor().after(0s, [this] { received += 't'; });
   const SignalWatch own = watch(SIGUSR1, 's');
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 4u);
-  EXPECT_EQ(heard, "wstp");
+  EXPECT_EQ(received, "wstp");
 }
 
-TEST_P(ASignal, MayStopTheLoopAndTheOthersAreHeardByTheNext) {
+TEST_P(ASignal, MayStopTheLoopAndTheOthersAreDeliveredByTheNext) {
   std::vector<SignalWatch> watches;
   for (int i = 0; i < 3; ++i)
     watches.push_back(reactor().on_signal(SIGUSR1, [&](int) { reactor().stop(); }));
@@ -272,7 +272,7 @@ TEST_P(ASignal, MayStopTheLoopAndTheOthersAreHeardByTheNext) {
   EXPECT_EQ(reactor().poll(), 0u);
 }
 
-TEST_P(ASignal, ThatIsDueWhenAHandlerStopsTheLoopIsHeardByTheNext) {
+TEST_P(ASignal, ThatIsDueWhenAHandlerStopsTheLoopIsDeliveredByTheNext) {
   const Pair pair = make_pair(PairKind::unix_stream);
   const Watch readable = reactor().watch(pair.local.get(), Interest::readable, [&](Readiness) {
     drain(pair.local);
@@ -282,9 +282,9 @@ TEST_P(ASignal, ThatIsDueWhenAHandlerStopsTheLoopIsHeardByTheNext) {
   write_bytes(pair.peer, "abc");
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().run(), 1u);
-  EXPECT_EQ(heard, "");
+  EXPECT_EQ(received, "");
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(heard, "a");
+  EXPECT_EQ(received, "a");
 }
 
 TEST_P(ASignal, MayStopTheLoopFromItsNativeHandler) {
@@ -309,7 +309,7 @@ TEST_P(ASignal, WhoseHandlerThrowsIsDeliveredAndTheOthersFollow) {
   ::raise(SIGUSR1);
   EXPECT_THROW(reactor().poll(), std::runtime_error);
   EXPECT_EQ(reactor().run_once(), 1u);
-  EXPECT_EQ(heard, "a");
+  EXPECT_EQ(received, "a");
   EXPECT_TRUE(sleeps());
 }
 
@@ -329,7 +329,7 @@ TEST_P(ASignal, IsForWhoeverHadItBeforeWhenNobodyWatchesItAnyMore) {
     EXPECT_NE(handler_of(SIGUSR1), &count_natively);
     ::raise(SIGUSR1);
     reactor().poll();
-    EXPECT_EQ(heard, "a");
+    EXPECT_EQ(received, "a");
     EXPECT_EQ(native_calls, 0);
   }
   EXPECT_EQ(handler_of(SIGUSR1), &count_natively);
@@ -374,7 +374,7 @@ TEST_P(ASignal, IsNoLongerHeardWhenTheReactorIsGone) {
   own.reset();
   const SignalWatch next = watch(SIGUSR1, 'b');
   EXPECT_EQ(reactor().poll(), 0u);
-  EXPECT_EQ(heard, "");
+  EXPECT_EQ(received, "");
 }
 
 TEST_P(ASignal, IsSomethingDueForALoopInPieces) {
@@ -387,7 +387,7 @@ TEST_P(ASignal, IsSomethingDueForALoopInPieces) {
   EXPECT_EQ(reactor().prepare(), 0ns) << "the wake-up is used up, but not the signal";
   EXPECT_TRUE(reactor().check());
   EXPECT_EQ(reactor().dispatch(), 1u);
-  EXPECT_EQ(heard, "a");
+  EXPECT_EQ(received, "a");
   EXPECT_FALSE(reactor().check());
   EXPECT_EQ(reactor().prepare(), std::nullopt);
 }
@@ -404,7 +404,7 @@ TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
     reactor().after_fork();
     const bool before = reactor().poll() == 1 && reactor().poll() == 0 && !reactor().prepare();
     ::raise(SIGUSR1);
-    return said && before && wakes_another_loop() && reactor().run_once() == 1 && heard == "aa";
+    return said && before && wakes_another_loop() && reactor().run_once() == 1 && received == "aa";
   }));
   EXPECT_EQ(reactor().poll(), 1u);
   EXPECT_TRUE(in_each_child([&] {
@@ -419,7 +419,7 @@ TEST_P(ASignal, IsOfParentOrChildAndNeverOfBoth) {
   EXPECT_EQ(reactor().poll(), 1u);
 }
 
-TEST_P(ASignal, LeavesAForkedReactorThatNobodyToldAlone) {
+TEST_P(ASignal, LeavesAForkedReactorAloneThatAfterForkWasNotCalledOn) {
   std::uint64_t waits = 0;
   // The kernel takes down an earlier test's ring in its own time, and that cuts waits short; a
   // child's signal would each time.
@@ -472,7 +472,7 @@ TEST_P(ASignal, FindsLoopsInManyThreads) {
       EXPECT_EQ(own.run(), 1u);
     });
   }
-  // One that has heard it is gone at once, maybe before the last has been told.
+  // One that has heard it is gone at once, maybe before the last has been delivered.
   const SignalWatch own = watch(SIGUSR1, 'a');
   watching.wait();
   ::kill(::getpid(), SIGUSR1);

@@ -62,7 +62,7 @@ class HeldSigpipe {
 class NoSigpipe : public OnEachKind {
  protected:
   /// Everything after which a send is an error, looked at with each interest.
-  void tell_of_all_ends() {
+  void deliver_all_ends() {
     for (const Interest interest :
          {Interest::readable, Interest::none, Interest::readable | Interest::peer_closed,
           Interest::readable | Interest::writable}) {
@@ -90,13 +90,13 @@ class NoSigpipe : public OnEachKind {
 
 TEST_P(NoSigpipe, IsRaisedByAnEnd) {
   const CountedSigpipe counted;
-  tell_of_all_ends();
+  deliver_all_ends();
   EXPECT_EQ(raised, 0);
 }
 
 TEST_P(NoSigpipe, IsLeftBehindWhereItIsHeldUp) {
   const HeldSigpipe held;
-  tell_of_all_ends();
+  deliver_all_ends();
   EXPECT_TRUE(held.is_held());
   EXPECT_FALSE(held.take());
 }
@@ -106,7 +106,7 @@ TEST_P(NoSigpipe, OfTheOwnersIsTaken) {
   {
     const HeldSigpipe held;
     ::raise(SIGPIPE);
-    tell_of_all_ends();
+    deliver_all_ends();
     EXPECT_TRUE(held.is_held());
     EXPECT_EQ(raised, 0);
   }

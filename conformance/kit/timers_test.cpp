@@ -205,7 +205,7 @@ TEST_P(ATimer, ArmedByAHandlerComesInTheNextTurnAndStarvesNobody) {
   Timer again;
   again = reactor().after(0s, [&] { again.restart(0s); });
   write_bytes(pair.peer, "abc");
-  local.hear("readable");
+  local.events_until("readable");
   drain(pair.local);
   for (int turns = 0; turns < 10; ++turns) EXPECT_EQ(reactor().poll(), 1u);
 }

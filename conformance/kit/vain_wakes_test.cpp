@@ -37,23 +37,23 @@ TEST_P(ASleepingWatch, MayBeChangedAndWakesNobody) {
     EXPECT_TRUE(sleeps()) << to_string(next);
   }
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 POLLUX_ON_EACH_KIND(ASleepingWatch, streams);
 
 class AWakeInVain : public OnEachKind {};
 
-TEST_P(AWakeInVain, IsToldToNobody) {
+TEST_P(AWakeInVain, IsDeliveredToNobody) {
   const Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(sleeps());
     wake_in_vain(pair);
-    EXPECT_TRUE(hears_nothing(local));
+    EXPECT_TRUE(delivers_nothing(local));
   }
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(AWakeInVain, KeepsNoPauseFromBeingOne) {
@@ -64,10 +64,10 @@ TEST_P(AWakeInVain, KeepsNoPauseFromBeingOne) {
   local.watch.set_interest(Interest::none);
   EXPECT_TRUE(sleeps());
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears_nothing(local));
+  EXPECT_TRUE(delivers_nothing(local));
   EXPECT_TRUE(sleeps());
   local.watch.set_interest(Interest::readable);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
 TEST_P(AWakeInVain, KeepsNoPauseFromEnding) {
@@ -85,10 +85,10 @@ TEST_P(AWakeInVain, KeepsNoPauseFromEnding) {
   local.watch.set_interest(Interest::readable);
   EXPECT_TRUE(sleeps());
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
 }
 
-TEST_P(AWakeInVain, KeepsNoFailureFromBeingToldToOneThatIsPaused) {
+TEST_P(AWakeInVain, KeepsNoFailureFromBeingDeliveredToOneThatIsPaused) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   EXPECT_TRUE(sleeps());
@@ -97,7 +97,7 @@ TEST_P(AWakeInVain, KeepsNoFailureFromBeingToldToOneThatIsPaused) {
   EXPECT_TRUE(sleeps());
   pair.peer.close();
   if (is_tcp(kind())) shutdown_write(pair.local);
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 
 TEST_P(AWakeInVain, KeepsNoFileOpenWhoseWatchEnds) {
@@ -151,24 +151,24 @@ TEST_P(AWakeInVainOfASocket, KeepsNothingFromBeingHeardThatIsAskedForThen) {
   EXPECT_TRUE(sleeps());
   wake_in_vain(pair);
   local.watch.set_interest(Interest::readable | Interest::writable);
-  EXPECT_TRUE(hears(local, "writable"));
+  EXPECT_TRUE(delivers(local, "writable"));
 }
 
 TEST_P(AWakeInVainOfASocket, KeepsNothingFromBeingHeardByAReadinessWatch) {
-  int told = 0;
+  int delivered = 0;
   Watch local = reactor().watch(pair.local.get(), Interest::readable,
-                                [&](Readiness ready) { told += ready.writable() ? 1 : 0; });
+                                [&](Readiness ready) { delivered += ready.writable() ? 1 : 0; });
   EXPECT_TRUE(sleeps());
   wake_in_vain(pair);
   local.set_interest(Interest::writable | Interest::one_shot);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told == 1; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered == 1; }));
   local.set_interest(Interest::readable);
   EXPECT_TRUE(sleeps());
   wake_in_vain(pair);
   local.set_interest(Interest::none);
   EXPECT_TRUE(sleeps());
   local.set_interest(Interest::writable | Interest::one_shot);
-  EXPECT_TRUE(run_until(reactor(), [&] { return told == 2; }));
+  EXPECT_TRUE(run_until(reactor(), [&] { return delivered == 2; }));
 }
 
 POLLUX_ON_EACH_KIND(AWakeInVainOfASocket, sockets);

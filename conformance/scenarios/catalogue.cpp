@@ -26,14 +26,14 @@ constexpr std::string_view own_shut_rd(PairKind kind) {
   return is_tcp(kind) ? "end_of_stream" : closed_by_peer;
 }
 
-/// Said where it is the point: whoever is not named hears nothing either.
-constexpr Tells silence(Name who) {
+/// Said where it is the point: whoever is not named receives nothing either.
+constexpr Delivers silence(Name who) {
   return {who, ""};
 }
 
 /// The other end's close is one FIN on TCP, both directions at once on AF_UNIX, and on a pipe
 /// whatever its one direction was: `who` is the end that is left.
-Tells other_end_closes(PairKind kind, Name who) {
+Delivers other_end_closes(PairKind kind, Name who) {
   if (is_tcp(kind)) return {who, closed_by_peer, in_rdhup};
   if (kind == PairKind::unix_stream)
     return {who, "peer_closed end_of_stream hangup", in_rdhup | RawReady::hup};
@@ -141,7 +141,7 @@ constexpr Scenario rows[] = {
     {"S11", "HUP and ERR come unasked",
      "Text (epoll_ctl(2)): it is not necessary to ask for EPOLLHUP. True on Linux, not everywhere; "
      "a "
-     "watch with no interest at all hears of a failure on every backend.",
+     "watch with no interest at all learns of a failure on every backend.",
      streams,
      [](PairKind kind) -> Script {
        if (kind == PairKind::pipe)
@@ -211,7 +211,8 @@ constexpr Scenario rows[] = {
 
     {"S18", "close without unwatching",
      "Text: close() removes a descriptor that was never duplicated from the set. True of epoll. On "
-     "every backend the stale watch hears nothing, not even when another stream gets its number.",
+     "every backend the stale watch receives nothing, not even when another stream gets its "
+     "number.",
      streams,
      [](PairKind) -> Script {
        const Step write_to_new =
@@ -257,10 +258,10 @@ constexpr Scenario rows[] = {
      [](PairKind kind) -> Script {
        constexpr std::string_view ends = "readable(10000) end_of_stream";
        constexpr std::string_view over = "readable(10000) end_of_stream hangup";
-       Tells tells{local, ends, in_rdhup};
-       if (kind == PairKind::unix_stream) tells = {local, over, in_rdhup | RawReady::hup};
-       if (kind == PairKind::pipe) tells = {local, over, RawReady::in | RawReady::hup};
-       return {watch({local}, Interest::readable), write_and_close(peer, 10000, {tells})};
+       Delivers delivers{local, ends, in_rdhup};
+       if (kind == PairKind::unix_stream) delivers = {local, over, in_rdhup | RawReady::hup};
+       if (kind == PairKind::pipe) delivers = {local, over, RawReady::in | RawReady::hup};
+       return {watch({local}, Interest::readable), write_and_close(peer, 10000, {delivers})};
      }},
 
     {"S22", "unwatch first, close then",

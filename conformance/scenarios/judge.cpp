@@ -24,13 +24,14 @@ class Reader {
     if (record.result != step.result)
       differ(step, "gave " + quoted(record.result) + ", not " + quoted(step.result));
     for (const WatchRecord& watch : record.watches) {
-      const auto tells = std::ranges::find(step.tells, watch.watch, &Tells::watch);
-      const bool named = tells != step.tells.end();
-      const std::string_view story = named ? tells->story : "";
-      if (watch.told != story)
-        differ(step, watch.watch + " was told " + quoted(watch.told) + ", not " + quoted(story));
-      if (named && tells->native != RawReady::none && any(transcript_.reports, RawReady::rdhup))
-        compare(step, watch, tells->native);
+      const auto delivers = std::ranges::find(step.delivers, watch.watch, &Delivers::watch);
+      const bool named = delivers != step.delivers.end();
+      const std::string_view story = named ? delivers->story : "";
+      if (watch.delivered != story)
+        differ(step,
+               watch.watch + " was told " + quoted(watch.delivered) + ", not " + quoted(story));
+      if (named && delivers->native != RawReady::none && any(transcript_.reports, RawReady::rdhup))
+        compare(step, watch, delivers->native);
     }
   }
 
@@ -57,7 +58,7 @@ class Reader {
 
 bool same_story(const Transcript& a, const Transcript& b) {
   constexpr auto same_watch = [](const WatchRecord& x, const WatchRecord& y) {
-    return x.watch == y.watch && x.told == y.told;
+    return x.watch == y.watch && x.delivered == y.delivered;
   };
   return std::ranges::equal(a.steps, b.steps, [&](const StepRecord& x, const StepRecord& y) {
     return x.result == y.result && std::ranges::equal(x.watches, y.watches, same_watch);

@@ -10,7 +10,7 @@ Transcript play(const Scenario& scenario, const support::Contestant& contestant,
   Transcript transcript{contestant.name, stage.reports(), kind, {}};
   for (const Step& step : scenario.script(kind)) {
     std::string result = step.run(stage);
-    transcript.steps.push_back({step.action, std::move(result), stage.settle(step.tells)});
+    transcript.steps.push_back({step.action, std::move(result), stage.settle(step.delivers)});
   }
   return transcript;
 }

@@ -43,8 +43,8 @@ struct WatchRecord {
   /// The events, in order, whether they came in one call of the handler or in several:
   /// "readable(3) end_of_stream" where the handler read 3 bytes, "readable" where it read none,
   /// "error(broken_pipe) hangup". "spins" at the end: turn after turn was for nothing.
-  std::string told;
-  bool named = false;  ///< the script says what it must be told: something, or by name nothing
+  std::string delivered;
+  bool named = false;  ///< the script says what it must be delivered: something, or by name nothing
 };
 
 struct StepRecord {

@@ -24,18 +24,18 @@ std::string on(Name who, std::string_view what) {
 
 /// A step whose result says nothing.
 template <class Action>
-Step step(std::string text, Action action, std::vector<Tells> tells = {}) {
+Step step(std::string text, Action action, std::vector<Delivers> delivers = {}) {
   return {std::move(text),
           [action](Stage& stage) {
             action(stage);
             return std::string{};
           },
           {},
-          std::move(tells)};
+          std::move(delivers)};
 }
 
 Step start_watching(std::initializer_list<Name> who, Interest interest, bool reads,
-                    std::vector<Tells> tells) {
+                    std::vector<Delivers> delivers) {
   std::string text = "watch";
   for (const Name name : who) text.append(name == *who.begin() ? " " : ", ").append(name);
   if (interest != usual) text += " for " + to_string(interest);
@@ -45,7 +45,7 @@ Step start_watching(std::initializer_list<Name> who, Interest interest, bool rea
       [names = std::vector<Name>{who}, interest, reads](Stage& stage) {
         for (const Name name : names) stage.watch(name, interest, reads);
       },
-      std::move(tells));
+      std::move(delivers));
 }
 
 void set_option(const support::Handle& socket, int level, int option, int value, const char* what) {
@@ -55,31 +55,31 @@ void set_option(const support::Handle& socket, int level, int option, int value,
 
 }  // namespace
 
-Step watch(std::initializer_list<Name> who, Interest interest, std::vector<Tells> tells) {
-  return start_watching(who, interest, true, std::move(tells));
+Step watch(std::initializer_list<Name> who, Interest interest, std::vector<Delivers> delivers) {
+  return start_watching(who, interest, true, std::move(delivers));
 }
 
-Step look_at(std::initializer_list<Name> who, std::vector<Tells> tells) {
-  return start_watching(who, usual, false, std::move(tells));
+Step look_at(std::initializer_list<Name> who, std::vector<Delivers> delivers) {
+  return start_watching(who, usual, false, std::move(delivers));
 }
 
-Step ask(Name who, Interest interest, std::vector<Tells> tells) {
+Step ask(Name who, Interest interest, std::vector<Delivers> delivers) {
   return step(
       on(who, "ask for " + to_string(interest)),
-      [who, interest](Stage& stage) { stage.ask(who, interest); }, std::move(tells));
+      [who, interest](Stage& stage) { stage.ask(who, interest); }, std::move(delivers));
 }
 
 Step unwatch(Name who) {
   return step(on(who, "unwatch"), [who](Stage& stage) { stage.unwatch(who); });
 }
 
-Step leave(Name who, std::vector<Tells> tells) {
+Step leave(Name who, std::vector<Delivers> delivers) {
   return {on(who, "unwatch, close()"),
           [who](Stage& stage) {
             stage.unwatch(who);
             return outcome(::close(stage.handle(who).release()) == 0 ? 0 : -errno);
           },
-          "0", std::move(tells)};
+          "0", std::move(delivers)};
 }
 
 Step duplicate_local() {
@@ -94,15 +94,15 @@ Step reuse_number() {
   });
 }
 
-Step write(Name who, std::size_t bytes, std::string result, std::vector<Tells> tells) {
+Step write(Name who, std::size_t bytes, std::string result, std::vector<Delivers> delivers) {
   return {on(who, "write(" + std::to_string(bytes) + ')'),
           [who, bytes](Stage& stage) {
             return outcome(support::write_bytes(stage.handle(who), std::string(bytes, 'x')));
           },
-          std::move(result), std::move(tells)};
+          std::move(result), std::move(delivers)};
 }
 
-Step read(Name who, std::string result, std::vector<Tells> tells) {
+Step read(Name who, std::string result, std::vector<Delivers> delivers) {
   return {on(who, "read()"),
           [who, result](Stage& stage) {
             // What was just written on the other end may still be on its way.
@@ -114,28 +114,28 @@ Step read(Name who, std::string result, std::vector<Tells> tells) {
             }
             return got;
           },
-          result, std::move(tells)};
+          result, std::move(delivers)};
 }
 
-Step shutdown_read(Name who, std::vector<Tells> tells) {
+Step shutdown_read(Name who, std::vector<Delivers> delivers) {
   return step(
       on(who, "shutdown(SHUT_RD)"),
-      [who](Stage& stage) { support::shutdown_read(stage.handle(who)); }, std::move(tells));
+      [who](Stage& stage) { support::shutdown_read(stage.handle(who)); }, std::move(delivers));
 }
 
-Step shutdown_write(Name who, std::vector<Tells> tells) {
+Step shutdown_write(Name who, std::vector<Delivers> delivers) {
   return step(
       on(who, "shutdown(SHUT_WR)"),
-      [who](Stage& stage) { support::shutdown_write(stage.handle(who)); }, std::move(tells));
+      [who](Stage& stage) { support::shutdown_write(stage.handle(who)); }, std::move(delivers));
 }
 
-Step close(Name who, std::vector<Tells> tells) {
+Step close(Name who, std::vector<Delivers> delivers) {
   return step(
-      on(who, "close()"), [who](Stage& stage) { stage.handle(who).close(); }, std::move(tells));
+      on(who, "close()"), [who](Stage& stage) { stage.handle(who).close(); }, std::move(delivers));
 }
 
-Step write_and_close(Name who, std::size_t bytes, std::vector<Tells> tells) {
-  Step both = write(who, bytes, std::to_string(bytes), std::move(tells));
+Step write_and_close(Name who, std::size_t bytes, std::vector<Delivers> delivers) {
+  Step both = write(who, bytes, std::to_string(bytes), std::move(delivers));
   both.action += " and close()";
   both.run = [who, write = std::move(both.run)](Stage& stage) {
     std::string result = write(stage);
@@ -145,13 +145,13 @@ Step write_and_close(Name who, std::size_t bytes, std::vector<Tells> tells) {
   return both;
 }
 
-Step reset(Name who, std::vector<Tells> tells) {
+Step reset(Name who, std::vector<Delivers> delivers) {
   return step(
       on(who, "reset the connection"),
-      [who](Stage& stage) { support::reset_connection(stage.handle(who)); }, std::move(tells));
+      [who](Stage& stage) { support::reset_connection(stage.handle(who)); }, std::move(delivers));
 }
 
-Step fall_silent(std::vector<Tells> tells) {
+Step fall_silent(std::vector<Delivers> delivers) {
   return step(
       "peer: dead to the network; local: SO_KEEPALIVE",
       [](Stage& stage) {
@@ -162,7 +162,7 @@ Step fall_silent(std::vector<Tells> tells) {
         set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 1, "TCP_KEEPCNT");
         support::play_dead(stage.handle(peer));
       },
-      std::move(tells));
+      std::move(delivers));
 }
 
 }  // namespace pollux::scenarios

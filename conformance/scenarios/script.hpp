@@ -26,7 +26,7 @@ inline constexpr Name fresh = "new";     ///< another stream, on the number that
 inline constexpr Name far = "new peer";  ///< its other end
 
 /// What one watch must be told in one step. Whoever is not named must be told nothing.
-struct Tells {
+struct Delivers {
   Name watch;
   std::string_view story;
   /// What a backend that reports rdhup must have seen, all reports together; none: whatever it
@@ -38,7 +38,7 @@ struct Step {
   std::string action;
   std::function<std::string(Stage&)> run;  ///< gives the result
   std::string result;
-  std::vector<Tells> tells;
+  std::vector<Delivers> delivers;
 };
 
 using Script = std::vector<Step>;
@@ -48,14 +48,14 @@ inline constexpr Interest usual = Interest::readable | Interest::peer_closed;
 
 // Watches. Their handlers read whenever there is something to read, 4096 bytes at a time.
 Step watch(std::initializer_list<Name> who, Interest interest = usual,
-           std::vector<Tells> tells = {});
+           std::vector<Delivers> delivers = {});
 /// With handlers that read nothing.
-Step look_at(std::initializer_list<Name> who, std::vector<Tells> tells = {});
-/// Changes what is asked for. `writable` is asked for until it has been told once.
-Step ask(Name who, Interest interest, std::vector<Tells> tells = {});
+Step look_at(std::initializer_list<Name> who, std::vector<Delivers> delivers = {});
+/// Changes what is asked for. `writable` is asked for until it has been delivered once.
+Step ask(Name who, Interest interest, std::vector<Delivers> delivers = {});
 Step unwatch(Name who);
 /// The right way to part from a descriptor: unwatch first, close then.
-Step leave(Name who, std::vector<Tells> tells = {});
+Step leave(Name who, std::vector<Delivers> delivers = {});
 
 /// Makes `dup`.
 Step duplicate_local();
@@ -64,16 +64,16 @@ Step duplicate_local();
 Step reuse_number();
 
 // System calls, on descriptors.
-Step write(Name who, std::size_t bytes, std::string result, std::vector<Tells> tells = {});
-Step read(Name who, std::string result, std::vector<Tells> tells = {});
-Step shutdown_read(Name who, std::vector<Tells> tells = {});
-Step shutdown_write(Name who, std::vector<Tells> tells = {});
-Step close(Name who, std::vector<Tells> tells = {});
+Step write(Name who, std::size_t bytes, std::string result, std::vector<Delivers> delivers = {});
+Step read(Name who, std::string result, std::vector<Delivers> delivers = {});
+Step shutdown_read(Name who, std::vector<Delivers> delivers = {});
+Step shutdown_write(Name who, std::vector<Delivers> delivers = {});
+Step close(Name who, std::vector<Delivers> delivers = {});
 /// Both before the loop runs again.
-Step write_and_close(Name who, std::size_t bytes, std::vector<Tells> tells);
-Step reset(Name who, std::vector<Tells> tells);
+Step write_and_close(Name who, std::size_t bytes, std::vector<Delivers> delivers);
+Step reset(Name who, std::vector<Delivers> delivers);
 /// From now on everything that arrives for `peer` is lost, and `local` asks whether it is still
 /// there.
-Step fall_silent(std::vector<Tells> tells);
+Step fall_silent(std::vector<Delivers> delivers);
 
 }  // namespace pollux::scenarios

@@ -34,8 +34,8 @@ std::string join(const std::vector<std::string>& words) {
 }
 
 /// Whether what has been told can still grow into `story`: not if a word is wrong already.
-bool may_become(const std::vector<std::string>& told, std::string_view story) {
-  for (const std::string& word : told) {
+bool may_become(const std::vector<std::string>& delivered, std::string_view story) {
+  for (const std::string& word : delivered) {
     const std::string_view wanted = story.substr(0, story.find(' '));
     const bool reading = word.starts_with("readable(") && wanted.starts_with("readable(");
     if (word != wanted && !reading) return false;
@@ -68,7 +68,7 @@ void Stage::watch(Name name, Interest interest, bool reads) {
   Part& part = this->part(name);
   part.reads = reads;
   part.watch = reactor_.watch_stream(handle(name).get(), interest,
-                                     [this, &part](const StreamEvent& e) { hear(part, e); });
+                                     [this, &part](const StreamEvent& e) { on_event(part, e); });
   part.tokens.push_back(log_.last_watched);
 }
 
@@ -85,7 +85,7 @@ void Stage::reuse_number() {
   handle(far) = std::move(pair.peer);
 }
 
-std::vector<WatchRecord> Stage::settle(const std::vector<Tells>& awaited) {
+std::vector<WatchRecord> Stage::settle(const std::vector<Delivers>& awaited) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + patience_;
   while (awaits(awaited)) {
@@ -104,10 +104,10 @@ std::vector<WatchRecord> Stage::settle(const std::vector<Tells>& awaited) {
   std::vector<WatchRecord> records;
   for (Part& part : parts_) {
     const bool restless = quiet < quiet_turns && (part.reported || part.called);
-    if (part.futile >= quiet_turns || restless) part.told.push_back("spins");
-    const bool named = std::ranges::find(awaited, part.name, &Tells::watch) != awaited.end();
+    if (part.futile >= quiet_turns || restless) part.delivered.push_back("spins");
+    const bool named = std::ranges::find(awaited, part.name, &Delivers::watch) != awaited.end();
     records.push_back(
-        {part.name, std::exchange(part.seen, {}), join(std::exchange(part.told, {})), named});
+        {part.name, std::exchange(part.seen, {}), join(std::exchange(part.delivered, {})), named});
   }
   return records;
 }
@@ -119,18 +119,18 @@ Stage::Part& Stage::part(Name name) {
   return parts_.back();
 }
 
-void Stage::hear(Part& part, const StreamEvent& event) {
+void Stage::on_event(Part& part, const StreamEvent& event) {
   part.called = true;
   for (const Event bit : {Event::peer_closed, Event::readable, Event::end_of_stream, Event::error,
                           Event::hangup, Event::writable}) {
     if (!any(event.events(), bit)) continue;
     if (bit == Event::readable) {
-      hear_readable(part);
+      on_readable(part);
       continue;
     }
     news_ = true;
-    part.told.push_back(to_string(bit));
-    if (bit == Event::error) part.told.back() += '(' + error_name(event.error()) + ')';
+    part.delivered.push_back(to_string(bit));
+    if (bit == Event::error) part.delivered.back() += '(' + error_name(event.error()) + ')';
     if (bit == Event::writable)
       part.watch.set_interest(part.watch.interest() & ~Interest::writable);
   }
@@ -138,7 +138,7 @@ void Stage::hear(Part& part, const StreamEvent& event) {
 
 /// Level-triggered: told for as long as it is true, and then it stands in the story once. An untrue
 /// one stands in it with what made it so.
-void Stage::hear_readable(Part& part) {
+void Stage::on_readable(Part& part) {
   const support::Handle& stream = handle(part.name);
   long count = 0;
   if (part.reads) {
@@ -147,22 +147,22 @@ void Stage::hear_readable(Part& part) {
     int unread = 0;
     count = ::ioctl(stream.get(), FIONREAD, &unread) == 0 ? unread : -errno;
   }
-  const bool goes_on =
-      count > 0 && part.bytes > 0 && !part.told.empty() && part.told.back().starts_with("readable");
+  const bool goes_on = count > 0 && part.bytes > 0 && !part.delivered.empty() &&
+                       part.delivered.back().starts_with("readable");
   if (goes_on && !part.reads) return;
   news_ = true;
-  if (goes_on) part.told.pop_back();
+  if (goes_on) part.delivered.pop_back();
   part.bytes = goes_on ? part.bytes + count : count;
   const bool bare = !part.reads && count > 0;
-  part.told.push_back(bare ? "readable" : "readable(" + outcome(part.bytes) + ')');
+  part.delivered.push_back(bare ? "readable" : "readable(" + outcome(part.bytes) + ')');
 }
 
-bool Stage::awaits(const std::vector<Tells>& tells) {
+bool Stage::awaits(const std::vector<Delivers>& delivers) {
   bool missing = false;
-  for (const Tells& wanted : tells) {
-    const std::vector<std::string>& told = part(wanted.watch).told;
-    if (!may_become(told, wanted.story)) return false;
-    missing |= join(told) != wanted.story;
+  for (const Delivers& wanted : delivers) {
+    const std::vector<std::string>& delivered = part(wanted.watch).delivered;
+    if (!may_become(delivered, wanted.story)) return false;
+    missing |= join(delivered) != wanted.story;
   }
   return missing;
 }

@@ -46,9 +46,9 @@ class Stage {
   void unwatch(Name name) { part(name).watch.reset(); }
   void reuse_number();
 
-  /// Runs the loop: until what is awaited has been told, for a bounded time, and then until nothing
-  /// new has come for several turns.
-  std::vector<WatchRecord> settle(const std::vector<Tells>& awaited);
+  /// Runs the loop: until what is awaited has been delivered, for a bounded time, and then until
+  /// nothing new has come for several turns.
+  std::vector<WatchRecord> settle(const std::vector<Delivers>& awaited);
 
  private:
   /// What was under watch by one name, and what it saw and heard in this step.
@@ -58,7 +58,7 @@ class Stage {
     StreamWatch watch;
     std::vector<Token> tokens;  ///< of all its registrations: a stale one may still be reported
     std::vector<RawReady> seen;
-    std::vector<std::string> told;
+    std::vector<std::string> delivered;
     long bytes = 0;         ///< read for the `readable` at the end of `told`
     bool reported = false;  ///< in this turn
     bool called = false;    ///< in this turn
@@ -66,9 +66,9 @@ class Stage {
   };
 
   Part& part(Name name);
-  void hear(Part& part, const StreamEvent& event);
-  void hear_readable(Part& part);
-  bool awaits(const std::vector<Tells>& tells);
+  void on_event(Part& part, const StreamEvent& event);
+  void on_readable(Part& part);
+  bool awaits(const std::vector<Delivers>& delivers);
   bool turn(std::chrono::nanoseconds timeout);
 
   PairKind kind_;

@@ -32,7 +32,7 @@ std::string_view broken_by(const StreamEvent& event, Event seen, Interest intere
   if (event.peer_closed() && !any(interest, Interest::peer_closed))
     return "peer_closed is asked for";
   if (event.end_of_stream() && !event.hangup() && !any(interest, Interest::readable))
-    return "a paused watch hears of the end only with that of both directions";
+    return "a paused watch learns of the end only with that of both directions";
   return "";
 }
 
@@ -105,17 +105,17 @@ void Recorder::keep(const StreamEvent& event) {
 
 std::string Recorder::unheard() const {
   std::string text =
-      story({events_.begin() + static_cast<std::ptrdiff_t>(heard_), events_.end()}, ignored_);
+      story({events_.begin() + static_cast<std::ptrdiff_t>(received_), events_.end()}, ignored_);
   if (!broken_.empty()) text.append(", but ").append(broken_);
   return text;
 }
 
-std::string Recorder::hear(std::string_view expected) {
+std::string Recorder::events_until(std::string_view expected) {
   if (!expected.empty()) run_until(reactor_, [&] { return unheard() == expected; });
   settle(reactor_);
-  std::string heard = unheard();
+  std::string received = unheard();
   forget();
-  return heard;
+  return received;
 }
 
 }  // namespace pollux::support

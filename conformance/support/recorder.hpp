@@ -27,12 +27,12 @@ void settle(Reactor& reactor);
 std::uint64_t waits_in(std::chrono::milliseconds duration, Reactor& reactor);
 
 /// The names of the events in order, whether they came in one call of the handler or in several.
-/// What is told for as long as it is true, `readable` and `writable`, stands once between two of
-/// the others. `ignored` is left out.
+/// What is delivered for as long as it is true, `readable` and `writable`, stands once between two
+/// of the others. `ignored` is left out.
 std::string story(const std::vector<StreamEvent>& events, Event ignored = Event::none);
 
-/// Watches one stream, keeps what its handler is told, and holds it to what is true of every story:
-/// each event at most once, in the order of the lifecycle, none that was not asked for.
+/// Watches one stream, keeps what its handler is reported, and holds it to what is true of every
+/// story: each event at most once, in the order of the lifecycle, none that was not asked for.
 class Recorder {
  public:
   using Reaction = std::function<void(const StreamEvent&)>;
@@ -43,16 +43,16 @@ class Recorder {
   /// Called with each event after it has been kept.
   void on_event(Reaction reaction) { reaction_ = std::move(reaction); }
 
-  /// Leaves these out of what hear() tells.
+  /// Leaves these out of what events_until() returns.
   void ignore(Event events) noexcept { ignored_ = events; }
 
   /// Runs turns until the story since the last call is `expected`, and then some more: what was
   /// heard, which is forgotten. A story that does not come true within five seconds ends where it
   /// is; one that breaks what holds of every story ends with the sentence that it broke.
-  std::string hear(std::string_view expected);
+  std::string events_until(std::string_view expected);
 
-  /// Takes all that was told so far as heard.
-  void forget() noexcept { heard_ = events_.size(); }
+  /// Takes all that was delivered so far as returned.
+  void forget() noexcept { received_ = events_.size(); }
 
   /// Every call of the handler, from the first.
   const std::vector<StreamEvent>& events() const noexcept { return events_; }
@@ -71,7 +71,7 @@ class Recorder {
   Event ignored_ = Event::none;
   Interest once_ = Interest::none;  ///< what was asked for, if as one_shot
   std::string_view broken_;
-  std::size_t heard_ = 0;  ///< of the events, by hear()
+  std::size_t received_ = 0;  ///< of the events, by events_until()
   std::error_code error_;
   Reaction reaction_;
 };

@@ -258,7 +258,7 @@ class AsioBackend final : public Backend {
         out[result.count++] = {entry.token(), ready};
       }
     }
-    keep_told(handed_out);
+    keep_handed_out(handed_out);
     if (result.count == 0 && !woken && !timeout.is_zero() && !wake_handle_.is_open())
       result.error = static_cast<int>(std::errc::bad_file_descriptor);
     return result;
@@ -329,7 +329,7 @@ class AsioBackend final : public Backend {
   /// has no memory.
   void make_room() {
     const std::size_t most = reported_.size() + entries_.size() + 2;
-    for (AsioEntry::Queue* queue : {&entries_, &reported_, &told_}) {
+    for (AsioEntry::Queue* queue : {&entries_, &reported_, &handed_out_}) {
       if (queue->capacity() < most) queue->reserve(2 * most);
     }
   }
@@ -347,25 +347,25 @@ class AsioBackend final : public Backend {
   /// What was reported by the last wait is asked about again: level-triggered, by re-arming.
   std::error_code ask_again() {
     std::error_code error;
-    auto next = told_.begin();
-    for (; next != told_.end() && !error; ++next) {
+    auto next = handed_out_.begin();
+    for (; next != handed_out_.end() && !error; ++next) {
       if (!(*next)->active()) continue;
       ++system_calls_;
       error = AsioEntry::arm_again(*next);
     }
     if (error) {
-      told_.erase(told_.begin(), next - 1);
+      handed_out_.erase(handed_out_.begin(), next - 1);
     } else {
-      told_.clear();
+      handed_out_.clear();
     }
     return error;
   }
 
   /// The first ones have been handed out: mostly all. Nothing is left of those before them.
-  void keep_told(std::size_t count) noexcept {
-    if (count == reported_.size()) return told_.swap(reported_);
+  void keep_handed_out(std::size_t count) noexcept {
+    if (count == reported_.size()) return handed_out_.swap(reported_);
     const auto end = reported_.begin() + static_cast<std::ptrdiff_t>(count);
-    std::move(reported_.begin(), end, std::back_inserter(told_));  // there is room
+    std::move(reported_.begin(), end, std::back_inserter(handed_out_));  // there is room
     reported_.erase(reported_.begin(), end);
   }
 
@@ -441,7 +441,7 @@ class AsioBackend final : public Backend {
     files_.reset();  // not one by one: in the child of a fork they are the parent's
     // What was reported of the wake handle, or is to be asked about, stays so; nothing else does,
     // or it could outlive its context.
-    for (AsioEntry::Queue* queue : {&reported_, &told_})
+    for (AsioEntry::Queue* queue : {&reported_, &handed_out_})
       std::erase_if(*queue, [](const auto& entry) { return !entry->active(); });
   }
   void forget_wake() noexcept {
@@ -456,8 +456,8 @@ class AsioBackend final : public Backend {
   ::asio::io_context* context_;
   AsioOrphans* orphans_ = nullptr;  ///< the context's
   HandleRegistry files_{system_calls_};
-  AsioEntry::Queue reported_;  ///< complete, not yet handed out
-  AsioEntry::Queue told_;      ///< handed out by the last wait
+  AsioEntry::Queue reported_;    ///< complete, not yet handed out
+  AsioEntry::Queue handed_out_;  ///< handed out by the last wait
   /// Not moved with each wait, which would read the clock once more: one in 5 seconds may be cut
   /// short.
   std::chrono::steady_clock::time_point alone_until_ =

@@ -169,8 +169,8 @@ class POLLUX_EXPORT HandleRegistry {
   /// Forgets `handle`, whatever it stands for by now.
   void remove(std::uint32_t key, NativeHandle handle) noexcept {
     if (!knows(key)) return;
-    if (known_[key].told_by == By::set) remove_from_set(handle);
-    known_[key].told_by = By::nothing;
+    if (known_[key].known_by == By::set) remove_from_set(handle);
+    known_[key].known_by = By::nothing;
   }
   /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
   void reset() noexcept;
@@ -180,12 +180,12 @@ class POLLUX_EXPORT HandleRegistry {
   enum class By : std::uint8_t { nothing, identity, set };
   struct Known {
     HandleIdentity identity;
-    By told_by = By::nothing;
+    By known_by = By::nothing;
   };
   static constexpr std::uint64_t no_device = ~std::uint64_t{0};
 
   bool knows(std::uint32_t key) const noexcept {
-    return key < keys_ && known_[key].told_by != By::nothing;
+    return key < keys_ && known_[key].known_by != By::nothing;
   }
   std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
                           unsigned mode) noexcept;

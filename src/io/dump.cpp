@@ -34,7 +34,7 @@ std::string kernel_interest(RawInterest installed) {
 /// Where a stream is in its life.
 void add_life(std::string& to, const Slot& slot) {
   const State& state = slot.state;
-  if (state.peer_closed_told) to += ", peer_closed delivered";
+  if (state.peer_closed_delivered) to += ", peer_closed delivered";
   if (state.over) {
     to += ", over: hangup delivered";
     return;
@@ -69,7 +69,7 @@ void Registrations::dump(std::string& to) const {
       if (slot.state.mask == Mask::hint) to += ", the peer's FIN is asked about by a timer";
       if (slot.outside == Outside::in_edge_set) to += ", in the edge set";
     }
-    if (slot.changed) to += ", change of interest not yet told to the kernel";
+    if (slot.changed) to += ", change of interest pending";
     if (slot.ready != RawReady::none)
       to += ", reported and not yet delivered: " + names(slot.ready, raw_ready_names, " ");
     if (slot.backoff != 0)

@@ -58,9 +58,9 @@ enum class Mask : std::uint8_t {
 
 /// Where in its life a stream is.
 struct State {
-  bool ended : 1 = false;             ///< end_of_stream was reported
-  bool peer_closed_told : 1 = false;  ///< peer_closed was reported
-  bool over : 1 = false;              ///< hangup was reported: the last event
+  bool ended : 1 = false;                  ///< end_of_stream was reported
+  bool peer_closed_delivered : 1 = false;  ///< peer_closed was reported
+  bool over : 1 = false;                   ///< hangup was reported: the last event
   bool parked : 1 = false;  ///< over with bytes unread, paused: waits for reading to resume
   Mask mask : 4 = Mask::none;
 
@@ -80,7 +80,7 @@ constexpr bool is_reading(const Traits& traits, Interest interest, const State& 
 /// Whether the peer's FIN is to be delivered, and has not been.
 constexpr bool awaits_fin(const Traits& traits, Interest interest, const State& state) {
   return any(interest, Interest::peer_closed) && traits.kind == StreamKind::socket &&
-         !state.ended && !state.peer_closed_told;
+         !state.ended && !state.peer_closed_delivered;
 }
 
 /// What the kernel is to be asked for, so that exactly the events that can still come wake the
@@ -173,7 +173,7 @@ class Lifecycle {
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
   constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
-    return any(interest_, Interest::peer_closed) && !state_.peer_closed_told;
+    return any(interest_, Interest::peer_closed) && !state_.peer_closed_delivered;
   }
 
   static constexpr Decision ask(Probe probe) {
@@ -186,7 +186,7 @@ class Lifecycle {
   constexpr Decision report(Event events) const {
     State next = state_;
     if (any(events, Event::end_of_stream)) next.ended = true;
-    if (any(events, Event::peer_closed)) next.peer_closed_told = true;
+    if (any(events, Event::peer_closed)) next.peer_closed_delivered = true;
     if (!wants_writable()) return {Probe::none, events, next};
 
     bool writable = saw(RawReady::out);
@@ -286,7 +286,7 @@ class Lifecycle {
       if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
       if (found_.peer_fin == PeerFin::closed) {
         Decision decision{Probe::none, events, state_};
-        decision.state.peer_closed_told |= any(events, Event::peer_closed);
+        decision.state.peer_closed_delivered |= any(events, Event::peer_closed);
         return decision;
       }
     }
@@ -349,7 +349,7 @@ class Lifecycle {
     if (found_.inbound == Inbound::end) return last(events | Event::end_of_stream);
     State next = state_;
     next.parked = true;
-    next.peer_closed_told |= any(events, Event::peer_closed);
+    next.peer_closed_delivered |= any(events, Event::peer_closed);
     return {Probe::none, events, next};
   }
 

@@ -73,9 +73,9 @@ TEST_F(AsioContext, ATimerOfTheApplicationFiresWhileTheReactorWaits) {
 }
 
 TEST_F(AsioContext, AHandlerThatPostsItselfForEverDoesNotStarveTheReactor) {
-  bool told = false;
+  bool delivered = false;
   const auto watch = reactor.watch(pair.local.get(), Interest::writable, [&](Readiness) {
-    told = true;
+    delivered = true;
     reactor.stop();
   });
   struct Again {
@@ -84,17 +84,17 @@ TEST_F(AsioContext, AHandlerThatPostsItselfForEverDoesNotStarveTheReactor) {
   };
   asio::post(context, Again{context});
   reactor.run_forever();
-  EXPECT_TRUE(told);
+  EXPECT_TRUE(delivered);
 }
 
 TEST_F(AsioContext, WhatAnApplicationsHandlerThrowsLeavesRunAndTheReactorStaysUsable) {
   asio::post(context, [] { throw std::runtime_error{"the application's"}; });
   EXPECT_THROW(reactor.run_forever(), std::runtime_error);
-  bool told = false;
+  bool delivered = false;
   const auto watch =
-      reactor.watch(pair.local.get(), Interest::writable, [&](Readiness) { told = true; });
+      reactor.watch(pair.local.get(), Interest::writable, [&](Readiness) { delivered = true; });
   EXPECT_EQ(reactor.run_once(5s), 1u);
-  EXPECT_TRUE(told);
+  EXPECT_TRUE(delivered);
 }
 
 TEST_F(AsioContext, TheContextOutlivesTheReactorAndRunsOn) {

@@ -44,7 +44,7 @@ struct LifecycleToken : testing::Test, WaitingSocket {
   LifecycleToken() : WaitingSocket{PairKind::tcp4} {}
 };
 
-TEST_F(LifecycleToken, UseFutureTellsAThreadThatDoesNotRunTheContext) {
+TEST_F(LifecycleToken, UseFutureReportsToAThreadThatDoesNotRunTheContext) {
   auto work = asio::make_work_guard(context);
   std::thread loop{[&] { context.run(); }};
   for (int i = 0; i < 100; ++i) {
@@ -52,10 +52,10 @@ TEST_F(LifecycleToken, UseFutureTellsAThreadThatDoesNotRunTheContext) {
     asio::local::stream_protocol::socket end{context, asio::local::stream_protocol{},
                                              pair.local.release()};
     if (i % 2 == 0) pair.peer.close();  // before the start, or after it on the other thread
-    auto told = async_wait_peer_closed(end, asio::use_future);
+    auto delivered = async_wait_peer_closed(end, asio::use_future);
     pair.peer.close();
-    EXPECT_EQ(told.wait_for(5s), std::future_status::ready);
-    EXPECT_NO_THROW(told.get());
+    EXPECT_EQ(delivered.wait_for(5s), std::future_status::ready);
+    EXPECT_NO_THROW(delivered.get());
   }
   work.reset();
   loop.join();
@@ -84,7 +84,7 @@ TEST_F(LifecycleToken, OnAStrandRunsOnIt) {
   auto strand = asio::make_strand(context);
   std::vector<Pair> pairs;
   std::vector<std::unique_ptr<asio::local::stream_protocol::socket>> sockets;
-  int told = 0;  // not atomic: the strand is what keeps the threads apart
+  int delivered = 0;  // not atomic: the strand is what keeps the threads apart
   for (int i = 0; i < 50; ++i) {
     pairs.push_back(make_pair(PairKind::unix_stream));
     sockets.push_back(std::make_unique<asio::local::stream_protocol::socket>(
@@ -94,7 +94,7 @@ TEST_F(LifecycleToken, OnAStrandRunsOnIt) {
                                asio::bind_executor(strand, [&](const std::error_code& error) {
                                  EXPECT_FALSE(error);
                                  EXPECT_TRUE(strand.running_in_this_thread());
-                                 ++told;
+                                 ++delivered;
                                }));
     }
   }
@@ -114,27 +114,27 @@ TEST_F(LifecycleToken, OnAStrandRunsOnIt) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(told, 100);
+  EXPECT_EQ(delivered, 100);
 }
 
 TEST_F(LifecycleToken, OnThreadsWithoutAStrandCompletesOnce) {
   asio::thread_pool pool{2};
-  std::atomic<int> told{0};
+  std::atomic<int> delivered{0};
   std::vector<Pair> pairs;
   std::vector<std::unique_ptr<asio::local::stream_protocol::socket>> sockets;
   for (int i = 0; i < 50; ++i) {
     pairs.push_back(make_pair(PairKind::unix_stream));
     sockets.push_back(std::make_unique<asio::local::stream_protocol::socket>(
         pool, asio::local::stream_protocol{}, pairs.back().local.release()));
-    // A hang-up ends the wait on the socket and the one on the bell together.
+    // A hang-up ends the wait on the socket and the one on the wake handle together.
     async_wait_hangup(*sockets.back(), [&](const std::error_code& error) {
       EXPECT_FALSE(error);
-      ++told;
+      ++delivered;
     });
     pairs.back().peer.close();
   }
   pool.join();
-  EXPECT_EQ(told, 50);
+  EXPECT_EQ(delivered, 50);
 }
 
 TEST_F(LifecycleToken, WorksOnAnyExecutor) {
@@ -202,7 +202,7 @@ TEST_F(LifecycleToken, WithAnAllocatorTakesItsMemoryFromThere) {
   EXPECT_EQ(live, 0);
 }
 
-TEST_F(LifecycleToken, WithoutMemoryOnTheWayTellsSoAndOnce) {
+TEST_F(LifecycleToken, WithoutMemoryOnTheWaySaysSoAndOnce) {
   const std::size_t before = open_descriptors();
   bool all_succeeded = false;
   for (int nth = 1; !all_succeeded && !HasFailure(); ++nth) {

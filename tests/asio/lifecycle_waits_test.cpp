@@ -53,7 +53,7 @@ struct LifecycleWait : testing::TestWithParam<Row>, WaitingSocket {
   Result peer_closed, end_of_stream, hangup;
 };
 
-TEST_P(LifecycleWait, ForThePeersFinTellsItOnAnIdleConnection) {
+TEST_P(LifecycleWait, ForThePeersFinReportsItOnAnIdleConnection) {
   wait_peer_closed(peer_closed);
   settle();
   EXPECT_FALSE(peer_closed);
@@ -61,7 +61,7 @@ TEST_P(LifecycleWait, ForThePeersFinTellsItOnAnIdleConnection) {
   EXPECT_EQ(until(peer_closed), success);
 }
 
-TEST_P(LifecycleWait, ForThePeersFinTellsItBehindUnreadBytesAndReadsNone) {
+TEST_P(LifecycleWait, ForThePeersFinReportsItBehindUnreadBytesAndReadsNone) {
   write_bytes(peer, "last words");
   wait_peer_closed(peer_closed);
   settle();
@@ -73,14 +73,14 @@ TEST_P(LifecycleWait, ForThePeersFinTellsItBehindUnreadBytesAndReadsNone) {
   EXPECT_EQ(last, asio::error::eof);
 }
 
-TEST_P(LifecycleWait, ForThePeersFinTellsAClose) {
+TEST_P(LifecycleWait, ForThePeersFinReportsAClose) {
   wait_peer_closed(peer_closed);
   settle();
   peer.close();
   EXPECT_EQ(until(peer_closed), success);
 }
 
-TEST_P(LifecycleWait, TellsWhatIsThereAlreadyAndNotFromInsideTheStartingFunction) {
+TEST_P(LifecycleWait, ReportsWhatIsThereAlreadyAndNotFromInsideTheStartingFunction) {
   shutdown_write(peer);
   std::error_code last;
   read_all(last);
@@ -99,7 +99,7 @@ TEST_P(LifecycleWait, LeavesTheConnectionOpenForWriting) {
   EXPECT_EQ(read_bytes(peer), 6);
 }
 
-TEST_P(LifecycleWait, ForTheEndOfStreamTellsItOnceEveryByteIsRead) {
+TEST_P(LifecycleWait, ForTheEndOfStreamReportsItOnceEveryByteIsRead) {
   wait_end_of_stream(end_of_stream);
   write_bytes(peer, "last words");
   shutdown_write(peer);
@@ -110,7 +110,7 @@ TEST_P(LifecycleWait, ForTheEndOfStreamTellsItOnceEveryByteIsRead) {
   EXPECT_EQ(until(end_of_stream), success);
 }
 
-TEST_P(LifecycleWait, ForTheHangupTellsItWhenBothDirectionsAreOverAndEveryByteIsRead) {
+TEST_P(LifecycleWait, ForTheHangupReportsItWhenBothDirectionsAreOverAndEveryByteIsRead) {
   wait_hangup(hangup);
   write_bytes(peer, "last words");
   shutdown_write(peer);
@@ -124,7 +124,7 @@ TEST_P(LifecycleWait, ForTheHangupTellsItWhenBothDirectionsAreOverAndEveryByteIs
   EXPECT_EQ(until(hangup), success);
 }
 
-TEST_P(LifecycleWait, ForTheHangupTellsItWithTheLastOfTheTwoFins) {
+TEST_P(LifecycleWait, ForTheHangupReportsItWithTheLastOfTheTwoFins) {
   wait_hangup(hangup);
   shutdown_write(peer);
   settle();
@@ -163,7 +163,7 @@ TEST_P(LifecycleWait, DoesNotTakeAResetFromAReadThatIsOut) {
   EXPECT_TRUE(until(hangup));
 }
 
-TEST_P(LifecycleWait, TellsTheEndThatIsLeftOnceTheOwnerHasTakenTheError) {
+TEST_P(LifecycleWait, ReportsTheEndThatIsLeftOnceTheOwnerHasTakenTheError) {
   reset_by_peer();
   std::error_code last;
   read_all(last);
@@ -258,7 +258,7 @@ TEST_P(LifecycleWait, IsAbortedWithTheOthersWhenItsSocketIsCancelledAndCanBeStar
   EXPECT_EQ(until(end_of_stream), success);
 }
 
-TEST_P(LifecycleWait, IsAbortedWhenItsSocketIsClosedAndThePeerIsTold) {
+TEST_P(LifecycleWait, IsAbortedWhenItsSocketIsClosedAndThePeerLearnsOfIt) {
   wait_peer_closed(peer_closed);
   settle();
   socket.close();
@@ -334,7 +334,7 @@ TEST_P(LifecycleWait, DoesNotTurnTheLoopWhateverLasts) {
   EXPECT_FALSE(hangup);
 }
 
-TEST_P(LifecycleWait, ForTheEndTellsItBehindTheBytesThatFollowAnUrgentOne) {
+TEST_P(LifecycleWait, ForTheEndReportsItBehindTheBytesThatFollowAnUrgentOne) {
   EXPECT_EQ(::send(peer.get(), "!", 1, MSG_OOB), 1);
   write_bytes(peer, "last words");
   shutdown_write(peer);
@@ -384,7 +384,7 @@ struct LifecycleWaitOnMptcp : testing::TestWithParam<PairKind> {
   Result peer_closed, end_of_stream;
 };
 
-TEST_P(LifecycleWaitOnMptcp, ForThePeersFinTellsItBehindUnreadBytes) {
+TEST_P(LifecycleWaitOnMptcp, ForThePeersFinReportsItBehindUnreadBytes) {
   write_bytes(on->peer, "last words");
   shutdown_write(on->peer);
   EXPECT_EQ(on->until(peer_closed), success);
@@ -394,7 +394,7 @@ TEST_P(LifecycleWaitOnMptcp, ForThePeersFinTellsItBehindUnreadBytes) {
   EXPECT_EQ(on->until(end_of_stream), success);
 }
 
-TEST_P(LifecycleWaitOnMptcp, ForThePeersFinIsNotToldOfAnOwnShutdown) {
+TEST_P(LifecycleWaitOnMptcp, ForThePeersFinIsNotDeliveredAnOwnShutdown) {
   shutdown_read(Handle{::dup(on->socket.native_handle())});
   EXPECT_EQ(on->until(end_of_stream), success);
   on->settle();
@@ -406,7 +406,7 @@ TEST_P(LifecycleWaitOnMptcp, ForThePeersFinIsNotToldOfAnOwnShutdown) {
 INSTANTIATE_TEST_SUITE_P(, LifecycleWaitOnMptcp, testing::Values(PairKind::tcp4, PairKind::tcp6),
                          [](const auto& row) { return std::string{to_string(row.param)}; });
 
-TEST(LifecycleWaitUnderALimitOfNoDescriptors, IsToldAsEverIfItBeganBefore) {
+TEST(LifecycleWaitUnderALimitOfNoDescriptors, IsDeliveredAsEverIfItBeganBefore) {
   WaitingSocket on{PairKind::tcp4};
   Result peer_closed;
   async_wait_peer_closed(on.socket, WaitingSocket::into(peer_closed));

@@ -38,13 +38,13 @@ struct AProbe : testing::TestWithParam<PairKind> {
   Pair pair = make_pair(GetParam());
 };
 
-TEST_P(AProbe, OfAnOpenStreamTellsWhetherBytesAreUnread) {
+TEST_P(AProbe, OfAnOpenStreamReportsWhetherBytesAreUnread) {
   EXPECT_EQ(look(), StreamState{});
   write_bytes(pair.peer, "x");
   EXPECT_EQ(look(), (StreamState{.unread = true}));
 }
 
-TEST_P(AProbe, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
+TEST_P(AProbe, ReportsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
   write_bytes(pair.peer, "x");
   shutdown_write(pair.peer);
   EXPECT_EQ(look(), (StreamState{.unread = true, .peer_closed = true}));
@@ -54,12 +54,12 @@ TEST_P(AProbe, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
   EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true, .hangup = true}));
 }
 
-TEST_P(AProbe, TellsAnOwnShutdownOfReadingFromThePeersFinOnTcp) {
+TEST_P(AProbe, DistinguishesAnOwnShutdownOfReadingFromThePeersFinOnTcp) {
   shutdown_read(pair.local);
   EXPECT_EQ(look(), (StreamState{.peer_closed = !is_tcp(GetParam()), .end_of_stream = true}));
 }
 
-TEST_P(AProbe, TellsAFailureAndLeavesBytesAndErrorToTheOwner) {
+TEST_P(AProbe, ReportsAFailureAndLeavesBytesAndErrorToTheOwner) {
   write_bytes(pair.peer, "x");
   write_bytes(pair.local, "never read");  // on AF_UNIX what makes the close a reset
   reset_connection(pair.peer);
@@ -118,7 +118,7 @@ TEST_P(AProbe, HasAHandleThatIsReadableAtOnceIfTheEndIsThereAlready) {
   EXPECT_FALSE(readable(moved)) << "it does not keep the stream open";
 }
 
-TEST_P(AProbe, TellsNoEndBeforeTheBytesBehindAnUrgentOneAreRead) {
+TEST_P(AProbe, ReportsNoEndBeforeTheBytesBehindAnUrgentOneAreRead) {
   EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
   write_bytes(pair.peer, "x");
   shutdown_write(pair.peer);
@@ -127,7 +127,7 @@ TEST_P(AProbe, TellsNoEndBeforeTheBytesBehindAnUrgentOneAreRead) {
   EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
 }
 
-TEST_P(AProbe, TellsTheEndBehindAnUrgentByteThatNobodyHasRead) {
+TEST_P(AProbe, ReportsTheEndBehindAnUrgentByteThatNobodyHasRead) {
   EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
   EXPECT_FALSE(look().end_of_stream);
   shutdown_write(pair.peer);
@@ -240,7 +240,7 @@ struct AProbeOfMptcp : testing::TestWithParam<PairKind> {
   CloseDetector end;
 };
 
-TEST_P(AProbeOfMptcp, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
+TEST_P(AProbeOfMptcp, ReportsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
   EXPECT_EQ(look(), StreamState{});
   write_bytes(pair.peer, "x");
   shutdown_write(pair.peer);
@@ -255,7 +255,7 @@ TEST_P(AProbeOfMptcp, TellsThePeersFinBehindBytesAndTheEndBehindTheLastOfThem) {
   EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true, .hangup = true}));
 }
 
-TEST_P(AProbeOfMptcp, TellsAnOwnShutdownOfReadingFromThePeersFin) {
+TEST_P(AProbeOfMptcp, DistinguishesAnOwnShutdownOfReadingFromThePeersFin) {
   shutdown_read(pair.local);
   EXPECT_EQ(look(), (StreamState{.end_of_stream = true}));
   EXPECT_EQ(look_without_handle().peer_closed, works) << "there nothing tells them apart";
@@ -265,7 +265,7 @@ TEST_P(AProbeOfMptcp, TellsAnOwnShutdownOfReadingFromThePeersFin) {
   EXPECT_EQ(look(), (StreamState{.peer_closed = true, .end_of_stream = true}));
 }
 
-TEST_P(AProbeOfMptcp, TellsAResetAndLeavesItToTheOwner) {
+TEST_P(AProbeOfMptcp, ReportsAResetAndLeavesItToTheOwner) {
   reset_connection(pair.peer);
   await_news();
   EXPECT_EQ(look(), (StreamState{.hangup = true, .failed = true}));

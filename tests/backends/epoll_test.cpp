@@ -166,20 +166,20 @@ class EpollAsked : public Epoll {
   Pair pair_ = make_pair(PairKind::unix_stream);
 };
 
-TEST_F(EpollAsked, IsToldByOneCallWhereThereIsRoom) {
+TEST_F(EpollAsked, IsDeliveredByOneCallWhereThereIsRoom) {
   EXPECT_EQ(calls([this] { ask(); }), 0u);
   EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 1u);
   EXPECT_EQ(calls([this] { stop_asking(); }), 0u);
   EXPECT_EQ(calls([this] { EXPECT_EQ(look(), RawReady::none); }), 1u);
 }
 
-TEST_F(EpollAsked, IsToldAllThatIsTrueOfIt) {
+TEST_F(EpollAsked, IsDeliveredAllThatIsTrueOfIt) {
   write_bytes(pair_.peer, "abc");
   ask();
   EXPECT_EQ(wait(), RawReady::in | RawReady::out);
 }
 
-TEST_F(EpollAsked, IsArmedIfItGoesOnAskingAndThenIsToldByTheKernel) {
+TEST_F(EpollAsked, IsArmedIfItGoesOnAskingAndThenIsDeliveredByTheKernel) {
   ask();
   EXPECT_EQ(wait(), RawReady::out);
   EXPECT_EQ(calls([this] { EXPECT_EQ(wait(), RawReady::out); }), 2u) << "armed, and waited for";
@@ -188,7 +188,7 @@ TEST_F(EpollAsked, IsArmedIfItGoesOnAskingAndThenIsToldByTheKernel) {
   EXPECT_EQ(look(), RawReady::none);
 }
 
-TEST_F(EpollAsked, IsArmedAtOnceWhereThereIsNoRoomAndToldWhenThereIs) {
+TEST_F(EpollAsked, IsArmedAtOnceWhereThereIsNoRoomAndDeliveredWhenThereIs) {
   fill(pair_.local);
   ask();
   EXPECT_EQ(calls([this] { EXPECT_EQ(look(), RawReady::none); }), 3u);
@@ -211,18 +211,18 @@ TEST_F(EpollAsked, DoesNotKeepTheOthersWaiting) {
   ASSERT_FALSE(
       backend_->set_interest(other.local.get(), RawInterest::none, RawInterest::in, other_token));
   write_bytes(other.peer, "abc");
-  bool heard = false;
+  bool received = false;
   for (int i = 0; i < 2; ++i) {
     ask();
     std::array<RawEvent, 4> out;
     const WaitResult result = backend_->wait(out, Timeout::infinite());
-    for (std::uint32_t k = 0; k < result.count; ++k) heard |= out[k].token == other_token;
+    for (std::uint32_t k = 0; k < result.count; ++k) received |= out[k].token == other_token;
     stop_asking();
   }
-  EXPECT_TRUE(heard) << "somebody asks anew before each wait";
+  EXPECT_TRUE(received) << "somebody asks anew before each wait";
 }
 
-TEST_F(EpollAsked, IsToldBesideTheOthersByAWaitThatIsToSayWhatIsReadyNow) {
+TEST_F(EpollAsked, IsDeliveredBesideTheOthersByAWaitThatIsToSayWhatIsReadyNow) {
   const Pair other = make_pair(PairKind::unix_stream);
   ASSERT_FALSE(
       backend_->set_interest(other.local.get(), RawInterest::none, RawInterest::in, Token{2, 1}));
@@ -315,7 +315,7 @@ TEST_F(EpollAsked, IsArmedLaterWhereTheKernelHasNoMemory) {
 
 TEST_F(EpollAsked, IsNotWaitedForWithoutAnEndWhileItCannotBeArmed) {
   ask();
-  // There is room in the moment after it was asked, and could not be armed: no wait hears of that.
+  // There is room in the moment after it was asked, and could not be armed: no wait learns of that.
   refusal_of_change = [this](int) {
     drain(pair_.peer);
     return ENOMEM;
@@ -350,7 +350,7 @@ class EpollLoop : public testing::Test {
     return static_cast<double>(reactor_.stats().system_calls - before) / operations;
   }
 
-  /// Of a byte that is told and read.
+  /// Of a byte that is delivered and read.
   double calls_of_an_event() {
     const StreamWatch watch = reactor_.watch_stream(
         pair_.local.get(), Interest::readable, [this](const StreamEvent&) { drain(pair_.local); });

@@ -229,7 +229,7 @@ TEST_F(AnIoUringPollRequest, OfASocketThatWasWokenSaysSoWithABitThatNoSocketHas)
   }
 }
 
-TEST_F(AnIoUringPollRequest, IsToldToBeReadableByAnUrgentByteThatIsNone) {
+TEST_F(AnIoUringPollRequest, IsNotReadableForAnUrgentByteThatIsNone) {
   const Pair pair = make_pair(PairKind::tcp4);
   ask(pair.local, POLLIN | POLLRDBAND);
   EXPECT_EQ(answer(), 0);
@@ -403,7 +403,7 @@ TEST_F(IoUring, AsksOnceWhetherASocketIsAnAddress) {
   EXPECT_EQ(backend_->system_calls(), before + 1);
 }
 
-TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfAnAddress) {
+TEST_F(IoUring, ReportsNothingOfAnotherFileThatGotTheNumberOfAnAddress) {
   Handle listener = make_listener(PairKind::unix_stream);
   const Pair other = make_pair(PairKind::unix_stream);
   ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in));
@@ -591,12 +591,12 @@ TEST_F(IoUring, LetsGoOfAFileALittleLaterWhereTheRingIsAnotherThreadsAndItsQueue
   write_bytes(fresh.peer, "abc");
   ASSERT_FALSE(
       backend_->set_interest(fresh.local.get(), RawInterest::none, RawInterest::in, {0, 2}));
-  std::uint32_t told = 0;
-  for (int i = 0; i < 100 && told == 0; ++i) told = wait();
-  EXPECT_EQ(told, 1u);
+  std::uint32_t delivered = 0;
+  for (int i = 0; i < 100 && delivered == 0; ++i) delivered = wait();
+  EXPECT_EQ(delivered, 1u);
 }
 
-TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfOneThatWasClosed) {
+TEST_F(IoUring, ReportsNothingOfAnotherFileThatGotTheNumberOfOneThatWasClosed) {
   for (const bool both_written : {false, true}) {
     Pair old = make_pair(PairKind::unix_stream);
     const Pair fresh = make_pair(PairKind::unix_stream);
@@ -604,7 +604,7 @@ TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfOneThatWasClosed) {
     EXPECT_EQ(look(), RawReady::none);
     ASSERT_EQ(::dup2(fresh.local.get(), old.local.get()), old.local.get());
     if (both_written) write_bytes(fresh.peer, "not for the old one");
-    old.peer.close();  // which its request hears of
+    old.peer.close();  // which its request learns of
     EXPECT_EQ(look(), RawReady::none);
     write_bytes(fresh.peer, "not for the old one");
     EXPECT_EQ(look(), RawReady::none);
@@ -612,7 +612,7 @@ TEST_F(IoUring, TellsNothingOfAnotherFileThatGotTheNumberOfOneThatWasClosed) {
   }
 }
 
-TEST_F(IoUring, HearsAllWherePollTakesNoDescriptors) {
+TEST_F(IoUring, ReceivesAllWherePollTakesNoDescriptors) {
   // poll(2) refuses more of them than may be opened, also those that were opened before.
   const Pair pair = make_pair(PairKind::tcp4);
   for (const rlim_t most : {rlim_t{0}, rlim_t{1}}) {
@@ -634,11 +634,11 @@ TEST_F(IoUring, HearsAllWherePollTakesNoDescriptors) {
   }
 }
 
-TEST_F(IoUring, HearsEachOfManyWherePollTakesFew) {
+TEST_F(IoUring, ReceivesEachOfManyWherePollTakesFew) {
   constexpr std::uint32_t many = 100;
   for (const RawInterest interest : {RawInterest::in, RawInterest::in | RawInterest::edge}) {
     std::vector<Pair> pairs;
-    std::vector<bool> told(many);
+    std::vector<bool> delivered(many);
     std::array<RawEvent, 64> out;
     for (std::uint32_t i = 0; i < many; ++i) {
       pairs.push_back(make_pair(PairKind::unix_stream));
@@ -648,15 +648,15 @@ TEST_F(IoUring, HearsEachOfManyWherePollTakesFew) {
     EXPECT_EQ(backend_->wait(out, Timeout{1ms}).count, 0u);
     const DescriptorLimit limit{8};
     for (const Pair& pair : pairs) write_bytes(pair.peer, "abc");
-    for (int i = 0; i < 100 && std::ranges::count(told, false) != 0; ++i) {
+    for (int i = 0; i < 100 && std::ranges::count(delivered, false) != 0; ++i) {
       const WaitResult result = backend_->wait(out, Timeout{1ms});
       EXPECT_EQ(result.error, 0);
       for (std::size_t at = 0; at < result.count; ++at) {
-        told[out[at].token.slot] = true;
+        delivered[out[at].token.slot] = true;
         drain(pairs[out[at].token.slot].local);
       }
     }
-    EXPECT_EQ(std::ranges::count(told, false), 0);
+    EXPECT_EQ(std::ranges::count(delivered, false), 0);
     for (std::uint32_t i = 0; i < many; ++i)
       ASSERT_FALSE(
           backend_->set_interest(pairs[i].local.get(), interest, RawInterest::none, {i, 1}));
@@ -712,7 +712,7 @@ TEST_F(IoUring, RefusesAPriorityWatchWhereThereIsNoDescriptorForItsSet) {
   EXPECT_EQ(look(5s), RawReady::pri);
 }
 
-TEST_F(IoUring, SaysForAsLongAsItLastsThatItsSetIsLostAndHearsOfPriorityAfterwards) {
+TEST_F(IoUring, SaysForAsLongAsItLastsThatItsSetIsLostAndLearnsOfPriorityAfterwards) {
   Pair closed = make_pair(PairKind::tcp4);
   const Pair pair = make_pair(PairKind::tcp4);
   const Pair bytes = make_pair(PairKind::unix_stream);
@@ -754,7 +754,7 @@ TEST_F(IoUring, SaysForAsLongAsItLastsThatItsSetIsLostAndHearsOfPriorityAfterwar
   EXPECT_EQ(out[0].ready, RawReady::pri);
 }
 
-TEST_F(IoUring, HearsOfPriorityUnderANumberThatItsSetStillHas) {
+TEST_F(IoUring, LearnsOfPriorityUnderANumberThatItsSetStillHas) {
   Pair pair = make_pair(PairKind::tcp4);
   const Handle duplicate{::dup(pair.local.get())};
   const NativeHandle number = pair.local.get();
@@ -770,7 +770,7 @@ TEST_F(IoUring, HearsOfPriorityUnderANumberThatItsSetStillHas) {
   EXPECT_EQ(look(5s), RawReady::pri);
 }
 
-TEST_F(IoUring, TellsAnEdgeOfAListenerOnce) {
+TEST_F(IoUring, ReportsAnEdgeOfAListenerOnce) {
   const Handle listener = make_listener(PairKind::unix_stream);
   ASSERT_FALSE(change(listener, RawInterest::none, RawInterest::in | RawInterest::edge));
   EXPECT_EQ(look(), RawReady::none);
@@ -878,13 +878,13 @@ TEST_F(IoUring, TakesMoreRegistrationsThanItsQueueHasRoomFor) {
   EXPECT_EQ(look(), RawReady::none);
   for (Pair& pair : pairs) write_bytes(pair.peer, "abc");
   std::array<RawEvent, 64> out;
-  std::size_t told = 0;
-  for (int i = 0; i < 1000 && told < pairs.size(); ++i) {
+  std::size_t delivered = 0;
+  for (int i = 0; i < 1000 && delivered < pairs.size(); ++i) {
     const WaitResult result = backend_->wait(out, Timeout{1s});
     for (std::size_t at = 0; at < result.count; ++at)
-      told += drain(pairs[out[at].token.slot].local) / 3;
+      delivered += drain(pairs[out[at].token.slot].local) / 3;
   }
-  EXPECT_EQ(told, pairs.size());
+  EXPECT_EQ(delivered, pairs.size());
 }
 
 }  // namespace

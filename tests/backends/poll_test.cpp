@@ -80,7 +80,7 @@ class PollUnderALimit : public testing::Test {
   std::array<RawEvent, 4> out_;
 };
 
-TEST_F(PollUnderALimit, HearsOfWhatIsRegisteredAfterAReset) {
+TEST_F(PollUnderALimit, LearnsOfWhatIsRegisteredAfterAReset) {
   const Pair pair = make_pair(PairKind::unix_stream);
   for (int i = 0; i < 2; ++i) {
     ASSERT_FALSE(add(pair.local, 1));
@@ -103,9 +103,9 @@ TEST_F(PollUnderALimit, ForgetsWhatWasClosedBeforeItWasAskedFor) {
   closed.local.close();
   write_bytes(open.peer, "abc");
   const DescriptorLimit none{0};
-  std::uint32_t told = 0;
-  for (int i = 0; i < 3 && told == 0; ++i) told = wait(out_);
-  ASSERT_EQ(told, 1u);
+  std::uint32_t delivered = 0;
+  for (int i = 0; i < 3 && delivered == 0; ++i) delivered = wait(out_);
+  ASSERT_EQ(delivered, 1u);
   EXPECT_EQ(out_[0].token, (Token{2, 1}));
 }
 

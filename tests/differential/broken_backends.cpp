@@ -60,17 +60,18 @@ class Once : public ForwardingBackend {
   using ForwardingBackend::ForwardingBackend;
   std::error_code set_interest(NativeHandle handle, RawInterest from, RawInterest to,
                                Token token) override {
-    told_ = nobody;
+    delivered_ = nobody;
     return ForwardingBackend::set_interest(handle, from, to, token);
   }
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
     WaitResult result = ForwardingBackend::wait(out, timeout);
-    if (result.count == 1 && std::exchange(told_, out[0].token) == out[0].token) result.count = 0;
+    if (result.count == 1 && std::exchange(delivered_, out[0].token) == out[0].token)
+      result.count = 0;
     return result;
   }
 
  private:
-  Token told_ = nobody;
+  Token delivered_ = nobody;
 };
 
 /// Reports what the wait before has seen.
@@ -221,7 +222,7 @@ class Starves : public ForwardingBackend {
   }
 };
 
-/// Is deaf to other threads.
+/// Never wakes for other threads.
 class LosesWakes : public ForwardingBackend {
  public:
   using ForwardingBackend::ForwardingBackend;

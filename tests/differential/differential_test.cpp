@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What once was told otherwise, and backends that are broken: each is caught. (Every history, on
-// every backend, is conformance/kit/every_history_test.cpp.)
+// What once was reported otherwise, and backends that are broken: each is caught. (Every history,
+// on every backend, is conformance/kit/every_history_test.cpp.)
 #include <csignal>
 
 #include <gtest/gtest.h>
@@ -19,41 +19,42 @@ class IgnoringSigpipe : public testing::Environment {
 };
 const auto* const ignoring_sigpipe = testing::AddGlobalTestEnvironment(new IgnoringSigpipe);
 
-/// What once was told otherwise somewhere, as the engine printed it.
+/// What once was reported otherwise somewhere, as the engine printed it.
 class Regression : public testing::TestWithParam<const char*> {};
 
-TEST_P(Regression, IsToldAsTheContractHasIt) {
+TEST_P(Regression, IsDeliveredAsTheContractHasIt) {
   const auto history = parse(GetParam());
   ASSERT_TRUE(history);
   for (const Contestant& contestant : usable_contestants()) {
     Player player{contestant.make};
     Witness contract;
-    EXPECT_TRUE(tells_as_expected(player, *history, contract))
+    EXPECT_TRUE(plays_as_expected(player, *history, contract))
         << to_string(shrink(player, contestant.name, *history, contract));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , Regression,
-    testing::Values("tcp4 each: peer_write shutdown_read shutdown_write ask_writable",
-                    "tcp4 each: peer_write shutdown_write shutdown_read ask_writable",
-                    "pipe_reader each: peer_write peer_write peer_close ask_writable",
-                    "tcp4 each: shutdown_write peer_write ask_peer_closed pause peer_close",
-                    "tcp4 each: shutdown_write peer_write peer_shutdown_write ask_peer_closed",
-                    "unix marked: | peer_write read ask_writable",
-                    "connecting marked: | shutdown_write ask_writable",
-                    "listener marked: | peer_write read close",
-                    "tcp4 marked: | peer_write read unwatch | rewatch | write close",
-                    // Paused, with the hint at a FIN no longer asked for: the hang-up tells of it.
-                    "tcp4 marked: pause ask_peer_closed shutdown_read peer_write | shutdown_write "
-                    "peer_shutdown_write",
-                    // A failure that had been told, and so was masked: pausing is still heeded.
-                    "udp each: peer_close write pause read_one write read",
-                    // A newer mark makes an older urgent byte one of the stream, although a reset
-                    // is the answer to its own byte.
-                    "tcp4 at_end: peer_write peer_urgent shutdown_read shutdown_write peer_urgent "
-                    "read",
-                    "terminal each: peer_close rewatch"));
+    testing::Values(
+        "tcp4 each: peer_write shutdown_read shutdown_write ask_writable",
+        "tcp4 each: peer_write shutdown_write shutdown_read ask_writable",
+        "pipe_reader each: peer_write peer_write peer_close ask_writable",
+        "tcp4 each: shutdown_write peer_write ask_peer_closed pause peer_close",
+        "tcp4 each: shutdown_write peer_write peer_shutdown_write ask_peer_closed",
+        "unix marked: | peer_write read ask_writable",
+        "connecting marked: | shutdown_write ask_writable",
+        "listener marked: | peer_write read close",
+        "tcp4 marked: | peer_write read unwatch | rewatch | write close",
+        // Paused, with the hint at a FIN no longer asked for: the hang-up tells of it.
+        "tcp4 marked: pause ask_peer_closed shutdown_read peer_write | shutdown_write "
+        "peer_shutdown_write",
+        // A failure that had been delivered, and so was masked: pausing is still heeded.
+        "udp each: peer_close write pause read_one write read",
+        // A newer mark makes an older urgent byte one of the stream, although a reset
+        // is the answer to its own byte.
+        "tcp4 at_end: peer_write peer_urgent shutdown_read shutdown_write peer_urgent "
+        "read",
+        "terminal each: peer_close rewatch"));
 
 class ABrokenBackend : public testing::TestWithParam<Contestant> {};
 
@@ -93,7 +94,7 @@ TEST_P(ABrokenBackendOfAnotherSort, IsCaughtByTheOperationsBeyondTheCore) {
   const History& history = report.divergences.front().history;
   Player sound{sound_contestant().make};
   Witness contract;
-  EXPECT_TRUE(tells_as_expected(sound, history, contract)) << to_string(history);
+  EXPECT_TRUE(plays_as_expected(sound, history, contract)) << to_string(history);
   EXPECT_LE(history.ops.size(), 5u) << to_string(history);
 }
 
@@ -113,7 +114,7 @@ TEST(AHistory, ThatNoKindKnowsIsNotRead) {
   EXPECT_TRUE(parse("tcp4 marked: | read"));
 }
 
-/// Loses the first reports, and no other: what takes them is told otherwise once.
+/// Loses the first reports, and no other: what takes them is reported otherwise once.
 class LosesTheFirst : public support::ForwardingBackend {
  public:
   using ForwardingBackend::ForwardingBackend;

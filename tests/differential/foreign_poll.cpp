@@ -59,7 +59,7 @@ Truth look_at(int handle) {
 }
 
 struct MacOs {
-  static constexpr bool hears_failures = false;
+  static constexpr bool reports_failures = false;
   static short answer(const Truth& truth, short asked) {
     short seen = 0;
     if ((asked & POLLIN) != 0) {
@@ -75,7 +75,7 @@ struct MacOs {
 };
 
 struct FreeBsd {
-  static constexpr bool hears_failures = false;
+  static constexpr bool reports_failures = false;
   static short answer(const Truth& truth, short asked) {
     short seen = truth.bits & asked & (POLLIN | POLLOUT);
     const bool broken_pipe = truth.is_pipe && truth.err();
@@ -87,11 +87,11 @@ struct FreeBsd {
 };
 
 struct WsaPoll {
-  static constexpr bool hears_failures = true;
+  static constexpr bool reports_failures = true;
   static short answer(const Truth& truth, short asked) {
     if (!truth.is_socket) return truth.bits & (asked | POLLHUP | POLLERR);
     short seen = truth.bits & asked & POLLOUT;
-    // (An own SD_RECEIVE shows nothing there; a reader would never hear of it. Here it does.)
+    // (An own SD_RECEIVE shows nothing there; a reader would never learn of it. Here it does.)
     if (truth.unread && !truth.err()) seen |= asked & POLLIN;
     if (truth.read_over()) seen |= POLLHUP;
     if (truth.err()) seen |= POLLERR;
@@ -100,7 +100,7 @@ struct WsaPoll {
 };
 
 struct Spurious {
-  static constexpr bool hears_failures = true;
+  static constexpr bool reports_failures = true;
   static short answer(const Truth& truth, short asked) {
     thread_local std::uint32_t dice = 1;
     dice = dice * 1664525 + 1013904223;
@@ -138,7 +138,7 @@ Contestant contestant(std::string name) {
   return {"poll_" + name, [] {
             std::error_code error;
             auto backend = make_poll_backend(
-                detail::poll::PollSystem{&poll_as<System>, System::hears_failures}, error);
+                detail::poll::PollSystem{&poll_as<System>, System::reports_failures}, error);
             if (error) throw std::system_error{error, "poll backend"};
             return backend;
           }};

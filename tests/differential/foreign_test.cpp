@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The emulation where the kernel speaks otherwise: every history is told the same when poll()
+// The emulation where the kernel speaks otherwise: every history is reported the same when poll()
 // answers as other systems do.
 #include <string>
 
@@ -13,7 +13,7 @@ namespace {
 
 class AForeignKernel : public testing::TestWithParam<Contestant> {};
 
-TEST_P(AForeignKernel, ChangesNothingInWhatIsTold) {
+TEST_P(AForeignKernel, ChangesNothingInWhatIsDelivered) {
   const Contestant contestants[] = {GetParam()};
   Plan plan;
   // What is not much like another kind, or of a system of its own; and of the operations, what

@@ -96,13 +96,13 @@ class Embedded : public testing::TestWithParam<std::string_view> {
   }
 
   /// Whether all that `recorder` has ever heard is now exactly that.
-  testing::AssertionResult hears(const Recorder& recorder, std::string_view expected) {
+  testing::AssertionResult delivers(const Recorder& recorder, std::string_view expected) {
     run_until([&] { return story(recorder.events()) == expected; });
     for (int i = 0; i < 4; ++i) host().pass(1ms);
-    const std::string heard = story(recorder.events());
-    if (heard == expected) return testing::AssertionSuccess();
+    const std::string received = story(recorder.events());
+    if (received == expected) return testing::AssertionSuccess();
     return testing::AssertionFailure()
-           << "heard \"" << heard << "\" where \"" << expected << "\" was due";
+           << "received \"" << received << "\" where \"" << expected << "\" was due";
   }
 
   /// The other loop has nothing to do, and does nothing: by its passes, by the reactor's turns, and
@@ -127,39 +127,39 @@ class Embedded : public testing::TestWithParam<std::string_view> {
 
 // Lifecycle.
 
-TEST_P(Embedded, TellsBytesHalfCloseAndHangup) {
+TEST_P(Embedded, ReportsBytesHalfCloseAndHangup) {
   Pair pair = make_pair(PairKind::tcp4);
   Recorder local{reactor(), pair.local, Interest::readable};
   std::size_t received = 0;
   local.on_event([&](const StreamEvent&) { received += drain(pair.local); });
   write_bytes(pair.peer, "request");
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream"));
   EXPECT_EQ(received, 7u);
 
   write_bytes(pair.local, "answer");
   Recorder peer{reactor(), pair.peer, Interest::readable};
-  EXPECT_TRUE(hears(peer, "readable"));
+  EXPECT_TRUE(delivers(peer, "readable"));
   EXPECT_EQ(drain(pair.peer), 6u);
   shutdown_write(pair.local);
-  EXPECT_TRUE(hears(local, "readable end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream hangup"));
 }
 
-TEST_P(Embedded, TellsACloseOnlyBehindTheLastByte) {
+TEST_P(Embedded, ReportsACloseOnlyBehindTheLastByte) {
   Pair pair = make_pair(PairKind::unix_stream);
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc");
   pair.peer.close();
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(pair.local), 3u);
-  EXPECT_TRUE(hears(local, "readable end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream hangup"));
 }
 
-TEST_P(Embedded, TellsAReset) {
+TEST_P(Embedded, ReportsAReset) {
   Pair pair = make_pair(PairKind::tcp4);
   Recorder local{reactor(), pair.local, Interest::readable};
   reset_connection(pair.peer);
-  EXPECT_TRUE(hears(local, "error hangup"));
+  EXPECT_TRUE(delivers(local, "error hangup"));
   EXPECT_EQ(local.error(), std::errc::connection_reset);
 }
 
@@ -188,22 +188,22 @@ TEST_P(Embedded, ARepeatingTimerGoesOn) {
 
 TEST_P(Embedded, ACallbackOfTheHostMovesTimers) {
   Clock::time_point fired{};
-  bool rung = false;
+  bool due = false;
   Timer moved = reactor().after(1h, [&] { fired = Clock::now(); });
-  Timer cancelled = reactor().after(30ms, [&] { rung = true; });
+  Timer cancelled = reactor().after(30ms, [&] { due = true; });
   run_for(5ms);
   Clock::time_point deadline{};
-  bool rung_before = false;
+  bool fired_before = false;
   in_callback([&] {
     cancelled.cancel();
-    rung_before = rung;
+    fired_before = due;
     deadline = Clock::now() + 2ms;
     moved.restart_at(deadline);
   });
   EXPECT_TRUE(run_until([&] { return fired != Clock::time_point{}; }));
   EXPECT_GE(fired, deadline);
   run_for(40ms);
-  EXPECT_EQ(rung, rung_before);
+  EXPECT_EQ(due, fired_before);
 }
 
 TEST_P(Embedded, ACallbackOfTheHostMakesATimerAndPosts) {
@@ -244,16 +244,16 @@ TEST_P(Embedded, ACallbackOfTheHostChangesInterest) {
   const Pair pair = make_pair(PairKind::tcp4);
   Recorder local{reactor(), pair.local, Interest::none};
   write_bytes(pair.peer, "abc");
-  EXPECT_TRUE(hears(local, ""));
+  EXPECT_TRUE(delivers(local, ""));
   in_callback([&] { local.watch.set_interest(Interest::readable); });
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   in_callback([&] { local.watch.set_interest(Interest::none); });
   const std::size_t before = local.events().size();
   run_for(10ms);
   EXPECT_EQ(local.events().size(), before);
   expect_sleep();
   in_callback([&] { local.watch.set_interest(Interest::readable | Interest::writable); });
-  EXPECT_TRUE(hears(local, "readable writable"));
+  EXPECT_TRUE(delivers(local, "readable writable"));
 }
 
 TEST_P(Embedded, ACallbackOfTheHostWatchesAndUnwatches) {
@@ -261,7 +261,7 @@ TEST_P(Embedded, ACallbackOfTheHostWatchesAndUnwatches) {
   std::optional<Recorder> local;
   write_bytes(pair.peer, "abc");
   in_callback([&] { local.emplace(reactor(), pair.local, Interest::readable); });
-  EXPECT_TRUE(hears(*local, "readable"));
+  EXPECT_TRUE(delivers(*local, "readable"));
   in_callback([&] { local.reset(); });
   expect_sleep();
 }
@@ -327,8 +327,8 @@ TEST_P(Embedded, TheHostSleepsBesideStreamsInEveryState) {
   write_bytes(paused.peer, "unread");
   paused.peer.close();
   reset_connection(broken.peer);
-  EXPECT_TRUE(hears(half, "end_of_stream"));
-  EXPECT_TRUE(hears(reset, "error hangup"));
+  EXPECT_TRUE(delivers(half, "end_of_stream"));
+  EXPECT_TRUE(delivers(reset, "error hangup"));
   expect_sleep();
 }
 
@@ -394,8 +394,8 @@ TEST_P(Embedded, AHandlerMayDestroyTheAdapter) {
   write_bytes(pairs[1].peer, "abc");
   EXPECT_TRUE(run_until([&] { return one.events().size() + other.events().size() > 0; }));
   run_for(5ms);
-  EXPECT_EQ(one.hear("readable"), "readable") << "by the reactor itself";
-  EXPECT_EQ(other.hear("readable"), "readable");
+  EXPECT_EQ(one.events_until("readable"), "readable") << "by the reactor itself";
+  EXPECT_EQ(other.events_until("readable"), "readable");
 }
 
 TEST_P(Embedded, ATimerATaskOrAnExceptionMayDestroyTheAdapter) {
@@ -434,7 +434,7 @@ TEST_P(Embedded, WithoutTheAdapterTheReactorIsAsBefore) {
   run_for(10ms);
   EXPECT_EQ(ticks, before);
   EXPECT_TRUE(local.events().empty());
-  EXPECT_EQ(local.hear("readable"), "readable");
+  EXPECT_EQ(local.events_until("readable"), "readable");
 
   bool posted = false;
   std::jthread other{[&] { reactor().post([&] { posted = true; }); }};
@@ -442,7 +442,7 @@ TEST_P(Embedded, WithoutTheAdapterTheReactorIsAsBefore) {
   host().embed(reactor());
   EXPECT_EQ(drain(pair.local), 3u);
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream"));
 }
 
 // What else happens.
@@ -459,8 +459,8 @@ TEST_P(Embedded, StopEndsTheTurnAndNotTheHost) {
   other.on_event([&](const StreamEvent&) { stop(pairs[1].local); });
   write_bytes(pairs[0].peer, "abc");
   write_bytes(pairs[1].peer, "abc");
-  EXPECT_TRUE(hears(one, "readable"));
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(one, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   EXPECT_EQ(one.events().size() + other.events().size(), 2u);
 }
 
@@ -473,17 +473,17 @@ TEST_P(Embedded, AHandlerMayRunTheHost) {
   bool inside = false;
   one.on_event([&](const StreamEvent&) {
     inside = true;
-    bool rung = false;
+    bool due = false;
     const std::size_t before = other.events().size();
     write_bytes(pairs[1].peer, "abc");
-    host().call_after(100ms, [&] { rung = true; });
-    EXPECT_TRUE(run_until([&] { return ++passes, rung; }));
+    host().call_after(100ms, [&] { due = true; });
+    EXPECT_TRUE(run_until([&] { return ++passes, due; }));
     EXPECT_EQ(other.events().size(), before) << "two handlers at once";
     drain(pairs[0].local);
     inside = false;
   });
   write_bytes(pairs[0].peer, "abc");
-  EXPECT_TRUE(hears(other, "readable"));
+  EXPECT_TRUE(delivers(other, "readable"));
   EXPECT_FALSE(inside);
   EXPECT_LT(passes, 10) << "the inner loop did not sleep";
 }
@@ -513,7 +513,7 @@ TEST_P(Embedded, TheHostFollowsTheNativeHandle) {
   in_callback([&] { rebuild_twice(reactor()); });
   run_for(5ms);
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "end_of_stream"));
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
   bool posted = false;
   std::jthread other{[&] { reactor().post([&] { posted = true; }); }};
   EXPECT_TRUE(run_until([&] { return posted; }));
@@ -521,7 +521,7 @@ TEST_P(Embedded, TheHostFollowsTheNativeHandle) {
   run_for(5ms);
   pair.peer.close();
   shutdown_write(pair.local);
-  EXPECT_TRUE(hears(local, "end_of_stream hangup"));
+  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   expect_sleep();
 }
 
@@ -538,17 +538,17 @@ TEST_P(Embedded, TheHostOfAForkedChildFollowsTheReactor) {
     bool posted = false;
     write_bytes(pair.peer, "abc");
     reactor().post([&] { posted = true; });
-    const bool heard =
+    const bool received =
         run_until([&] { return posted && !timer.armed() && !local.events().empty(); });
-    ::_exit(heard ? 0 : 1);
+    ::_exit(received ? 0 : 1);
   }
   int status = -1;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
-  EXPECT_TRUE(hears(local, "readable"));
+  EXPECT_TRUE(delivers(local, "readable"));
   EXPECT_EQ(drain(pair.local), 3u);
   shutdown_write(pair.peer);
-  EXPECT_TRUE(hears(local, "readable end_of_stream"));
+  EXPECT_TRUE(delivers(local, "readable end_of_stream"));
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Embedded);

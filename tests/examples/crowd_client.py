@@ -36,7 +36,7 @@ class Crowd:
             client.sendall(bytes([number]))
             self.waiting[client] = number
 
-    def hear(self, done):
+    def run_until(self, done):
         """Takes answers until that is so; whether it came to be."""
         end = time.monotonic() + PATIENCE
         while not done() and time.monotonic() < end:
@@ -58,7 +58,7 @@ def main():
     try:
         port = int(re.search(r":(\d+)", server.stdout.readline())[1])
         crowd = Crowd(port)
-        assert crowd.hear(lambda: open_files(server) == LIMIT), "the server was to be full"
+        assert crowd.run_until(lambda: open_files(server) == LIMIT), "the server was to be full"
         assert len(crowd.answered) < CLIENTS
 
         before = seconds_of_processor(server)
@@ -68,7 +68,7 @@ def main():
 
         while crowd.waiting:
             crowd.leave()
-            assert crowd.hear(lambda: crowd.answered), f"{len(crowd.waiting)} were never answered"
+            assert crowd.run_until(lambda: crowd.answered), f"{len(crowd.waiting)} were never answered"
         assert server.poll() is None, "the server has ended"
     finally:
         server.kill()

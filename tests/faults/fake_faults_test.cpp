@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every call that the core makes of a backend fails, each once and three times in a row, with every
 // error that a kernel may have for it, while a story goes on. Goal: nothing is lost and nothing
-// comes twice; an error is told where somebody asked, and made good everywhere else. And what a
-// wait can be too small or too busy for.
+// comes twice; an error is delivered where somebody asked, and made good everywhere else. And what
+// a wait can be too small or too busy for.
 #include <algorithm>
 #include <atomic>
 #include <functional>
@@ -29,17 +29,17 @@ class Story {
     on_.fake.fail(failing, error, nth, times);
   }
 
-  void tell() {
-    tell_of_readiness();
-    tell_of_a_stream();
-    tell_of_a_notice();
-    tell_of_a_stale_registration();
-    tell_of_a_second_watch();
+  void play() {
+    play_readiness();
+    play_a_stream();
+    play_an_early_notice();
+    play_a_stale_registration();
+    play_a_second_watch();
     expect_wake();
     settle();
   }
 
-  const Log& heard() const { return heard_; }
+  const Log& received() const { return received_; }
   /// The errors that were reported, by what call.
   const std::vector<std::pair<std::string, std::error_code>>& errors() const { return errors_; }
   int failures() const { return on_.fake.failures(); }
@@ -48,7 +48,7 @@ class Story {
   static constexpr NativeHandle plain = 1000;
   static constexpr NativeHandle passing = 1001;
 
-  void tell_of_readiness() {
+  void play_readiness() {
     watch(plain_, plain);
     happens(plain, RawReady::in, "1000 readable");
     plain_.set_interest(Interest::readable | Interest::writable);
@@ -58,10 +58,10 @@ class Story {
     on_.fake.set_ready(plain, RawReady::in | RawReady::hup);
     settle();
     insist("set_interest", [&](auto& error) { plain_.set_interest(Interest::readable, error); });
-    hear("1000 readable");
+    expect("1000 readable");
   }
 
-  void tell_of_a_stream() {
+  void play_a_stream() {
     Pair pair = make_pair(PairKind::unix_stream);
     StreamWatch stream;
     watch(stream, pair);
@@ -74,14 +74,14 @@ class Story {
     on_.fake.set_ready(pair.local.get(), RawReady::in | RawReady::rdhup | RawReady::hup);
     settle();  // held: both directions are over, and a byte is unread
     insist("set_interest", [&](auto& error) { stream.set_interest(Interest::readable, error); });
-    hear("readable");
+    expect("readable");
     on_.fake.set_ready(pair.local.get(), RawReady::in | RawReady::rdhup | RawReady::hup);
-    hear("end_of_stream hangup");
+    expect("end_of_stream hangup");
     settle();
     EXPECT_EQ(on_.fake.interest(pair.local.get()), RawInterest::none) << "or the loop would spin";
   }
 
-  void tell_of_a_notice() {
+  void play_an_early_notice() {
     const Pair pair = make_pair(PairKind::unix_stream);
     StreamWatch stream;
     watch(stream, pair);
@@ -91,7 +91,7 @@ class Story {
     happens(pair.local.get(), RawReady::in | RawReady::err, "readable");
   }
 
-  void tell_of_a_stale_registration() {
+  void play_a_stale_registration() {
     Watch closed;
     watch(closed, passing);
     on_.fake.set_ready(passing, RawReady::in);
@@ -102,7 +102,7 @@ class Story {
     EXPECT_GE(on_.fake.resets(), 1);
   }
 
-  void tell_of_a_second_watch() {
+  void play_a_second_watch() {
     plain_.reset();
     watch(plain_, plain);
     happens(plain, RawReady::in, "1000 readable");
@@ -112,7 +112,7 @@ class Story {
     on_.reactor.wake();
     const auto start = FakeClock::now();
     insist("run", [&](auto& error) { on_.reactor.run_once(1h, error); });
-    heard_.push_back(FakeClock::now() - start < 1h ? "woken" : "not woken");
+    received_.push_back(FakeClock::now() - start < 1h ? "woken" : "not woken");
   }
 
   void watch(Watch& watch, NativeHandle handle) {
@@ -121,8 +121,8 @@ class Story {
           handle, Interest::readable,
           [this, handle](Readiness readiness) {
             on_.fake.set_ready(handle, RawReady::none);
-            heard_.push_back(std::to_string(handle) +
-                             (readiness.readable() ? " readable" : " writable"));
+            received_.push_back(std::to_string(handle) +
+                                (readiness.readable() ? " readable" : " writable"));
           },
           error);
     });
@@ -137,7 +137,7 @@ class Story {
               read_bytes(pair.local);
               on_.fake.set_ready(pair.local.get(), RawReady::none);
             }
-            heard_.push_back(to_string(event));
+            received_.push_back(to_string(event));
           },
           error);
     });
@@ -145,15 +145,15 @@ class Story {
 
   void happens(NativeHandle handle, RawReady ready, const std::string& event) {
     on_.fake.set_ready(handle, ready);
-    hear(event);
+    expect(event);
   }
 
   /// Until that is heard, as the next thing.
-  void hear(const std::string& event) {
-    const std::size_t before = heard_.size();
-    for (int turns = 0; turns < 200 && heard_.size() == before; ++turns) turn();
-    EXPECT_EQ(heard_.size(), before + 1) << event;
-    EXPECT_EQ(heard_.back(), event);
+  void expect(const std::string& event) {
+    const std::size_t before = received_.size();
+    for (int turns = 0; turns < 200 && received_.size() == before; ++turns) turn();
+    EXPECT_EQ(received_.size(), before + 1) << event;
+    EXPECT_EQ(received_.back(), event);
   }
 
   void settle() {
@@ -178,15 +178,15 @@ class Story {
 
   FakeReactor on_;
   Watch plain_;
-  Log heard_;
+  Log received_;
   std::vector<std::pair<std::string, std::error_code>> errors_;
 };
 
 struct Fault {
   const char* name;
   Operation operation;
-  std::vector<std::string> told_by;  ///< the only calls that report it
-  bool told_always;
+  std::vector<std::string> reported_by;  ///< the only calls that report it
+  bool reported_always;
 };
 
 const Fault faults[] = {
@@ -216,32 +216,32 @@ class EachCall : public testing::TestWithParam<Row> {};
 TEST_P(EachCall, ThatFailsLeavesTheStoryWhatItIs) {
   const auto& [fault, error] = GetParam();
   Story undisturbed;
-  undisturbed.tell();
-  ASSERT_EQ(undisturbed.heard().back(), "woken");
+  undisturbed.play();
+  ASSERT_EQ(undisturbed.received().back(), "woken");
 
-  std::size_t told = 0;
+  std::size_t delivered = 0;
   int cases = 0;
   for (const int times : {1, 3}) {
     for (int nth = 1;; ++nth) {
       SCOPED_TRACE(testing::Message() << "call " << nth << ", " << times << " in a row");
       Story story{fault.operation, error.second, nth, times};
-      story.tell();
+      story.play();
       if (story.failures() == 0) break;  // there are no more of them
-      EXPECT_EQ(story.heard(), undisturbed.heard());
+      EXPECT_EQ(story.received(), undisturbed.received());
       for (const auto& [what, reported] : story.errors()) {
         EXPECT_EQ(reported, error.second) << what;
-        EXPECT_NE(std::ranges::find(fault.told_by, what), fault.told_by.end()) << what;
+        EXPECT_NE(std::ranges::find(fault.reported_by, what), fault.reported_by.end()) << what;
       }
       EXPECT_LE(story.errors().size(), static_cast<std::size_t>(story.failures()));
-      if (fault.told_always) {
+      if (fault.reported_always) {
         EXPECT_EQ(story.errors().size(), static_cast<std::size_t>(story.failures()));
       }
-      told += story.errors().size();
+      delivered += story.errors().size();
       ++cases;
     }
   }
   EXPECT_GT(cases, 0);
-  EXPECT_EQ(told > 0, !fault.told_by.empty());
+  EXPECT_EQ(delivered > 0, !fault.reported_by.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(, EachCall,
@@ -259,10 +259,10 @@ TEST_P(AFullBuffer, HoldsNobodyBack) {
   constexpr int watched = 6;
   FakeReactor on{ReactorOptions{.event_batch = GetParam()}};
   std::vector<Watch> watches;
-  std::vector<int> heard(watched);
+  std::vector<int> received(watched);
   for (int i = 0; i < watched; ++i) {
-    watches.push_back(on.reactor.watch(first + i, Interest::readable, [&heard, i](auto) {
-      ++heard[static_cast<std::size_t>(i)];
+    watches.push_back(on.reactor.watch(first + i, Interest::readable, [&received, i](auto) {
+      ++received[static_cast<std::size_t>(i)];
     }));
     on.fake.set_ready(first + i, RawReady::in);
   }
@@ -272,7 +272,7 @@ TEST_P(AFullBuffer, HoldsNobodyBack) {
     EXPECT_EQ(on.reactor.poll(), 0u);
     EXPECT_LE(on.reactor.poll(), GetParam());
   }
-  for (const int times : heard) EXPECT_GE(times, 1) << "each is ready all the time";
+  for (const int times : received) EXPECT_GE(times, 1) << "each is ready all the time";
 }
 
 TEST_P(AFullBuffer, OfStaleReportsIsClearedAway) {

@@ -138,7 +138,7 @@ def complaint(run, undisturbed, error):
     if run.ending:
         return f"ends with {run.ending}"
     if run.told != undisturbed.told:
-        return "is told otherwise:\n" + "\n".join(run.told)
+        return "is reported otherwise:\n" + "\n".join(run.told)
     if not run.injected():
         return "has met no fault"
     message = os.strerror(error) if error else None

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory runs out: each allocation of a whole story fails in turn, and all of a chapter's together.
-// Whatever has no memory says so, nothing is lost, and nothing is deaf when there is some again.
+// Whatever has no memory says so, nothing is lost, and nothing stays silent when there is some
+// again.
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -198,7 +199,7 @@ class Story {
       pairs_[i] = make_pair(i % 4 == 3 ? PairKind::tcp4 : PairKind::unix_stream);
   }
 
-  void tell() {
+  void play() {
     make_reactor();
     watch_streams();
     change_interest();
@@ -234,11 +235,11 @@ class Story {
   StreamWatch watch(std::size_t i, Interest interest) {
     return insist([&](std::error_code& error) {
       return reactor_->watch_stream(
-          pairs_[i].local.get(), interest, [this, i](const StreamEvent& event) { told(i, event); },
-          error);
+          pairs_[i].local.get(), interest,
+          [this, i](const StreamEvent& event) { delivered(i, event); }, error);
     });
   }
-  void told(std::size_t i, const StreamEvent& event) {
+  void delivered(std::size_t i, const StreamEvent& event) {
     readable_[i] += event.readable() ? 1 : 0;
     writable_[i] += event.writable() ? 1 : 0;
     over_[i] = over_[i] || event.hangup();
@@ -246,7 +247,7 @@ class Story {
   }
 
   /// Each watch hears each thing.
-  void expect_all_heard(const char* when) {
+  void expect_all_delivered(const char* when) {
     for (std::size_t i = 0; i < streams; ++i) {
       if (!watches_[i]) continue;
       watches_[i].set_interest(Interest::readable | Interest::writable);
@@ -306,7 +307,7 @@ class Story {
           plain_pair_.local.get(), Interest::readable, [this](Readiness) { ++plain_calls_; },
           error);
     });
-    expect_all_heard("after watching");
+    expect_all_delivered("after watching");
     write_bytes(plain_pair_.peer, "x");
     comes_true("a plain watch", [&] { return plain_calls_ != 0; });
     drain(plain_pair_.local);
@@ -328,7 +329,7 @@ class Story {
       }
       turn();
     }
-    expect_all_heard("after changes");
+    expect_all_delivered("after changes");
   }
 
   /// With what is unread behind a pause, and a peer that has closed its side: looked at by time.
@@ -342,7 +343,7 @@ class Story {
     turn();
     turn();
     for (std::size_t i = 0; i < 4; ++i) watches_[i].set_interest(Interest::readable);
-    expect_all_heard("after a pause");
+    expect_all_delivered("after a pause");
   }
 
   void fire_timers() {
@@ -370,7 +371,7 @@ class Story {
       std::error_code error;
       with_little([&] { reactor_->run_once(5s, error); });
     }
-    expect_all_heard("after timers");
+    expect_all_delivered("after timers");
   }
 
   void post_tasks() {
@@ -399,14 +400,14 @@ class Story {
 
   void raise_signals() {
     begin(Chapter::signals);
-    int heard = 0;
+    int received = 0;
     const SignalWatch watch = insist([&](std::error_code& error) {
       return reactor_->on_signal(
-          SIGUSR1, [&heard](int) { ++heard; }, error);
+          SIGUSR1, [&received](int) { ++received; }, error);
     });
     ::raise(SIGUSR1);
     turn();
-    comes_true("a signal", [&] { return heard == 1; });
+    comes_true("a signal", [&] { return received == 1; });
   }
 
   void end_children() {
@@ -432,7 +433,7 @@ class Story {
       if (error && error != std::errc::not_enough_memory) return false;
       reactor_->after_fork();
       turn();
-      expect_all_heard("in a child");
+      expect_all_delivered("in a child");
       return !testing::Test::HasFailure();
     }));
     EXPECT_TRUE(in_a_child([&] {
@@ -444,7 +445,7 @@ class Story {
       return true;
     }));
     for (std::size_t i = 0; i < streams; ++i) drain(pairs_[i].peer);
-    expect_all_heard("in their parent");
+    expect_all_delivered("in their parent");
   }
 
   /// The set is made anew, and each is put into it.
@@ -459,7 +460,7 @@ class Story {
     pairs_[1] = make_pair(PairKind::unix_stream);
     watches_[1] = watch(1, Interest::readable);
     turn();
-    expect_all_heard("after a rebuild");
+    expect_all_delivered("after a rebuild");
   }
 
   void remove_and_watch_again() {
@@ -473,7 +474,7 @@ class Story {
     }
     turn();
     for (std::size_t i = 0; i < streams; i += 2) watches_[i] = watch(i, Interest::readable);
-    expect_all_heard("after removals");
+    expect_all_delivered("after removals");
     with_little([&] { watches_[3].close(); });
     static_cast<void>(pairs_[3].local.release());
     EXPECT_EQ(read_bytes(pairs_[3].peer), 0) << "the socket is still held";
@@ -508,32 +509,32 @@ std::vector<std::string_view> places() {
 class WithoutMemory : public testing::TestWithParam<std::string_view> {
  protected:
   /// Tells the story, and gives back what it took. How many allocations have failed.
-  static long tell(Shortage shortage) {
+  static long play(Shortage shortage) {
     const long blocks = Memory::blocks;
     const std::size_t descriptors = open_descriptors();
     {
       Story story{GetParam(), shortage};
-      story.tell();
+      story.play();
     }
     EXPECT_EQ(open_descriptors(), descriptors);
     EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
     return Memory::failed;
   }
 
-  void SetUp() override { Story{GetParam(), {}}.tell(); }  // what is made once is made by now
+  void SetUp() override { Story{GetParam(), {}}.play(); }  // what is made once is made by now
 };
 
 TEST_P(WithoutMemory, ForASingleAllocationNothingIsLostAndNobodyDeaf) {
   for (long nth = 1; !HasFailure(); ++nth) {
     SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
-    if (tell({.nth = nth}) == 0) break;
+    if (play({.nth = nth}) == 0) break;
   }
 }
 
 TEST_P(WithoutMemory, ForAllOfAChapterNothingIsLostAndNobodyDeaf) {
   for (const Chapter chapter : chapters) {
     SCOPED_TRACE("without memory in chapter " + std::to_string(static_cast<int>(chapter)));
-    tell({.chapter = chapter});
+    play({.chapter = chapter});
     ASSERT_FALSE(HasFailure());
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A program to do harm to: lives through stories on one backend, and prints what it heard of each.
-// faults_test.py lets its system calls fail. An error that pollux reports is printed on a line of
-// its own ("! watch: Cannot allocate memory"), and what failed is done again, as an application
-// would. All that is not pollux's doing happens on a second thread: a tracer of the first one meets
-// the library's calls alone.
+// A program to do harm to: lives through stories on one backend, and prints what it learned of
+// each. faults_test.py lets its system calls fail. An error that pollux reports is printed on a
+// line of its own ("! watch: Cannot allocate memory"), and what failed is done again, as an
+// application would. All that is not pollux's doing happens on a second thread: a tracer of the
+// first one meets the library's calls alone.
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -81,7 +81,7 @@ class Stage {
   }
 
   void outside(std::function<void()> action) { outside_.run(std::move(action)); }
-  void say(std::string_view line) { told_.append(line).append("\n"); }
+  void say(std::string_view line) { delivered_.append(line).append("\n"); }
 
   /// Until it has been done.
   template <class Call>
@@ -96,22 +96,22 @@ class Stage {
     }
   }
 
-  void hear(Recorder& recorder, std::string_view expected) {
-    std::string heard;
-    insist("run", [&] { heard = recorder.hear(expected); });
-    if (recorder.error()) heard += " (" + recorder.error().message() + ")";
-    say("    " + (heard.empty() ? "nothing" : heard));
+  void expect(Recorder& recorder, std::string_view expected) {
+    std::string received;
+    insist("run", [&] { received = recorder.events_until(expected); });
+    if (recorder.error()) received += " (" + recorder.error().message() + ")";
+    say("    " + (received.empty() ? "nothing" : received));
   }
 
   Reactor& reactor() { return *on_; }
 
   void print() {
-    outside([this] { std::fputs(told_.c_str(), stdout), std::fflush(stdout); });
+    outside([this] { std::fputs(delivered_.c_str(), stdout), std::fflush(stdout); });
   }
 
  private:
   std::string_view backend_;
-  std::string told_;
+  std::string delivered_;
   Outside outside_;
   std::optional<Reactor> on_;
 };
@@ -139,7 +139,7 @@ class Stream {
   void ask(Interest interest) {
     stage_.insist("set_interest", [&] { recorder_->watch.set_interest(interest); });
   }
-  void hear(std::string_view expected) { stage_.hear(*recorder_, expected); }
+  void expect(std::string_view expected) { stage_.expect(*recorder_, expected); }
 
   void peer_writes() {
     stage_.outside([this] { write_bytes(pair.peer, "abc"); });
@@ -162,22 +162,22 @@ class Stream {
 void conversation(Stage& stage, PairKind kind) {
   stage.begin("bytes, an answer, a half-close each way: " + std::string{to_string(kind)});
   Stream stream{stage, kind, Interest::readable};
-  stream.hear("");
+  stream.expect("");
   stream.peer_writes();
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear("");
+  stream.expect("");
   stream.ask(Interest::readable | Interest::writable);
-  stream.hear("writable");
+  stream.expect("writable");
   stream.ask(Interest::readable);
-  stream.hear("");
+  stream.expect("");
   stream.peer_writes();
   stage.outside([&] { shutdown_write(stream.pair.peer); });
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear("end_of_stream");
+  stream.expect("end_of_stream");
   stage.outside([&] { shutdown_write(stream.pair.local); });
-  stream.hear("hangup");
+  stream.expect("hangup");
   stage.end();
 }
 
@@ -186,20 +186,20 @@ void reset_behind_bytes(Stage& stage) {
   Stream stream{stage, PairKind::tcp4, Interest::readable};
   stream.peer_writes();
   stage.outside([&] { reset_connection(stream.pair.peer); });
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear("error hangup");
+  stream.expect("error hangup");
   stage.end();
 }
 
 void reset_while_paused(Stage& stage) {
   stage.begin("a reset while paused");
   Stream stream{stage, PairKind::tcp4, Interest::readable};
-  stream.hear("");
+  stream.expect("");
   stream.ask(Interest::none);
-  stream.hear("");
+  stream.expect("");
   stage.outside([&] { reset_connection(stream.pair.peer); });
-  stream.hear("error hangup");
+  stream.expect("error hangup");
   stage.end();
 }
 
@@ -207,14 +207,14 @@ void pause(Stage& stage, PairKind kind) {
   stage.begin("a pause in which the peer closes: " + std::string{to_string(kind)});
   Stream stream{stage, kind, Interest::readable};
   stream.ask(Interest::none);
-  stream.hear("");
+  stream.expect("");
   stream.peer_writes();
   stream.peer_closes();
-  stream.hear("");
+  stream.expect("");
   stream.ask(Interest::readable);
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear(is_tcp(kind) ? "end_of_stream" : "end_of_stream hangup");
+  stream.expect(is_tcp(kind) ? "end_of_stream" : "end_of_stream hangup");
   stage.end();
 }
 
@@ -223,11 +223,11 @@ void early_notice(Stage& stage) {
   Stream stream{stage, PairKind::tcp4, Interest::peer_closed};
   stream.peer_writes();
   stream.peer_closes();
-  stream.hear("peer_closed");
+  stream.expect("peer_closed");
   stream.ask(Interest::readable);
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear("end_of_stream");
+  stream.expect("end_of_stream");
   stage.end();
 }
 
@@ -236,7 +236,7 @@ void refusal(Stage& stage) {
   Pair pair;
   stage.outside([&] { pair.local = start_refused_connect(PairKind::tcp4); });
   Stream stream{stage, std::move(pair), Interest::readable | Interest::writable};
-  stream.hear("error hangup");
+  stream.expect("error hangup");
   stage.end();
 }
 
@@ -244,13 +244,13 @@ void second_watch(Stage& stage) {
   stage.begin("unwatched, and watched again");
   Stream stream{stage, PairKind::unix_stream, Interest::readable};
   stream.peer_writes();
-  stream.hear("readable");
+  stream.expect("readable");
   stream.unwatch();
   stream.peer_closes();
   stream.watch(Interest::readable);
-  stream.hear("readable");
+  stream.expect("readable");
   stream.reads();
-  stream.hear("end_of_stream hangup");
+  stream.expect("end_of_stream hangup");
   stage.end();
 }
 
@@ -258,12 +258,12 @@ void pipes(Stage& stage) {
   stage.begin("a pipe's reading end");
   {
     Stream stream{stage, PairKind::pipe, Interest::readable};
-    stream.hear("");
+    stream.expect("");
     stream.peer_writes();
     stream.peer_closes();
-    stream.hear("readable");
+    stream.expect("readable");
     stream.reads();
-    stream.hear("end_of_stream hangup");
+    stream.expect("end_of_stream hangup");
     stage.end();
   }
   stage.begin("a pipe's writing end");
@@ -273,11 +273,11 @@ void pipes(Stage& stage) {
     std::swap(pair.local, pair.peer);
   });
   Stream stream{stage, std::move(pair), Interest::writable};
-  stream.hear("writable");
+  stream.expect("writable");
   stream.ask(Interest::none);
-  stream.hear("");
+  stream.expect("");
   stream.peer_closes();
-  stream.hear("error hangup");
+  stream.expect("error hangup");
   stage.end();
 }
 
@@ -285,7 +285,7 @@ void closed_under_its_watch(Stage& stage) {
   stage.begin("closed under its watch, with a duplicate alive");
   Stream bystander{stage, PairKind::tcp4, Interest::readable};
   Stream stream{stage, PairKind::tcp4, Interest::readable};
-  stream.hear("");
+  stream.expect("");
   Handle copy;
   stage.outside([&] {
     copy = duplicate(stream.pair.local);
@@ -293,11 +293,11 @@ void closed_under_its_watch(Stage& stage) {
   });
   stream.unwatch();
   stream.peer_writes();
-  bystander.hear("");
+  bystander.expect("");
   bystander.peer_writes();
-  bystander.hear("readable");
+  bystander.expect("readable");
   bystander.reads();
-  bystander.hear("");
+  bystander.expect("");
   stage.end();
   stage.outside([&] { copy.close(); });
 }
@@ -311,11 +311,11 @@ void crowd(Stage& stage) {
     streams.back()->peer_writes();
   }
   for (const auto& stream : streams) {
-    stream->hear("readable");
+    stream->expect("readable");
     stream->reads();
   }
   for (const auto& stream : streams) stream->peer_closes();
-  for (const auto& stream : streams) stream->hear("end_of_stream hangup");
+  for (const auto& stream : streams) stream->expect("end_of_stream hangup");
   stage.end();
 }
 
@@ -332,15 +332,15 @@ void plain_readiness(Stage& stage) {
     watch = stage.reactor().watch(pair.local.get(), Interest::readable,
                                   [&](Readiness readiness) { called = readiness.readable(); });
   });
-  const auto hear = [&] {
+  const auto collect = [&] {
     stage.insist("run", [&] { run_until(stage.reactor(), [&] { return called; }); });
     stage.say(std::exchange(called, false) ? "    readable" : "    nothing");
   };
-  hear();
+  collect();
   watch.set_interest(Interest::none);
   stage.insist("run", [&] { settle(stage.reactor()); });
   stage.insist("set_interest", [&] { watch.set_interest(Interest::readable); });
-  hear();
+  collect();
   watch.reset();
   stage.outside([&] { pair = {}; });
   stage.end();
@@ -370,7 +370,7 @@ void wakes(Stage& stage) {
   stage.end();
 }
 
-void tell_all(Stage& stage) {
+void play_all(Stage& stage) {
   for (const PairKind kind : {PairKind::tcp4, PairKind::unix_stream}) conversation(stage, kind);
   for (const PairKind kind : {PairKind::tcp4, PairKind::unix_stream}) pause(stage, kind);
   reset_behind_bytes(stage);
@@ -386,7 +386,7 @@ void tell_all(Stage& stage) {
 }
 
 /// With a handler that does not ask for a restart, every signal cuts short the call it meets.
-void hear_signals() {
+void deliver_signals() {
   struct sigaction action {};
   action.sa_handler = [](int) {};
   ::sigaction(SIGURG, &action, nullptr);
@@ -399,10 +399,10 @@ void hear_signals() {
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   std::signal(SIGPIPE, SIG_IGN);
-  pollux::faults::hear_signals();
+  pollux::faults::deliver_signals();
   pollux::faults::Stage stage{argv[1]};
   ::getppid();  // a mark for the tracer: from here on
-  pollux::faults::tell_all(stage);
+  pollux::faults::play_all(stage);
   ::getppid();  // up to here
   stage.print();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fuzzer's corpus, played by an ordinary program: also where there is no fuzzer. Goal: every
-// file is a history, and is told as the contract has it.
+// file is a history, and is reported as the contract has it.
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -35,7 +35,7 @@ class AFileOfTheCorpus : public testing::TestWithParam<std::filesystem::path> {
   void SetUp() override { std::signal(SIGPIPE, SIG_IGN); }
 };
 
-TEST_P(AFileOfTheCorpus, IsToldAsTheContractHasIt) {
+TEST_P(AFileOfTheCorpus, IsDeliveredAsTheContractHasIt) {
   const auto history = read(GetParam());
   ASSERT_TRUE(history) << "no history";
   if (const std::string why = why_unavailable(*history); !why.empty())
@@ -43,7 +43,7 @@ TEST_P(AFileOfTheCorpus, IsToldAsTheContractHasIt) {
   Witness contract;
   for (const Contestant& contestant : usable_contestants()) {
     Player player{contestant.make};
-    EXPECT_TRUE(tells_as_expected(player, *history, contract))
+    EXPECT_TRUE(plays_as_expected(player, *history, contract))
         << to_string(shrink(player, contestant.name, *history, contract));
   }
 }

@@ -76,10 +76,10 @@ void play(const History& history) {
   static const std::vector<Runner> runners = make_runners();
   static Witness contract;
   for (const Runner& runner : runners) {
-    if (tells_as_expected(*runner.player, history, contract)) continue;
+    if (plays_as_expected(*runner.player, history, contract)) continue;
     const Divergence found = shrink(*runner.player, runner.name, history, contract);
     std::fputs(("\n" + to_string(found)).c_str(), stderr);
-    // What is told as expected when it is shown was the machine's being late: not steady.
+    // What is delivered as expected when it is shown was the machine's being late: not steady.
     if (found.seen == found.expected) continue;
     std::abort();
   }

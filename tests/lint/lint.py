@@ -14,8 +14,9 @@ ROOMS = ("include/", "src/", "backends/", "conformance/", "tests/", "tools/", "b
 LIBRARY = ("include/", "src/", "backends/")
 # Who may include pollux/detail/: the library, and those of our own tests that are about it.
 MACHINERY = LIBRARY + ("tests/unit/", "tests/support/")
-GONE_WORD = re.compile(r"(?i)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
+GONE_WORD = re.compile(r"(?i)(?<!::)\b(doorbell|(?:\w+_)?bell_?|lookout_?|calm_?|muted?|alarm_?|deaf|rung|nudged|unsettles?|"
                        r"NoticeTable|Looker|graveyard_?|bury|exhume|ReactorCore|AskFirst|EndHandle|distrusted)\b")
+GONE_NAME = re.compile(r"\b(\w+_)?(tells?|told|hears?|heard)(_\w*)?\b")
 SIZES = ((r"backends/.*\.cpp", 300), (r"src/.*\.[ch]pp", 500),
          (r"include/pollux/backend\.hpp", 200), (r"CMakeLists\.txt", 150),
          (r"backends/[^/]*/CMakeLists\.txt", 10))
@@ -99,8 +100,9 @@ def native_words(tree):
 
 def gone_words(tree):
     """Private words that the field's terms have replaced (docs/glossary.md)."""
-    for path, text in tree.sources(LIBRARY).items():
-        for number, word in lines_matching(GONE_WORD, text):
+    for path, text in tree.sources().items():
+        code = code_of(text)
+        for number, word in [*lines_matching(GONE_WORD, text), *lines_matching(GONE_NAME, code)]:
             yield path, number, f"`{word}` is a word of the past: see docs/glossary.md"
 
 

@@ -82,6 +82,7 @@ class LintTest(unittest.TestCase):
             ("gone_words", "src/core.cpp", core + "int lookout_ = 1;\n"),
             ("private_words", "include/pollux/backend.hpp", SPDX + "#if defined(_WIN32)\n#endif\n/// Hears of it.\n"),
             ("gone_words", "backends/epoll/epoll_backend.cpp", SPDX + "// The Alarm is set.\n"),
+            ("gone_words", "tests/unit/a_test.cpp", SPDX + "int times_told = 1;  // told of by nobody\n"),
             ("system_conditions", "src/core.cpp", core + "#ifdef __linux__\n#endif\n"),
             ("system_conditions", "src/core.cpp", core + "# if !defined(_WIN32)\n#endif\n"),
             ("system_conditions", "include/pollux/backend.hpp",

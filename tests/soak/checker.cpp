@@ -19,8 +19,8 @@ std::string_view breach_of_peer_closed(const Facts& facts) {
   if (any(facts.reported, Event::peer_closed)) return "peer_closed twice (rule 15)";
   if (any(facts.reported, Event::end_of_stream)) return "peer_closed after the end (rule 15)";
   // Behind an own SHUT_RD the TCP state does not tell a reset from a FIN.
-  const bool is_told_apart = !facts.error_taken && !(facts.own_shut_rd && facts.peer_reset);
-  if (!facts.has_fin() && is_told_apart) return "peer_closed of a peer that is open (rule 15)";
+  const bool is_distinguished = !facts.error_taken && !(facts.own_shut_rd && facts.peer_reset);
+  if (!facts.has_fin() && is_distinguished) return "peer_closed of a peer that is open (rule 15)";
   return {};
 }
 

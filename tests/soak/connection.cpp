@@ -370,7 +370,7 @@ void Connection::on_writable() {
   const std::size_t which = random_.below(100);
   if (may_write() && which < 30) write(random_.size());
   if (may_write() && which < 35) fill();
-  // Whoever goes on asking is told for ever.
+  // Whoever goes on asking is delivered for ever.
   if (watch_ && which > 5) set_interest(facts_.interest & ~Interest::writable);
 }
 

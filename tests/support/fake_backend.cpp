@@ -119,7 +119,7 @@ std::error_code FakeBackend::answer(const FakeCall& call) {
   return {};
 }
 
-RawReady FakeBackend::heard(const Registration& registration) const {
+RawReady FakeBackend::received(const Registration& registration) const {
   const auto state = ready_.find(registration.handle);
   const RawReady ready = registration.closed     ? registration.ready
                          : state != ready_.end() ? state->second
@@ -144,7 +144,7 @@ std::uint32_t FakeBackend::collect(std::span<RawEvent> out) {
   for (std::size_t seen = 0; seen < registrations_.size() && count < out.size(); ++seen) {
     if (next_ >= registrations_.size()) next_ = 0;
     Registration& registration = registrations_[next_++];
-    const RawReady ready = heard(registration);
+    const RawReady ready = received(registration);
     if (ready == RawReady::none) continue;
     out[count++] = {registration.token, ready};
     registration.news = false;

@@ -127,7 +127,7 @@ class FakeBackend final : public Backend {
   void forget(const Registration* registration);
   void complain_about(const FakeCall& call);
   std::error_code answer(const FakeCall& call);
-  RawReady heard(const Registration& registration) const;
+  RawReady received(const Registration& registration) const;
   std::uint32_t collect(std::span<RawEvent> out);
   void act_until(FakeClock::time_point now);
   FakeClock::time_point next_action() const;

@@ -71,7 +71,7 @@ TEST(TheDump, SaysWhatAStreamAsksForAndWhatTheKernelIsAskedFor) {
   stream.watch.set_interest(Interest::writable);
   EXPECT_EQ(stream.line(),
             "stream (socket), interest writable, kernel asked for in rdhup, paused, "
-            "change of interest not yet told to the kernel");
+            "change of interest pending");
   stream.on.reactor.poll();
   EXPECT_EQ(stream.line(), "stream (socket), interest writable, kernel asked for out, paused");
   stream.watch.reset();

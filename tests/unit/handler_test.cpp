@@ -305,7 +305,7 @@ TEST_F(HandlersOfWatches, MayWatchTheSameHandleAnewInsideTheirTurn) {
   EXPECT_EQ(log, Log{"anew"});
 }
 
-TEST_F(HandlersOfWatches, NeverHearWhatWasFetchedForAnOlderWatchInTheirSlot) {
+TEST_F(HandlersOfWatches, NeverReceiveWhatWasFetchedForAnOlderWatchInTheirSlot) {
   Watch third;
   first = on.reactor.watch(5, Interest::readable, [&](Readiness) {
     if (third) return;

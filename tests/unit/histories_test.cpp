@@ -443,7 +443,7 @@ constexpr History histories[] = {
      "error hangup"},
 };
 
-/// What a watch has been told, a call of the handler each.
+/// What a watch has been delivered, a call of the handler each.
 struct Story {
   std::vector<std::string> calls;  ///< all but peer_closed, whose place may differ
   int peer_closed = 0;
@@ -465,13 +465,13 @@ struct Story {
 enum class Backend : std::uint8_t {
   native,
   emulated,
-  deaf,  ///< emulated, and told nothing of a registration that asks for nothing
+  only_asked,  ///< emulated, and told nothing of a registration that asks for nothing
 };
-constexpr std::array all_backends{Backend::native, Backend::emulated, Backend::deaf};
-constexpr std::array emulating_backends{Backend::emulated, Backend::deaf};
+constexpr std::array all_backends{Backend::native, Backend::emulated, Backend::only_asked};
+constexpr std::array emulating_backends{Backend::emulated, Backend::only_asked};
 
 std::ostream& operator<<(std::ostream& to, Backend backend) {
-  constexpr std::array names{"native", "emulated", "deaf"};
+  constexpr std::array names{"native", "emulated", "only_asked"};
   return to << names[static_cast<std::size_t>(backend)];
 }
 
@@ -482,7 +482,7 @@ class Stream {
       : history_{history},
         backend_{backend},
         traits_{history.kind, backend == Backend::native, backend == Backend::native,
-                backend != Backend::deaf},
+                backend != Backend::only_asked},
         interest_{interest},
         inbound_{history.inbound},
         code_{history.code.number} {}
@@ -491,10 +491,10 @@ class Stream {
   void run(Story& story) {
     for (int turns = 0; turns < 10; ++turns) {
       const RawInterest asked = raw_interest(traits_, interest_, state_);
-      Observation found{.ready = heard(asked)};
-      if (found.ready == RawReady::none || (any(asked, RawInterest::edge) && asked == muted_))
+      Observation found{.ready = received(asked)};
+      if (found.ready == RawReady::none || (any(asked, RawInterest::edge) && asked == masked_))
         return;
-      muted_ = asked;
+      masked_ = asked;
       if (state_.mask == Mask::all) state_.mask = Mask::none;
       const Event events = decide(found);
       story.add(events);
@@ -519,9 +519,9 @@ class Stream {
     return bits;
   }
 
-  RawReady heard(RawInterest asked) const {
+  RawReady received(RawInterest asked) const {
     const bool asks_nothing = asked == RawInterest::none || asked == RawInterest::hup;
-    if (asked == RawInterest::none || (asks_nothing && backend_ == Backend::deaf))
+    if (asked == RawInterest::none || (asks_nothing && backend_ == Backend::only_asked))
       return RawReady::none;
     RawReady bits = ready();
     if (!any(asked, RawInterest::in)) bits = without(bits, RawReady::in);
@@ -591,7 +591,7 @@ class Stream {
   Inbound inbound_;
   int code_;
   int kept_ = 0;
-  RawInterest muted_ = RawInterest::none;  ///< asked for last: an edge tells nothing twice
+  RawInterest masked_ = RawInterest::none;  ///< asked for last: an edge tells nothing twice
 };
 
 Story story_of(const History& history, Backend backend, Interest interest) {
@@ -619,7 +619,7 @@ bool fin_is_hidden(const History& history, Interest interest) {
          history.inbound == Inbound::bytes && !any(interest, Interest::readable);
 }
 
-TEST_P(EveryHistory, IsTheSameStoryWhetherToldOrFoundOut) {
+TEST_P(EveryHistory, IsTheSameStoryWhetherDeliveredOrFoundOut) {
   for (unsigned bits = 0; bits < 8; ++bits) {
     const auto interest = static_cast<Interest>(bits);
     SCOPED_TRACE(to_string(interest));

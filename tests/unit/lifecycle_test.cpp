@@ -46,7 +46,7 @@ struct Question {
   bool is_pipe_writer() const { return traits.kind == StreamKind::pipe_writer; }
   bool is_reading() const { return wants(Interest::readable) && !state.ended && !is_pipe_writer(); }
   bool is_settled() const { return state.over || state.parked; }
-  /// A bit is up that may have been asked for only so that failures are heard.
+  /// A bit is up that may have been asked for only so that failures are delivered.
   bool saw_probe_bit() const {
     return !traits.reports_failures_unasked && saw(is_pipe_writer() ? RawReady::out : RawReady::in);
   }
@@ -62,8 +62,8 @@ std::ostream& operator<<(std::ostream& out, const Question& q) {
   return out << "kind " << static_cast<int>(q.traits.kind) << " knows_fin " << q.traits.knows_fin
              << " knows_over " << q.traits.knows_over << " reports_failures_unasked "
              << q.traits.reports_failures_unasked << ", interest " << to_string(q.interest)
-             << ", ended " << q.state.ended << " told " << q.state.peer_closed_told << " over "
-             << q.state.over << " held " << q.state.parked << " mute "
+             << ", ended " << q.state.ended << " told " << q.state.peer_closed_delivered << " over "
+             << q.state.over << " parked " << q.state.parked << " mask "
              << static_cast<int>(q.state.mask) << ", ready " << static_cast<int>(q.found.ready)
              << ", inbound " << static_cast<int>(q.found.inbound) << " outbound "
              << static_cast<int>(q.found.outbound) << " peer_fin "
@@ -80,7 +80,7 @@ struct Leaf {
   unsigned asked = 0;  ///< the probes, as bits
   bool looked_ahead = false;
 
-  bool tells(Event bits) const { return any(decision.events, bits); }
+  bool delivers(Event bits) const { return any(decision.events, bits); }
   bool has_asked(Probe probe) const { return (asked >> static_cast<unsigned>(probe) & 1u) != 0; }
   bool has_asked_only(Probe probe) const { return asked == 1u << static_cast<unsigned>(probe); }
   State next() const { return decision.state; }
@@ -188,8 +188,8 @@ void follow(Leaf leaf, Visit& visit) {
   }
 }
 
-/// Every leaf there is. Muted streams are not asked as such: whoever is woken all the same is first
-/// made what it was before.
+/// Every leaf there is. Masked streams are not asked as such: whoever is woken all the same is
+/// first made what it was before.
 template <class Visit>
 void for_each_leaf(Visit visit) {
   for_each_question([&](const Question& question) {
@@ -211,7 +211,7 @@ void for_each_leaf(Visit visit) {
 }
 
 /// Which of the bits that are up would be reported again.
-RawReady heard(RawReady ready, RawInterest asked) {
+RawReady received(RawReady ready, RawInterest asked) {
   if (asked == RawInterest::none) return RawReady::none;
   RawReady filter = RawReady::hup | RawReady::err;
   if (any(asked, RawInterest::in)) filter |= RawReady::in;
@@ -226,17 +226,18 @@ Complaint order_of_life(const Leaf& leaf) {
   const State before = leaf.first.state;
   const State next = leaf.next();
   if (leaf.first.is_settled() && (leaf.decision.events != Event::none || leaf.asked != 0))
-    return "something follows hangup, or comes from a held stream";
+    return "something follows hangup, or comes from a parked stream";
   if (leaf.first.is_settled() && next != before) return "the dead change their state";
-  if (leaf.tells(Event::hangup) != (next.over && !before.over))
+  if (leaf.delivers(Event::hangup) != (next.over && !before.over))
     return "hangup and the end of life differ";
-  if (leaf.tells(Event::error) && !leaf.tells(Event::hangup)) return "error without hangup";
-  if (leaf.tells(Event::error) != (leaf.found.error != 0 && leaf.tells(Event::hangup)))
+  if (leaf.delivers(Event::error) && !leaf.delivers(Event::hangup)) return "error without hangup";
+  if (leaf.delivers(Event::error) != (leaf.found.error != 0 && leaf.delivers(Event::hangup)))
     return "a code without error, or error without a code";
   if (before.ended && !next.ended) return "the end is taken back";
-  if (before.peer_closed_told && !next.peer_closed_told) return "peer_closed is taken back";
-  if (leaf.tells(Event::end_of_stream) && !next.ended) return "end_of_stream is forgotten";
-  if (leaf.tells(Event::peer_closed) && !next.peer_closed_told && !next.over)
+  if (before.peer_closed_delivered && !next.peer_closed_delivered)
+    return "peer_closed is taken back";
+  if (leaf.delivers(Event::end_of_stream) && !next.ended) return "end_of_stream is forgotten";
+  if (leaf.delivers(Event::peer_closed) && !next.peer_closed_delivered && !next.over)
     return "peer_closed is forgotten";
   return {};
 }
@@ -246,17 +247,17 @@ Complaint bytes_before_the_end(const Leaf& leaf) {
   const bool bytes_promised = q.believes_in() && q.saw(RawReady::in) && !q.saw(RawReady::rdhup) &&
                               !q.saw_hup_or_err() &&
                               (leaf.asked == 0 || leaf.has_asked_only(Probe::standing));
-  if (leaf.tells(Event::readable)) {
+  if (leaf.delivers(Event::readable)) {
     if (!q.is_reading()) return "readable without reading, or after the end";
     if (leaf.found.inbound != Inbound::bytes && !bytes_promised) return "readable without a byte";
-    if (leaf.tells(Event::end_of_stream | Event::hangup)) return "readable beside the end";
+    if (leaf.delivers(Event::end_of_stream | Event::hangup)) return "readable beside the end";
   }
-  if (leaf.tells(Event::end_of_stream)) {
+  if (leaf.delivers(Event::end_of_stream)) {
     if (q.state.ended) return "end_of_stream twice";
     if (q.is_pipe_writer()) return "end_of_stream where nothing comes in";
     if (leaf.found.inbound != Inbound::end) return "end_of_stream without an end";
   }
-  if (leaf.tells(Event::hangup) && leaf.found.inbound == Inbound::bytes && q.is_reading())
+  if (leaf.delivers(Event::hangup) && leaf.found.inbound == Inbound::bytes && q.is_reading())
     return "hangup before the bytes are read";
   return {};
 }
@@ -264,12 +265,12 @@ Complaint bytes_before_the_end(const Leaf& leaf) {
 Complaint pausing(const Leaf& leaf) {
   const Question& q = leaf.first;
   if (q.wants(Interest::readable)) return {};
-  if (leaf.tells(Event::readable)) return "readable while paused";
-  if (leaf.tells(Event::end_of_stream) && !leaf.tells(Event::hangup))
+  if (leaf.delivers(Event::readable)) return "readable while paused";
+  if (leaf.delivers(Event::end_of_stream) && !leaf.delivers(Event::hangup))
     return "end_of_stream while paused, and no hangup";
   if (leaf.next().parked && !q.state.parked && leaf.found.inbound != Inbound::bytes)
-    return "held with nothing unread";
-  if (leaf.tells(Event::hangup) && !leaf.tells(Event::error) &&
+    return "parked with nothing unread";
+  if (leaf.delivers(Event::hangup) && !leaf.delivers(Event::error) &&
       leaf.found.inbound == Inbound::bytes)
     return "the end of both directions, and bytes unread";
   return {};
@@ -287,22 +288,22 @@ bool may_write(const Leaf& leaf) {
 
 Complaint writing(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (!leaf.tells(Event::writable)) return {};
+  if (!leaf.delivers(Event::writable)) return {};
   if (!q.wants(Interest::writable)) return "writable unasked";
-  if (leaf.tells(Event::hangup)) return "writable beside hangup";
-  if (leaf.next().parked) return "writable from a held stream";
+  if (leaf.delivers(Event::hangup)) return "writable beside hangup";
+  if (leaf.next().parked) return "writable from a parked stream";
   if (!may_write(leaf)) return "writable where a write makes no progress";
   return {};
 }
 
 Complaint peer_closed_is_the_peers_fin(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (!leaf.tells(Event::peer_closed)) return {};
+  if (!leaf.delivers(Event::peer_closed)) return {};
   if (!q.wants(Interest::peer_closed)) return "peer_closed unasked";
-  if (q.state.peer_closed_told) return "peer_closed twice";
+  if (q.state.peer_closed_delivered) return "peer_closed twice";
   if (q.state.ended) return "peer_closed after end_of_stream";
   if (leaf.found.peer_fin == PeerFin::not_received) return "peer_closed without a FIN";
-  if (leaf.tells(Event::error) && !leaf.tells(Event::end_of_stream))
+  if (leaf.delivers(Event::error) && !leaf.delivers(Event::end_of_stream))
     return "peer_closed where the stream was cut";
   if (!q.is_socket() || leaf.found.inbound != Inbound::bytes) return {};
   if (q.traits.knows_fin && !q.shows_fin()) return "peer_closed that was not reported";
@@ -318,14 +319,14 @@ Complaint nothing_is_lost(const Leaf& leaf) {
   const Question& q = leaf.first;
   if (q.is_settled()) return {};
   const bool bytes = leaf.found.inbound == Inbound::bytes;
-  if (q.is_reading() && bytes && !leaf.tells(Event::readable)) return "bytes are kept back";
-  if (q.is_reading() && leaf.found.inbound == Inbound::end && !leaf.tells(Event::end_of_stream))
+  if (q.is_reading() && bytes && !leaf.delivers(Event::readable)) return "bytes are kept back";
+  if (q.is_reading() && leaf.found.inbound == Inbound::end && !leaf.delivers(Event::end_of_stream))
     return "the end is kept back";
-  if (leaf.found.error != 0 && !leaf.tells(Event::error) && !(q.is_reading() && bytes) &&
+  if (leaf.found.error != 0 && !leaf.delivers(Event::error) && !(q.is_reading() && bytes) &&
       !leaf.paused_meanwhile())
     return "a failure is kept back";
   if (q.wants(Interest::writable) && may_write(leaf) && !leaf.next().parked &&
-      !leaf.tells(Event::writable | Event::hangup))
+      !leaf.delivers(Event::writable | Event::hangup))
     return "room to write is kept back";
   return {};
 }
@@ -345,33 +346,35 @@ bool is_over(const Leaf& leaf, bool at_end) {
 /// hangup, without an error, is for both directions: known natively or found by probes.
 Complaint the_end_of_both_directions(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (q.is_settled() || q.is_pipe_writer() || leaf.tells(Event::error)) return {};
+  if (q.is_settled() || q.is_pipe_writer() || leaf.delivers(Event::error)) return {};
   const bool at_end = q.state.ended || leaf.found.inbound == Inbound::end;
   const bool over = is_over(leaf, at_end);
   const bool both = over && at_end;
-  if (both && !leaf.tells(Event::hangup) && !leaf.paused_meanwhile()) return "hangup is kept back";
-  if (!both && leaf.tells(Event::hangup)) return "hangup while one direction is open";
-  if (leaf.tells(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
+  if (both && !leaf.delivers(Event::hangup) && !leaf.paused_meanwhile())
+    return "hangup is kept back";
+  if (!both && leaf.delivers(Event::hangup)) return "hangup while one direction is open";
+  if (leaf.delivers(Event::hangup) && q.is_socket() && !leaf.found.error_known &&
       q.found.standing != Standing::good && (q.saw_hup_or_err() || !q.traits.knows_over))
     return "hangup without a look at the pending error";
   const bool paused_behind_bytes =
       !q.state.ended && !q.wants(Interest::readable) && leaf.found.inbound == Inbound::bytes;
   if (over && q.saw_hup_or_err() && paused_behind_bytes && !leaf.next().parked)
-    return "not held, though over";
-  if (leaf.next().parked && !over) return "held while one direction is open";
+    return "not parked, though over";
+  if (leaf.next().parked && !over) return "parked while one direction is open";
   return {};
 }
 
 Complaint a_promise_of_peer_closed(const Leaf& leaf) {
   const Question& q = leaf.first;
-  const bool wanted = q.wants(Interest::peer_closed) && !q.state.peer_closed_told && !q.state.ended;
+  const bool wanted =
+      q.wants(Interest::peer_closed) && !q.state.peer_closed_delivered && !q.state.ended;
   const bool shown = !q.traits.knows_fin || q.shows_fin();
   if (wanted && shown && leaf.found.peer_fin == PeerFin::received &&
-      !leaf.tells(Event::peer_closed | Event::error))
+      !leaf.delivers(Event::peer_closed | Event::error))
     return "a FIN is kept back";
   const bool reported = q.traits.knows_fin && q.saw(RawReady::rdhup) && !q.saw_hup_or_err();
   if (wanted && reported && leaf.found.inbound == Inbound::bytes && q.is_reading() &&
-      leaf.found.peer_fin != PeerFin::not_received && !leaf.tells(Event::peer_closed))
+      leaf.found.peer_fin != PeerFin::not_received && !leaf.delivers(Event::peer_closed))
     return "a FIN that was reported is kept back";
   return {};
 }
@@ -404,21 +407,22 @@ Complaint no_needless_probe(const Leaf& leaf) {
   return {};
 }
 
-Complaint mutes_with_reason(const Leaf& leaf) {
+Complaint masks_with_reason(const Leaf& leaf) {
   const Question& q = leaf.first;
   if (leaf.next().mask == q.state.mask) return {};
-  if (leaf.next().mask == Mask::none) return "unmuted by itself";
+  if (leaf.next().mask == Mask::none) return "unmasked by itself";
   if (leaf.next().mask == Mask::all) {
-    if (!q.has_bit_that_stays_up()) return "muted without a bit that stays up";
-    if (leaf.tells(Event::readable | Event::writable)) return "muted though there is work to do";
+    if (!q.has_bit_that_stays_up()) return "masked without a bit that stays up";
+    if (leaf.delivers(Event::readable | Event::writable))
+      return "masked though there is work to do";
   } else {
-    State heard_again = leaf.next();
-    heard_again.mask = Mask::none;
-    const RawInterest muted = raw_interest(q.traits, q.interest, leaf.next());
-    if (raw_interest(q.traits, q.interest, heard_again) == muted)
-      return "muted though no hint is up";
-    if (is_reading(q.traits, q.interest, heard_again)) return "bytes are muted";
-    if (q.wants(Interest::writable) && !any(muted, RawInterest::out)) return "room is muted";
+    State asked_again = leaf.next();
+    asked_again.mask = Mask::none;
+    const RawInterest masked = raw_interest(q.traits, q.interest, leaf.next());
+    if (raw_interest(q.traits, q.interest, asked_again) == masked)
+      return "masked though no hint is up";
+    if (is_reading(q.traits, q.interest, asked_again)) return "bytes are masked";
+    if (q.wants(Interest::writable) && !any(masked, RawInterest::out)) return "room is masked";
   }
   return {};
 }
@@ -428,7 +432,7 @@ Complaint no_spin(const Leaf& leaf) {
   if (leaf.decision.events != Event::none || leaf.looked_ahead) return {};
   const Question& q = leaf.first;
   const RawInterest asked = raw_interest(q.traits, q.interest, leaf.next());
-  if (any(asked, RawInterest::edge) || heard(q.found.ready, asked) == RawReady::none) return {};
+  if (any(asked, RawInterest::edge) || received(q.found.ready, asked) == RawReady::none) return {};
   // Somebody else has read what was there: the bit is down by now.
   if (leaf.found.inbound == Inbound::empty && !q.has_bit_that_stays_up()) return {};
   return "wakes the loop again with nothing to tell";
@@ -443,7 +447,7 @@ constexpr std::array rules{order_of_life,
                            the_end_of_both_directions,
                            a_promise_of_peer_closed,
                            no_needless_probe,
-                           mutes_with_reason,
+                           masks_with_reason,
                            no_spin};
 
 /// The first leaf that breaks a rule is shown, the others are counted.
@@ -482,9 +486,9 @@ Complaint asks_for_what_can_come(const Question& q) {
   const RawInterest bits = raw_interest(q.traits, q.interest, q.state);
   if (q.is_settled()) return bits == RawInterest::none ? "" : "the dead stay in the kernel's set";
   if (bits == RawInterest::none) return "the living are not in the kernel's set";
-  const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_told &&
+  const bool waits_for_fin = q.is_socket() && !q.state.ended && !q.state.peer_closed_delivered &&
                              q.wants(Interest::peer_closed) && q.state.mask != Mask::hint;
-  // What a kernel that tells nothing unasked is asked for, so that failures are heard.
+  // What a kernel that tells nothing unasked is asked for, so that failures are delivered.
   const bool nudges = !q.traits.reports_failures_unasked && q.state.mask != Mask::hint;
   if (nudges && !any(bits, q.is_pipe_writer() ? RawInterest::out : RawInterest::in))
     return "failures would not be heard";
@@ -501,7 +505,7 @@ Complaint asks_for_what_can_come(const Question& q) {
   const bool hidden_out = nudges && q.is_pipe_writer();
   if (any(bits, RawInterest::out) != (q.wants(Interest::writable) || hidden_out))
     return "writable is not out";
-  if (any(bits, RawInterest::edge) != (q.state.mask == Mask::all)) return "an edge is not a mute";
+  if (any(bits, RawInterest::edge) != (q.state.mask == Mask::all)) return "an edge is not a mask";
   const bool others = any(bits, RawInterest::in | RawInterest::out | RawInterest::rdhup);
   if (any(bits, RawInterest::hup) == others) return "hup does not stand alone, or nothing stands";
   return {};
@@ -525,7 +529,7 @@ struct Unchanging {
     State& state = question.state;
     if (state.mask == Mask::all) state.mask = Mask::none;
     Observation found{
-        .ready = heard(truth.ready, raw_interest(question.traits, question.interest, state))};
+        .ready = received(truth.ready, raw_interest(question.traits, question.interest, state))};
     while (true) {
       const Decision decision = Lifecycle{question.traits, question.interest, state, found}.step();
       if (decision.probe == Probe::none) {
@@ -548,7 +552,7 @@ struct Unchanging {
     RawInterest before = RawInterest::none;
     for (int turns = 0; turns < 5; ++turns) {
       const RawInterest asked = raw_interest(question.traits, question.interest, question.state);
-      if (heard(truth.ready, asked) == RawReady::none) return true;
+      if (received(truth.ready, asked) == RawReady::none) return true;
       if (any(asked, RawInterest::edge) && asked == before) return true;  // nothing new happens
       before = asked;
       if (any(turn(), Event::readable | Event::writable)) return true;

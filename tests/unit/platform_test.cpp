@@ -40,14 +40,14 @@ class AFinOfMptcp : public testing::TestWithParam<PairKind> {
   const Pair pair_ = make_pair(GetParam(), has_multipath() ? Protocol::multipath : Protocol::usual);
 };
 
-TEST_P(AFinOfMptcp, IsToldFromNoneBehindASingleByte) {
+TEST_P(AFinOfMptcp, IsDistinguishedFromNoneBehindASingleByte) {
   write_bytes(pair_.peer, "x");
   EXPECT_EQ(once_there_is(POLLIN), PeerFin::not_received);
   shutdown_write(pair_.peer);
   EXPECT_EQ(once_there_is(POLLRDHUP), PeerFin::received);
 }
 
-TEST_P(AFinOfMptcp, IsToldFromAnOwnEndOfReadingBehindASingleByte) {
+TEST_P(AFinOfMptcp, IsDistinguishedFromAnOwnEndOfReadingBehindASingleByte) {
   write_bytes(pair_.peer, "x");
   EXPECT_EQ(once_there_is(POLLIN), PeerFin::not_received);
   shutdown_read(pair_.local);

@@ -196,7 +196,7 @@ TEST(InterestChanges, WakeAWaitWhenTheyMayBeTriedAgain) {
 
 class ClosedAndChanged : public testing::TestWithParam<std::errc> {};
 
-TEST_P(ClosedAndChanged, AWatchHearsNothingMore) {
+TEST_P(ClosedAndChanged, AWatchReceivesNothingMore) {
   FakeReactor on;
   Log log;
   Watch watch = on.watch(5, Interest::readable, log, "old");
@@ -570,7 +570,7 @@ TEST_F(Held, IsStillWatched) {
   EXPECT_EQ(error, std::errc::file_exists);
 }
 
-TEST_F(Held, EndsAsAnyOtherAndThenHearsNothing) {
+TEST_F(Held, EndsAsAnyOtherAndThenReceivesNothing) {
   resume_and_read_all();
   ASSERT_EQ(log, (Log{"readable", "end_of_stream hangup"}));
   EXPECT_EQ(on.fake.interest(handle), RawInterest::none);
@@ -592,7 +592,7 @@ TEST_F(Held, LeavesItsNumberToTheNextAfterHangup) {
 }
 
 TEST(StreamWatches, SayHowSoonPeerClosedComes) {
-  FakeReactor told{FakeBackend::native, true};
+  FakeReactor delivered{FakeBackend::native, true};
   FakeReactor looking{FakeBackend::emulated, false};
   const Pair tcp = make_pair(PairKind::tcp4);
   const Pair local = make_pair(PairKind::unix_stream);
@@ -602,7 +602,7 @@ TEST(StreamWatches, SayHowSoonPeerClosedComes) {
     return on.watch_stream(pair.local.get(), Interest::peer_closed, log).peer_closed_latency();
   };
   for (const Pair* pair : {&tcp, &local, &pipe})
-    EXPECT_EQ(latency(told, *pair), PeerClosedLatency::immediate);
+    EXPECT_EQ(latency(delivered, *pair), PeerClosedLatency::immediate);
   EXPECT_EQ(latency(looking, tcp), PeerClosedLatency::probed);
   EXPECT_EQ(latency(looking, local), PeerClosedLatency::after_drain);
   EXPECT_EQ(latency(looking, pipe), PeerClosedLatency::immediate);
@@ -624,7 +624,7 @@ TEST(ReactorWithoutABackend, SaysSo) {
             std::errc::invalid_argument);
 }
 
-TEST(WatchesThatOutliveTheirReactor, HearNothingAndSaySo) {
+TEST(WatchesThatOutliveTheirReactor, ReceiveNothingAndSaySo) {
   std::optional<FakeReactor> on{std::in_place};
   auto capture = std::make_shared<int>();
   Watch watch = on->reactor.watch(5, Interest::readable, [capture](Readiness) {});

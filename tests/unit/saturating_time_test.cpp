@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 #include <pollux/backend_support.hpp>
-#include <pollux/embed/guest.hpp>
+#include <pollux/embed/embedded_reactor.hpp>
 
 #include "fake_reactor.hpp"
 

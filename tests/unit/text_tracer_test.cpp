@@ -202,7 +202,7 @@ TEST(ATextTracer, NamesAFailureAndCutsWhatIsTooLong) {
   EXPECT_EQ(text.size(), 255u);
 }
 
-TEST(ATextTracer, NamesAllThatAReadinessWatchMayBeTold) {
+TEST(ATextTracer, NamesAllThatAReadinessWatchMayBeDelivered) {
   std::string text;
   TextTracer tracer{[&](std::string_view line) { text = line; }, FakeClock::now()};
   tracer.delivered(

@@ -151,7 +151,7 @@ TEST(ATimer, ThatRepeatsKeepsItsPeriodWhateverItIsRestartedFor) {
   EXPECT_EQ(timer.deadline(), start + 11s);
 }
 
-TEST(ATimer, ThatIsCancelledTellsNoDeadlineAndWakesNobody) {
+TEST(ATimer, ThatIsCancelledReportsNoDeadlineAndWakesNobody) {
   FakeReactor on;
   Timer timer = on.reactor.after(1s, [] {});
   timer.cancel();

@@ -102,14 +102,14 @@ TEST(EmptyReturns, CostRunOnceNothing) {
 
 TEST(Reports, TwoForOneTokenAreOneCall) {
   FakeReactor on;
-  std::vector<Readiness> told;
+  std::vector<Readiness> delivered;
   Watch watch = on.reactor.watch(5, Interest::readable | Interest::writable,
-                                 [&](Readiness readiness) { told.push_back(readiness); });
+                                 [&](Readiness readiness) { delivered.push_back(readiness); });
   const Token token = on.fake.calls()[0].token;
   on.fake.report(token, RawReady::in);
   on.fake.report(token, RawReady::out);
   EXPECT_EQ(on.reactor.poll(), 1u);
-  EXPECT_EQ(told, (std::vector{Readiness{Interest::readable | Interest::writable}}));
+  EXPECT_EQ(delivered, (std::vector{Readiness{Interest::readable | Interest::writable}}));
 }
 
 TEST(Reports, OfFailureWakeWhateverAReadinessWatchAskedFor) {
@@ -117,11 +117,11 @@ TEST(Reports, OfFailureWakeWhateverAReadinessWatchAskedFor) {
   for (const Interest interest :
        {Interest::readable, Interest::writable, Interest::readable | Interest::writable}) {
     for (const RawReady ready : {RawReady::hup, RawReady::err}) {
-      std::vector<Readiness> told;
-      Watch watch = on.reactor.watch(5, interest, [&](Readiness r) { told.push_back(r); });
+      std::vector<Readiness> delivered;
+      Watch watch = on.reactor.watch(5, interest, [&](Readiness r) { delivered.push_back(r); });
       on.fake.set_ready(5, ready);
       on.reactor.poll();
-      EXPECT_EQ(told,
+      EXPECT_EQ(delivered,
                 (std::vector{Readiness{interest, ready == RawReady::err, ready == RawReady::hup}}));
     }
   }
@@ -180,7 +180,7 @@ TEST(FailingWait, DoesNotRepeatWhatTheLastOneBrought) {
   const Pair pair = make_pair(PairKind::unix_stream);
   Log log;
   StreamWatch watch = on.watch_stream(pair.local.get(), Interest::readable, log);
-  on.fake.set_ready(pair.local.get(), RawReady::err);  // no failure, and nothing to read: muted
+  on.fake.set_ready(pair.local.get(), RawReady::err);  // no failure, and nothing to read: masked
   on.reactor.poll();
   on.reactor.poll();
   on.fake.forget_calls();
@@ -230,10 +230,10 @@ TEST(Exceptions, OfAHandlerThatEndedItselfLeaveNothingBehind) {
 }
 
 /// Two watches in one batch: the first ends it early, the second is a stream whose error bit is
-/// muted.
-class MutedBehindAnEarlyEnd : public testing::TestWithParam<bool> {};
+/// masked.
+class MaskedBehindAnEarlyEnd : public testing::TestWithParam<bool> {};
 
-TEST_P(MutedBehindAnEarlyEnd, IsReportedAgain) {
+TEST_P(MaskedBehindAnEarlyEnd, IsReportedAgain) {
   FakeReactor on;
   const Pair pair = make_pair(PairKind::unix_stream);
   const NativeHandle handle = pair.local.get();
@@ -262,7 +262,7 @@ TEST_P(MutedBehindAnEarlyEnd, IsReportedAgain) {
   EXPECT_EQ(log, Log{"readable"});
 }
 
-INSTANTIATE_TEST_SUITE_P(, MutedBehindAnEarlyEnd, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(, MaskedBehindAnEarlyEnd, testing::Bool(),
                          [](const auto& row) { return row.param ? "ByAnException" : "ByStop"; });
 
 TEST(Stop, InTheMiddleOfABatchLeavesTheRestToTheNextRun) {
@@ -351,7 +351,7 @@ TEST(Wake, HeardByARunThatAnExceptionEndedDoesNotEndTheNextEarly) {
   on.fake.set_ready(5, RawReady::in);
   on.reactor.wake();
   EXPECT_THROW(on.reactor.run_once(), std::runtime_error);
-  on.fake.interrupt();  // a turn that hears nothing
+  on.fake.interrupt();  // a turn that receives nothing
   EXPECT_EQ(time_of([&] { on.reactor.run_once(5ms); }), 5ms);
 }
 

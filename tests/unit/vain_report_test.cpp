@@ -72,7 +72,7 @@ TEST(VainReports, OfRoomThatNobodyAskedAboutDoNotTurnTheLoop) {
   }
 }
 
-TEST(VainReports, AreForgottenAtTheNextTrueByteWhichIsToldAtOnce) {
+TEST(VainReports, AreForgottenAtTheNextTrueByteWhichIsDeliveredAtOnce) {
   for (const RawReady reports : {FakeBackend::native, FakeBackend::emulated}) {
     VainStream stream{reports, Interest::readable, RawReady::in | RawReady::pri};
     EXPECT_LE(stream.waits_in_an_hour(), 5u);
@@ -127,30 +127,30 @@ TEST(VainReports, OfAReadinessWatchDoNotTurnTheLoop) {
   }
 }
 
-TEST(Hints, ToAReadinessWatchAreToldOnceAndAgainWhenMoreHasHappened) {
+TEST(Hints, ToAReadinessWatchAreDeliveredOnceAndAgainWhenMoreHasHappened) {
   for (const RawReady hint : {RawReady::err, RawReady::pri, RawReady::err | RawReady::pri}) {
     FakeReactor on;
-    std::vector<Readiness> told;
+    std::vector<Readiness> delivered;
     Watch watch = on.reactor.watch(5, Interest::readable | Interest::priority,
-                                   [&](Readiness readiness) { told.push_back(readiness); });
+                                   [&](Readiness readiness) { delivered.push_back(readiness); });
     on.fake.set_ready(5, hint);
     on.fake.forget_waits();
     on.reactor.run_for(1h);
     // Once more when it becomes an edge: no event may be lost between the two.
-    ASSERT_GE(told.size(), 1u);
-    ASSERT_LE(told.size(), 2u);
+    ASSERT_GE(delivered.size(), 1u);
+    ASSERT_LE(delivered.size(), 2u);
     EXPECT_LE(on.fake.waits().size(), 3u);
-    EXPECT_EQ(told[0].error(), any(hint, RawReady::err));
-    EXPECT_EQ(told[0].priority(), any(hint, RawReady::pri));
-    EXPECT_EQ(told[0].readable(), any(hint, RawReady::err));
-    told.clear();
+    EXPECT_EQ(delivered[0].error(), any(hint, RawReady::err));
+    EXPECT_EQ(delivered[0].priority(), any(hint, RawReady::pri));
+    EXPECT_EQ(delivered[0].readable(), any(hint, RawReady::err));
+    delivered.clear();
     on.fake.set_ready(5, hint);
     on.reactor.run_for(1h);
-    EXPECT_EQ(told.size(), 1u);
+    EXPECT_EQ(delivered.size(), 1u);
   }
 }
 
-TEST(Hints, BesideWhatWasAskedForAreToldForAsLongAsItLasts) {
+TEST(Hints, BesideWhatWasAskedForAreDeliveredForAsLongAsItLasts) {
   FakeReactor on;
   int calls = 0;
   Watch watch = on.reactor.watch(5, Interest::readable, [&](Readiness readiness) {

@@ -20,7 +20,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <pollux/detail/asio_memory.hpp>
-#include <pollux/embed/guest.hpp>
+#include <pollux/embed/embedded_reactor.hpp>
 
 /// A reactor inside the loop of another library.
 namespace pollux::embed {
@@ -57,29 +57,29 @@ class AsioSource {
   class State : public std::enable_shared_from_this<State> {
    public:
     State(Reactor& reactor, ::asio::any_io_executor executor)
-        : guest_{reactor}, descriptor_{executor}, timer_{executor} {}
+        : embedded_{reactor}, descriptor_{executor}, timer_{executor} {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
-      if (descriptor_.is_open()) descriptor_.release();  // not closed: it is the guest's
+      if (descriptor_.is_open()) descriptor_.release();  // not closed: it is the reactor's
     }
 
     void start() {
-      descriptor_.assign(guest_.handle());
-      guest_.on_reschedule([this] { arm_later(); });
+      descriptor_.assign(embedded_.handle());
+      embedded_.on_reschedule([this] { arm_later(); });
       arm();
     }
 
     void leave() {
       if (descriptor_.is_open()) descriptor_.release();
       timer_.cancel();
-      guest_.leave();
+      embedded_.leave();
     }
 
    private:
     void turn() {
       try {
-        guest_.turn();
+        embedded_.turn();
       } catch (...) {
         arm();
         throw;
@@ -89,9 +89,9 @@ class AsioSource {
 
     /// Asio has no step before its wait: arm_later() passes on what changes from here on.
     void arm() {
-      if (guest_.has_left() || guest_.is_turning()) return;
-      const Timeout timeout = guest_.prepare();
-      if (guest_.is_outdated() || !descriptor_.is_open()) renew();
+      if (embedded_.has_left() || embedded_.is_turning()) return;
+      const Timeout timeout = embedded_.prepare();
+      if (embedded_.is_outdated() || !descriptor_.is_open()) renew();
       if (!waiting_) wait();
       if (host_timer_.is_to_be_set(timeout)) set_timer(timeout);
     }
@@ -100,16 +100,16 @@ class AsioSource {
       try {
         ::asio::post(descriptor_.get_executor(), [self = shared_from_this()] { self->arm(); });
       } catch (const std::bad_alloc&) {
-        guest_.wake();  // the long way round
+        embedded_.wake();  // the long way round
       }
     }
 
     void renew() {
-      const detail::OwnedHandle old = guest_.renew();
+      const detail::OwnedHandle old = embedded_.renew();
       if (descriptor_.is_open()) descriptor_.release();
       ++generation_;
       waiting_ = false;
-      descriptor_.assign(guest_.handle());
+      descriptor_.assign(embedded_.handle());
     }
 
     void wait() {
@@ -137,7 +137,7 @@ class AsioSource {
         timer_.async_wait(completion(timer_memory_, completed));
       } catch (const std::bad_alloc&) {
         host_timer_.has_expired();  // it is not set
-        guest_.wake();              // and is tried again, the long way round
+        embedded_.wake();           // and is tried again, the long way round
       }
     }
 
@@ -161,9 +161,9 @@ class AsioSource {
       return {shared_from_this(), &memories[memories[0].is_free() ? 0 : 1], std::move(call)};
     }
 
-    detail::Guest guest_;
+    detail::EmbeddedReactor embedded_;
     detail::HostTimer host_timer_;
-    ::asio::posix::stream_descriptor descriptor_;  ///< the guest's handle, not owned
+    ::asio::posix::stream_descriptor descriptor_;  ///< the reactor's handle, not owned
     ::asio::steady_timer timer_;
     TwoMemories wait_memory_;
     TwoMemories timer_memory_;

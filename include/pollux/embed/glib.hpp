@@ -9,7 +9,7 @@
 #include <glib-unix.h>
 #include <glib.h>
 
-#include <pollux/embed/guest.hpp>
+#include <pollux/embed/embedded_reactor.hpp>
 
 namespace pollux::embed {
 
@@ -36,7 +36,7 @@ class GlibSource {
   GlibSource& operator=(const GlibSource&) = delete;
   ~GlibSource() {
     g_source_destroy(source_);
-    state().guest.leave();
+    state().embedded.leave();
     g_source_unref(source_);
   }
 
@@ -55,14 +55,14 @@ class GlibSource {
  private:
   /// Lives as long as the GSource, which GLib keeps until the call that is running returns.
   struct State {
-    State(Reactor& reactor, GSource* source) : guest{reactor} {
-      tag = g_source_add_unix_fd(source, guest.handle(), G_IO_IN);
-      guest.on_reschedule([this, source] {
+    State(Reactor& reactor, GSource* source) : embedded{reactor} {
+      tag = g_source_add_unix_fd(source, embedded.handle(), G_IO_IN);
+      embedded.on_reschedule([this, source] {
         if (asleep) g_main_context_wakeup(g_source_get_context(source));
       });
     }
 
-    detail::Guest guest;
+    detail::EmbeddedReactor embedded;
     detail::Exceptions exceptions;
     gpointer tag = nullptr;
     bool asleep = false;  ///< or about to be: prepared, and not yet checked
@@ -78,12 +78,12 @@ class GlibSource {
   static gboolean prepare(GSource* source, gint* timeout_ms) {
     State& state = *hosted(source)->state;
     state.exceptions.guard([&] {
-      *timeout_ms = state.guest.prepare().poll_ms();
+      *timeout_ms = state.embedded.prepare().poll_ms();
       state.asleep = true;
-      if (!state.guest.is_outdated()) return;
-      const detail::OwnedHandle old = state.guest.renew();
+      if (!state.embedded.is_outdated()) return;
+      const detail::OwnedHandle old = state.embedded.renew();
       g_source_remove_unix_fd(source, state.tag);
-      state.tag = g_source_add_unix_fd(source, state.guest.handle(), G_IO_IN);
+      state.tag = g_source_add_unix_fd(source, state.embedded.handle(), G_IO_IN);
     });
     return FALSE;  // what is due makes the timeout zero: GLib polls the descriptors in any case
   }
@@ -92,12 +92,12 @@ class GlibSource {
     State& state = *hosted(source)->state;
     state.asleep = false;
     const bool readable = g_source_query_unix_fd(source, state.tag) != 0;
-    return state.guest.is_due(readable) ? TRUE : FALSE;
+    return state.embedded.is_due(readable) ? TRUE : FALSE;
   }
 
   static gboolean dispatch(GSource* source, GSourceFunc, gpointer) {
     State& state = *hosted(source)->state;
-    state.exceptions.guard([&] { state.guest.turn(); });
+    state.exceptions.guard([&] { state.embedded.turn(); });
     return G_SOURCE_CONTINUE;
   }
 

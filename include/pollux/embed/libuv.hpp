@@ -9,7 +9,7 @@
 
 #include <uv.h>
 
-#include <pollux/embed/guest.hpp>
+#include <pollux/embed/embedded_reactor.hpp>
 
 namespace pollux::embed {
 
@@ -45,7 +45,7 @@ class LibuvSource {
  private:
   /// Owns itself from leave() on, until libuv has closed the last of its handles.
   struct State {
-    explicit State(Reactor& reactor) : guest{reactor} {}
+    explicit State(Reactor& reactor) : embedded{reactor} {}
 
     void start(uv_loop_t* loop) {
       poll = start_poll(loop);
@@ -56,27 +56,27 @@ class LibuvSource {
       uv_unref(handle(&prepare));
       uv_prepare_start(&prepare, [](uv_prepare_t* self) { of(self).arm(); });
       // From a prepare handle that runs after this one, perhaps.
-      guest.on_reschedule([this] { set_timer(Timeout::zero()); });
+      embedded.on_reschedule([this] { set_timer(Timeout::zero()); });
     }
 
     void leave() {
       close(poll);
-      guest.leave();
+      embedded.leave();
       uv_close(handle(&timer), &closed);
       uv_close(handle(&prepare), &closed);
     }
 
     void arm() {
       exceptions.guard([this] {
-        set_timer(guest.prepare());
-        if (!guest.is_outdated()) return;
-        const detail::OwnedHandle old = guest.renew();
+        set_timer(embedded.prepare());
+        if (!embedded.is_outdated()) return;
+        const detail::OwnedHandle old = embedded.renew();
         close(std::exchange(poll, start_poll(poll->loop)));
       });
     }
 
     void turn() {
-      exceptions.guard([this] { guest.turn(); });
+      exceptions.guard([this] { embedded.turn(); });
     }
 
     void set_timer(Timeout timeout) {
@@ -90,7 +90,7 @@ class LibuvSource {
 
     uv_poll_t* start_poll(uv_loop_t* loop) {
       auto made = std::make_unique<uv_poll_t>();
-      if (const int error = uv_poll_init(loop, made.get(), guest.handle()); error != 0)
+      if (const int error = uv_poll_init(loop, made.get(), embedded.handle()); error != 0)
         throw std::system_error{-error, std::system_category(), "pollux::embed::LibuvSource"};
       made->data = this;
       // An error there is the reactor's to find.
@@ -117,7 +117,7 @@ class LibuvSource {
       return *static_cast<State*>(handle->data);
     }
 
-    detail::Guest guest;
+    detail::EmbeddedReactor embedded;
     detail::HostTimer host_timer;
     detail::Exceptions exceptions;
     uv_poll_t* poll = nullptr;  ///< of its own memory: it goes with the native handle

@@ -10,7 +10,7 @@
 #include <QSocketNotifier>
 #include <QTimer>
 
-#include <pollux/embed/guest.hpp>
+#include <pollux/embed/embedded_reactor.hpp>
 
 namespace pollux::embed {
 
@@ -42,7 +42,7 @@ class QtSource {
  private:
   /// A slot that is running holds a share: a handler may destroy the adapter.
   struct State : std::enable_shared_from_this<State> {
-    explicit State(Reactor& reactor) : guest{reactor}, timer{std::make_unique<QTimer>()} {
+    explicit State(Reactor& reactor) : embedded{reactor}, timer{std::make_unique<QTimer>()} {
       timer->setTimerType(Qt::PreciseTimer);
       timer->setSingleShot(true);
       QObject::connect(timer.get(), &QTimer::timeout, timer.get(), [this] {
@@ -50,7 +50,7 @@ class QtSource {
         turn();
       });
       // Qt has no step before its wait that can be relied on: a timer of nothing comes before.
-      guest.on_reschedule([this] { set_timer(Timeout::zero()); });
+      embedded.on_reschedule([this] { set_timer(Timeout::zero()); });
       listen();
     }
 
@@ -59,24 +59,24 @@ class QtSource {
       timer->stop();
       discard(std::move(notifier));
       discard(std::move(timer));
-      guest.leave();
+      embedded.leave();
     }
 
     void turn() {
       const auto self = shared_from_this();
       // Run from inside a handler: what is reported then is delivered after that has returned.
-      if (guest.is_turning()) return notifier->setEnabled(false);
+      if (embedded.is_turning()) return notifier->setEnabled(false);
       in_slot = true;
-      exceptions.guard([this] { guest.turn(); });
-      if (!guest.has_left()) arm();
+      exceptions.guard([this] { embedded.turn(); });
+      if (!embedded.has_left()) arm();
       in_slot = false;
     }
 
     void arm() {
       exceptions.guard([this] {
-        set_timer(guest.prepare());
-        if (guest.is_outdated()) {
-          const detail::OwnedHandle old = guest.renew();
+        set_timer(embedded.prepare());
+        if (embedded.is_outdated()) {
+          const detail::OwnedHandle old = embedded.renew();
           notifier->setEnabled(false);
           discard(std::move(notifier));
           listen();
@@ -86,7 +86,7 @@ class QtSource {
     }
 
     void listen() {
-      notifier = std::make_unique<QSocketNotifier>(guest.handle(), QSocketNotifier::Read);
+      notifier = std::make_unique<QSocketNotifier>(embedded.handle(), QSocketNotifier::Read);
       QObject::connect(notifier.get(), &QSocketNotifier::activated, notifier.get(),
                        [this] { turn(); });
     }
@@ -101,7 +101,7 @@ class QtSource {
       if (in_slot) object.release()->deleteLater();
     }
 
-    detail::Guest guest;
+    detail::EmbeddedReactor embedded;
     detail::HostTimer host_timer;
     detail::Exceptions exceptions;
     std::unique_ptr<QSocketNotifier> notifier;

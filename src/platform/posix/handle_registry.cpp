@@ -73,7 +73,7 @@ std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle handle,
   try {
     if (key >= keys_) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
-    if (known.told_by == By::set) remove_from_set(handle);
+    if (known.known_by == By::set) remove_from_set(handle);
     return system_error_code(std::errc::not_enough_memory);
   }
   known_[key] = known;
@@ -90,7 +90,7 @@ std::error_code HandleRegistry::examine(NativeHandle handle, unsigned mode, Know
   if (set_ == no_handle) set_ = system.open_file_set();
   int refused = 0;
   if (set_ != no_handle) {
-    known.told_by = By::set;
+    known.known_by = By::set;
     refused = system.add_to_file_set(set_, handle);
   } else {
     refused = system.refusal_to_watch(handle, mode);
@@ -101,7 +101,7 @@ std::error_code HandleRegistry::examine(NativeHandle handle, unsigned mode, Know
 bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle) noexcept {
   if (!knows(key)) return false;
   const Known& known = known_[key];
-  if (known.told_by == By::set) return platform::System{calls_}.is_in_file_set(set_, handle);
+  if (known.known_by == By::set) return platform::System{calls_}.is_in_file_set(set_, handle);
   struct stat status;
   ++calls_;
   if (::fstat(handle, &status) != 0) return false;

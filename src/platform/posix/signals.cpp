@@ -39,8 +39,8 @@ std::atomic<SignalTarget*> all_targets{nullptr};  ///< only ever grows, at its h
 std::mutex mutex;  // For what follows, and for who owns which target. No signal handler takes it.
 std::array<Disposition, signal_numbers> dispositions;
 
-// The fork_count() of the process that what the targets were told, and the lock, are of.
-std::atomic<unsigned> told_process{0};
+// The fork_count() of the process to which the lock, and what the targets were handed, belong.
+std::atomic<unsigned> handed_process{0};
 std::atomic<unsigned> locking_process{0};
 sigset_t mask_before_fork;
 
@@ -49,7 +49,7 @@ std::size_t index_of(int signo) {
 }
 
 /// What the signal handler does for one reactor.
-void tell(SignalTarget& target, std::size_t signal) {
+void hand_over(SignalTarget& target, std::size_t signal) {
   target.raised[signal].exchange(true, std::memory_order_acq_rel);
   // The first request wakes the loop, or has woken it.
   if (target.any_raised.exchange(true, std::memory_order_acq_rel)) return;
@@ -68,7 +68,7 @@ void forget_raised(SignalTarget& target) {
 /// In the child of a fork, once: what was raised before was the parent's. With signals blocked.
 void forget_the_parents() noexcept {
   const unsigned process = fork_count();
-  if (told_process.exchange(process, std::memory_order_acq_rel) == process) return;
+  if (handed_process.exchange(process, std::memory_order_acq_rel) == process) return;
   for (SignalTarget* target = all_targets.load(std::memory_order_relaxed); target != nullptr;
        target = target->next) {
     target->inside.store(0, std::memory_order_relaxed);  // those threads are not here
@@ -83,7 +83,7 @@ bool is_the_parents(const std::atomic<unsigned>& process) noexcept {
 /// The signal handler.
 void on_signal(int signo) {
   const int saved_errno = errno;
-  if (is_the_parents(told_process)) forget_the_parents();
+  if (is_the_parents(handed_process)) forget_the_parents();
   const std::size_t signal = index_of(signo);
   for (SignalTarget* target = all_targets.load(std::memory_order_acquire); target != nullptr;
        target = target->next) {
@@ -91,7 +91,7 @@ void on_signal(int signo) {
     // it can see us: either it does, and waits, or we see that nobody is there.
     if (target->watches[signal].load(std::memory_order_relaxed) == 0) continue;
     target->inside.fetch_add(1, std::memory_order_seq_cst);
-    if (target->watches[signal].load(std::memory_order_seq_cst) != 0) tell(*target, signal);
+    if (target->watches[signal].load(std::memory_order_seq_cst) != 0) hand_over(*target, signal);
     target->inside.fetch_sub(1, std::memory_order_release);
   }
   errno = saved_errno;
@@ -206,7 +206,7 @@ void drop(SignalTarget& target, std::size_t signal, SystemCalls& calls) {
 std::error_code SignalInbox::subscribe(int signo) noexcept {
   if (!can_be_watched(signo)) return system_error_code(std::errc::invalid_argument);
   static const int forks = [] {
-    told_process.store(fork_count(), std::memory_order_relaxed);
+    handed_process.store(fork_count(), std::memory_order_relaxed);
     locking_process.store(fork_count(), std::memory_order_relaxed);
     return ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
   }();

@@ -19,7 +19,7 @@ Intervals timeouts(const FakeBackend& fake) {
   return all;
 }
 
-/// A paused stream that wants to hear of its peer's FIN, behind a byte that nobody reads, on a
+/// A paused stream that wants to learn of its peer's FIN, behind a byte that nobody reads, on a
 /// backend that is not told of it.
 struct HiddenFin {
   explicit HiddenFin(ReactorOptions options = {}) : on{FakeBackend::emulated, false, options} {
@@ -210,7 +210,7 @@ struct ErrorNotice {
   static constexpr RawInterest level = RawInterest::in | RawInterest::rdhup;
 };
 
-TEST(Edges, MuteABitThatStaysUpWithoutAnyTimer) {
+TEST(Edges, MaskABitThatStaysUpWithoutAnyTimer) {
   ErrorNotice stream{true};
   stream.on.reactor.run_for(1h);
   EXPECT_EQ(stream.on.fake.interest(stream.handle), stream.level | RawInterest::edge);

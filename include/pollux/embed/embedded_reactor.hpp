@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the adapters of this folder have in common: a reactor as the guest of another loop.
+// What the adapters of this folder have in common: a reactor that another loop runs.
 #pragma once
 
 #include <cerrno>
@@ -41,13 +41,13 @@ class OwnedHandle {
 
 /// A reactor in another loop: what that loop waits on, and a turn in pieces. All members: loop
 /// thread. It may be left from inside a turn, but must live until that returns.
-class Guest {
+class EmbeddedReactor {
  public:
   /// Throws what Reactor::native_handle() says on a backend that has none.
-  explicit Guest(Reactor& reactor) : reactor_{&reactor} { static_cast<void>(renew()); }
-  Guest(const Guest&) = delete;
-  Guest& operator=(const Guest&) = delete;
-  ~Guest() { leave(); }
+  explicit EmbeddedReactor(Reactor& reactor) : reactor_{&reactor} { static_cast<void>(renew()); }
+  EmbeddedReactor(const EmbeddedReactor&) = delete;
+  EmbeddedReactor& operator=(const EmbeddedReactor&) = delete;
+  ~EmbeddedReactor() { leave(); }
 
   /// The reactor is on its own again. What the other loop waits on must be out of it by now.
   void leave() noexcept {
@@ -99,13 +99,13 @@ class Guest {
  private:
   class Turning {
    public:
-    explicit Turning(Guest& guest) : guest_{guest} { guest_.turning_ = true; }
+    explicit Turning(EmbeddedReactor& embedded) : embedded_{embedded} { embedded_.turning_ = true; }
     Turning(const Turning&) = delete;
     Turning& operator=(const Turning&) = delete;
-    ~Turning() { guest_.turning_ = false; }
+    ~Turning() { embedded_.turning_ = false; }
 
    private:
-    Guest& guest_;
+    EmbeddedReactor& embedded_;
   };
 
   Reactor* reactor_;
