@@ -15,10 +15,12 @@
 // obeys one order for all threads: such a load returns nothing older than the newest `seq_cst`
 // access of that variable. A lock carries what its last owner has seen.
 //
-// That is the memory model of C++20, but for one thing: the models leave out loads that are delayed
-// past later stores of their thread (LoadStore: "load buffering"). Stores take their place in a
-// variable's order as they are made: so a variable is written by one thread at a time (under a
-// lock, or by one alone), or by reads and writes in one.
+// That is the memory model of C++20, but for two things. The models leave out loads that are
+// delayed past later stores of their thread (LoadStore: "load buffering"). And the one order is that
+// in which things happen here, so that it agrees with happens-before; C++20 lets them differ where
+// accesses of another order lie between. Stores take their place in a variable's order as they are
+// made: so a variable is written by one thread at a time (under a lock, or by one alone), or by
+// reads and writes in one.
 //
 // What is not atomic in C++ has no values here: it is known of each thread, value and lock whether
 // it has seen the last write.
@@ -26,8 +28,9 @@
 // A model defines before it includes this: ATOMICS, how many atomic variables there are; PLAIN, how
 // many others, which are numbered behind them; THREADS; and HISTORY, how many values a variable
 // keeps. Values that no thread can read any more are forgotten; a model that has more fails an
-// assertion. It may define loads(t, v): that thread loads that variable, and not only exchanges it;
-// and loaded_in_order(v): all loads of that variable are `seq_cst`. Then more is forgotten. A process that uses memory has the number of its thread in `me`, and a variable `at`.
+// assertion. It may define loads(t, v): that thread loads that variable, and does not only exchange
+// it; and loaded_in_order(v): all loads of that variable are `seq_cst`. Then more is forgotten. A
+// process that uses memory has the number of its thread in `me`, and a variable `at`.
 //
 // What the models have in one `atomic` is one access that others can notice, with what may move to
 // it: before it loads that are not `seq_cst`, and taking a lock (whatever others do meanwhile, the

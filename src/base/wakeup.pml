@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Wakeup (wakeup.hpp), for the models of those who use it. A model numbers the variables PENDING
-// and ASLEEP among its own. A process has the variable `old`,
-// and `must_wake` if it calls request().
+// and ASLEEP among its own, and has woke() and consumed(), to count or to check what it likes. A
+// process has the variable `old`, and `must_wake` if it calls request().
 //
 // The orders, one a line, as they come in wakeup.hpp. scripts/check-models compares them with it.
 
@@ -54,7 +54,7 @@ inline mark(what, must_wake) {
 inline wake_up() {
   atomic {
     woken_backend = true;
-    woke()  // the model's own
+    woke()
   }
 }
 
@@ -80,7 +80,7 @@ inline consume(what, got) {
     :: old & (what) ->
       exchange(PENDING, consume_pending, old_ & ~(what), old);
       got = ((old & (what)) != 0);
-      consumed(old & ~(what))  // the model's own
+      consumed(old & ~(what))
     :: else -> got = false
     fi;
     old = 0

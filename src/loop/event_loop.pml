@@ -2,10 +2,11 @@
 // How the loop sleeps and is woken: EventLoop::run() and turn(), or the three steps of a host
 // (embedding.cpp), and threads that call wake() and stop().
 //
-// Each of two threads writes something down, makes its request, and does so once more. The loop's
+// Each of two threads writes something down and makes a request, once or more often. The loop's
 // thread runs the loop until it has seen all that was written. If a wakeup is lost, or what was
 // written before a request is not seen behind it, it sleeps for ever, and SPIN finds an end that is
-// none. At most one wake is on its way for each time that the loop has consumed all requests.
+// none. With COUNT: no more than one wake is on its way for each time that the loop has consumed
+// all requests.
 
 // orders: src/loop/event_loop.cpp
 // orders: src/loop/embedding.cpp
@@ -27,7 +28,7 @@
 // scenario: as before, one calls stop()  -DHOST -DSECOND=STOP
 // scenario: no more than one wake is on its way for each time that all was consumed  -DCOUNT
 // deep scenario: each of two threads calls wake() three times  -DTIMES=3
-// deep scenario: wake() and stop() twice, and the wait comes back early  -DTIMES=2 -DSECOND=STOP -DEARLY=1
+// deep scenario: twice each, and the wait comes back early  -DTIMES=2 -DSECOND=STOP -DEARLY=1
 // deep scenario: a host, each twice  -DHOST -DTIMES=2 -DSECOND=STOP
 #ifndef SECOND
 #define SECOND WAKE
@@ -90,7 +91,7 @@ inline turn() {
   fi
 }
 
-// EventLoop::run(), until something was called
+// EventLoop::run(), until a handler or wake() was called.
 inline run_once() {
   is_woken = false;
   do
