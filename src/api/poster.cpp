@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// What its coming and going has to do with the loop is proved with post_queue.pml in src/tasks/.
 #include <pollux/poster.hpp>
 
 #include <system_error>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a service of the loop sees of it: the backend, the wakeup, the clock, the counters, and the
 // call that says that a service has added work.
+// What other threads take part in is proved with event_loop.pml in src/loop/.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Requests to the loop: by other threads, by signal handlers, and by handlers for the next turn.
+// Its memory orders are proved with wakeup.pml, which has to change with them.
 #pragma once
 
 #include <atomic>
@@ -49,7 +50,7 @@ class Wakeup {
   bool is_pending(unsigned what) const noexcept { return (pending() & what) != 0; }
   /// As is_pending(); the request is not pending any more.
   bool consume(unsigned what) noexcept {
-    return is_pending(what) && (pending_.fetch_and(~what, std::memory_order_acq_rel) & what) != 0;
+    return is_pending(what) && (pending_.fetch_and(~what, std::memory_order_acquire) & what) != 0;
   }
 
  private:

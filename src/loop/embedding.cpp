@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The same three steps for a host: another loop, which waits in this one's place.
+// Its sleeping and waking is proved with event_loop.pml.
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The turn, from top to bottom: prepare, wait, deliver.
+// Its sleeping and waking is proved with event_loop.pml.
 #include "loop/event_loop.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Its memory orders are proved with post_queue.pml, which has to change with them.
 #include "tasks/post_queue.hpp"
 
 #include <chrono>

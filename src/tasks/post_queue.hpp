@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What other threads want the loop to run.
+// Its memory orders are proved with post_queue.pml, which has to change with them.
 #pragma once
 
 #include <atomic>
@@ -51,7 +52,7 @@ class PostQueue {
   void add_poster() noexcept { posters_.fetch_add(1, std::memory_order_relaxed); }
   /// Any thread. The last wakes the loop, which may have waited for nothing else.
   void remove_poster() noexcept {
-    if (posters_.fetch_sub(1, std::memory_order_acq_rel) == 1) request_check();
+    if (posters_.fetch_sub(1, std::memory_order_release) == 1) request_check();
   }
 
   // All below: loop thread.

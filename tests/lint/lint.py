@@ -139,7 +139,7 @@ def detail_headers(tree):
 def licences(tree):
     for path, text in tree.texts.items():
         script = path.endswith(".py") or text.startswith("#!")
-        if script or path.endswith(SOURCE):
+        if script or path.endswith((*SOURCE, ".pml")):
             if "SPDX-License-Identifier: MIT" not in "\n".join(text.splitlines()[:2]):
                 yield path, 1, "the line SPDX-License-Identifier: MIT is missing at the top"
 

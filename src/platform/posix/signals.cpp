@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Signals as POSIX has them: one signal handler for the whole process, which leaves word for every
 // reactor that watches the signal. docs/design.md says why, and why nobody is called who is gone.
+// The memory orders are proved with signals.pml, which has to change with them.
 #include "platform/signals.hpp"
 
 #include <cerrno>
@@ -50,9 +51,9 @@ std::size_t index_of(int signo) {
 
 /// What the signal handler does for one reactor.
 void hand_over(SignalTarget& target, std::size_t signal) {
-  target.raised[signal].exchange(true, std::memory_order_acq_rel);
+  target.raised[signal].exchange(true, std::memory_order_release);
   // The first request wakes the loop, or has woken it.
-  if (target.any_raised.exchange(true, std::memory_order_acq_rel)) return;
+  if (target.any_raised.exchange(true, std::memory_order_release)) return;
   if (target.wakes.load(std::memory_order_relaxed) == fork_count()) {
     target.wakeup->request(Wakeup::signal);
   } else {
@@ -216,7 +217,7 @@ std::error_code SignalInbox::subscribe(int signo) noexcept {
   if (target_ == nullptr) return system_error_code(std::errc::not_enough_memory);
   // Before the kernel's disposition is changed, so that nothing falls between the two here either.
   std::atomic<unsigned>& watches = target_->watches[index_of(signo)];
-  if (watches.fetch_add(1, std::memory_order_seq_cst) != 0) return {};
+  if (watches.fetch_add(1, std::memory_order_release) != 0) return {};
   Disposition& disposition = dispositions[index_of(signo)];
   if (disposition.reactors == 0) {
     if (const auto error = take_over(signo, disposition, calls_)) {
@@ -243,11 +244,11 @@ SignalSet SignalInbox::take() noexcept {
   SignalSet taken;
   if (target_ == nullptr) return taken;
   // First this, then those: what is raised meanwhile is found now, or by the next call.
-  target_->any_raised.exchange(false, std::memory_order_acq_rel);
+  target_->any_raised.exchange(false, std::memory_order_acquire);
   for (std::size_t signal = 0; signal < signal_numbers; ++signal) {
     std::atomic<bool>& raised = target_->raised[signal];
     if (raised.load(std::memory_order_relaxed))
-      taken[signal] = raised.exchange(false, std::memory_order_acq_rel);
+      taken[signal] = raised.exchange(false, std::memory_order_acquire);
   }
   return taken;
 }
