@@ -21,6 +21,7 @@
 #include <pollux/error.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/emulator.hpp"
 #include "conformance/support/processes.hpp"
 
 namespace pollux::conformance {
@@ -112,13 +113,17 @@ TEST_P(ASignal, IsDeliveredByAllWhoWatchItAndByNobodyElse) {
   const SignalWatch two = watch(SIGUSR1, 'a');
   const SignalWatch elsewhere = watch(other, SIGUSR1, 'b');
   const SignalWatch another = watch(SIGUSR2, 'c');
-  const SignalWatch last = watch(other, SIGRTMAX, 'd');
+  // qemu-user accepts the last two, and delivers neither.
+  const int last_signo = emulator().empty() ? SIGRTMAX : SIGRTMAX - 2;
+  if (last_signo != SIGRTMAX)
+    RecordProperty("not_played", "SIGRTMAX, which an emulator may not deliver");
+  const SignalWatch last = watch(other, last_signo, 'd');
   ::raise(SIGUSR1);
   EXPECT_EQ(reactor().poll(), 2u);
   EXPECT_EQ(received, "aa");
   EXPECT_EQ(other.poll(), 1u);
   EXPECT_EQ(received, "aab");
-  ::raise(SIGRTMAX);
+  ::raise(last_signo);
   EXPECT_EQ(reactor().poll(), 0u);
   EXPECT_EQ(other.poll(), 1u);
   EXPECT_EQ(received, "aabd");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/support/pairs.hpp"
 
+#include "conformance/support/emulator.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -102,7 +104,13 @@ std::string_view to_string(PairKind kind) noexcept {
 bool has_multipath() {
   const Handle socket{
       ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, static_cast<int>(Protocol::multipath))};
-  return static_cast<bool>(socket);
+  if (!socket || emulator().empty()) return static_cast<bool>(socket);
+  // An emulator may know nothing of MPTCP_INFO, and answer for one of the TCP connections instead.
+  constexpr int level_mptcp = 284;
+  constexpr int mptcp_info = 1;
+  char info[256];
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket.get(), level_mptcp, mptcp_info, info, &size) == 0;
 }
 
 Handle make_socket(PairKind kind, Protocol protocol) {
@@ -214,11 +222,25 @@ void reset_connection(Handle& handle) {
   handle.close();
 }
 
-void play_dead(const Handle& handle) {
-  sock_filter drop_all{BPF_RET | BPF_K, 0, 0, 0};
-  const sock_fprog program{1, &drop_all};
+namespace {
+
+/// Of each packet that arrives the socket takes so many bytes.
+void take_of_packets(const Handle& handle, std::uint32_t bytes) {
+  sock_filter rule{BPF_RET | BPF_K, 0, 0, bytes};
+  const sock_fprog program{1, &rule};
   check(::setsockopt(handle.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
         "SO_ATTACH_FILTER");
+}
+
+}  // namespace
+
+void play_dead(const Handle& handle) {
+  take_of_packets(handle, 0);
+}
+
+// Not SO_DETACH_FILTER, which qemu-user does not have: a filter takes the place of the one before.
+void come_alive(const Handle& handle) {
+  take_of_packets(handle, 0xffffffff);
 }
 
 Handle duplicate(const Handle& handle) {

@@ -91,6 +91,8 @@ void reset_connection(Handle& handle);
 /// From now on the kernel drops every packet that arrives for this TCP socket: to its peer it is
 /// dead.
 void play_dead(const Handle& handle);
+/// And from now on it takes them again.
+void come_alive(const Handle& handle);
 Handle duplicate(const Handle& handle);
 
 /// Whether at least one byte can be read.
