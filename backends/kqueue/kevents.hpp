@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// What the kernel is asked for, and what its answers mean, as pure functions: they are tested by
+// kevents that no kernel here has made.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include <sys/types.h>
+// Behind it: on some BSDs it needs the types.
+#include <sys/event.h>
+
+#include <pollux/backend.hpp>
+
+namespace pollux::detail::kqueue {
+
+using Event = struct kevent;
+using Filter = decltype(Event::filter);
+
+/// A pipe's writing end whose reader has gone gets no EVFILT_WRITE (EPIPE). This stands in for it:
+/// reported for as long as it is there, as the other would be.
+#if defined(EVFILT_USER)
+inline constexpr bool has_stand_in = true;
+inline constexpr Filter stand_in = EVFILT_USER;
+inline constexpr unsigned stand_in_flags = NOTE_TRIGGER;
+#else
+inline constexpr bool has_stand_in = false;
+inline constexpr Filter stand_in = EVFILT_WRITE;
+inline constexpr unsigned stand_in_flags = 0;
+#endif
+
+/// How a filter is armed. `edge` is EV_CLEAR: reported when something new happens. `quiet` is that,
+/// and a low-water mark that no number of bytes reaches: of a socket only the end and failures are
+/// reported. (A low-water mark alone leaves EV_EOF level-triggered, which turns the loop; and macOS
+/// limits it to the size of the buffer, so that a full one is reported as well.)
+enum class Mode : std::uint8_t { off, level, edge, quiet };
+
+struct Modes {
+  Mode read = Mode::off;
+  Mode write = Mode::off;
+
+  friend constexpr bool operator==(const Modes&, const Modes&) = default;
+};
+
+/// Whether nothing is asked for but failures. Without a filter kqueue would report none of them:
+/// both are kept.
+constexpr bool is_quiet(RawInterest interest) {
+  return interest != RawInterest::none && !any(interest, RawInterest::in | RawInterest::out);
+}
+
+/// `is_pipe`: the end of a pipe shows on one side of it alone, whichever was asked for.
+constexpr Modes modes_of(RawInterest interest, bool is_pipe) {
+  if (is_quiet(interest)) return {Mode::quiet, Mode::quiet};
+  const Mode armed = any(interest, RawInterest::edge) ? Mode::edge : Mode::level;
+  const Mode other = is_pipe && interest != RawInterest::none ? Mode::quiet : Mode::off;
+  return {any(interest, RawInterest::in) ? armed : other,
+          any(interest, RawInterest::out) ? armed : other};
+}
+
+/// The failure that the kernel brings along (a reset, a refused connection), or 0.
+inline int error_of(const Event& event) {
+  const bool is_of_a_socket = event.filter == EVFILT_READ || event.filter == EVFILT_WRITE;
+  return is_of_a_socket && (event.flags & EV_EOF) != 0 ? static_cast<int>(event.fflags) : 0;
+}
+
+/// What `event` says of a registration with that interest; none if nothing of it was asked for.
+///
+/// EV_EOF is one direction, ended by either side. On EVFILT_READ a read returns 0, once the bytes
+/// before it are read: that is `in`, and a hang-up only if writing is over as well, which
+/// `is_write_over` is asked. On EVFILT_WRITE a write fails at once: `out`, and as a hint `hup`. An
+/// error in fflags is a connection that has failed.
+template <class IsWriteOver>
+RawReady ready_of(const Event& event, RawInterest interest, IsWriteOver is_write_over) {
+  const bool reads = event.filter == EVFILT_READ;
+  const bool is_over = (event.flags & EV_EOF) != 0 || event.filter == stand_in;
+  const RawReady failure = error_of(event) != 0 ? RawReady::err | RawReady::hup : RawReady::none;
+  // A filter that has outlived its registration is reported: the core must see it.
+  const bool is_asked_for =
+      interest == RawInterest::none || any(interest, reads ? RawInterest::in : RawInterest::out);
+  if (!is_asked_for) return is_over ? failure | RawReady::hup : RawReady::none;
+  const RawReady ready = failure | (reads ? RawReady::in : RawReady::out);
+  const bool is_hung_up = is_over && (!reads || failure != RawReady::none || is_write_over());
+  return is_hung_up ? ready | RawReady::hup : ready;
+}
+
+/// The generation of a registration, which is what the kernel keeps for us. (A whole token has no
+/// room in a pointer of 32 bits. On some BSDs it is no pointer at all.)
+template <class Data = decltype(Event::udata)>
+Data to_udata(std::uint32_t generation) {
+  if constexpr (std::is_pointer_v<Data>) {
+    return reinterpret_cast<Data>(std::uintptr_t{generation});
+  } else {
+    return static_cast<Data>(generation);
+  }
+}
+template <class Data>
+std::uint32_t to_generation(Data udata) {
+  if constexpr (std::is_pointer_v<Data>) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(udata));
+  } else {
+    return static_cast<std::uint32_t>(udata);
+  }
+}
+
+}  // namespace pollux::detail::kqueue
