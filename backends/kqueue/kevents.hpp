@@ -42,19 +42,17 @@ struct Modes {
   friend constexpr bool operator==(const Modes&, const Modes&) = default;
 };
 
-/// Whether nothing is asked for but failures. Without a filter kqueue would report none of them:
-/// both are kept.
-constexpr bool is_quiet(RawInterest interest) {
-  return interest != RawInterest::none && !any(interest, RawInterest::in | RawInterest::out);
-}
-
-/// `is_pipe`: the end of a pipe shows on one side of it alone, whichever was asked for.
+/// What each filter is armed for. Without a filter kqueue reports no failure, and each of them sees
+/// one direction alone. So the direction that nothing is asked of is kept, quiet: but for the most
+/// frequent interest, that in a socket's bytes, to which a failure and the peer's end show as well.
 constexpr Modes modes_of(RawInterest interest, bool is_pipe) {
-  if (is_quiet(interest)) return {Mode::quiet, Mode::quiet};
+  if (interest == RawInterest::none) return {};
   const Mode armed = any(interest, RawInterest::edge) ? Mode::edge : Mode::level;
-  const Mode other = is_pipe && interest != RawInterest::none ? Mode::quiet : Mode::off;
-  return {any(interest, RawInterest::in) ? armed : other,
-          any(interest, RawInterest::out) ? armed : other};
+  const bool reads = any(interest, RawInterest::in);
+  const bool in_alone_will_do = reads && armed == Mode::level && !is_pipe;
+  return {reads ? armed : Mode::quiet, any(interest, RawInterest::out) ? armed
+                                       : in_alone_will_do              ? Mode::off
+                                                                       : Mode::quiet};
 }
 
 /// The failure that the kernel brings along (a reset, a refused connection), or 0.
@@ -63,24 +61,24 @@ inline int error_of(const Event& event) {
   return is_of_a_socket && (event.flags & EV_EOF) != 0 ? static_cast<int>(event.fflags) : 0;
 }
 
-/// What `event` says of a registration with that interest; none if nothing of it was asked for.
+/// What `event` says of a registration with that interest; none if nothing of it was asked for. An
+/// end always is.
 ///
 /// EV_EOF is one direction, ended by either side. On EVFILT_READ a read returns 0, once the bytes
-/// before it are read: that is `in`, and a hang-up only if writing is over as well, which
-/// `is_write_over` is asked. On EVFILT_WRITE a write fails at once: `out`, and as a hint `hup`. An
-/// error in fflags is a connection that has failed.
-template <class IsWriteOver>
-RawReady ready_of(const Event& event, RawInterest interest, IsWriteOver is_write_over) {
+/// before it are read: `in`. On EVFILT_WRITE a write fails at once: `out`. It is a hang-up only if
+/// the other direction is over as well, which `is_other_over` is asked. An error in fflags is a
+/// connection that has failed.
+template <class IsOtherOver>
+RawReady ready_of(const Event& event, RawInterest interest, IsOtherOver is_other_over) {
   const bool reads = event.filter == EVFILT_READ;
-  const bool is_over = (event.flags & EV_EOF) != 0 || event.filter == stand_in;
-  const RawReady failure = error_of(event) != 0 ? RawReady::err | RawReady::hup : RawReady::none;
+  const bool is_over = (event.flags & EV_EOF) != 0 || (event.filter == stand_in && has_stand_in);
   // A filter that has outlived its registration is reported: the core must see it.
   const bool is_asked_for =
       interest == RawInterest::none || any(interest, reads ? RawInterest::in : RawInterest::out);
-  if (!is_asked_for) return is_over ? failure | RawReady::hup : RawReady::none;
-  const RawReady ready = failure | (reads ? RawReady::in : RawReady::out);
-  const bool is_hung_up = is_over && (!reads || failure != RawReady::none || is_write_over());
-  return is_hung_up ? ready | RawReady::hup : ready;
+  if (!is_asked_for && !is_over) return RawReady::none;
+  const RawReady ready = reads ? RawReady::in : RawReady::out;
+  if (error_of(event) != 0) return ready | RawReady::err | RawReady::hup;
+  return is_over && is_other_over() ? ready | RawReady::hup : ready;
 }
 
 /// The generation of a registration, which is what the kernel keeps for us. (A whole token has no

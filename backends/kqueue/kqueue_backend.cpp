@@ -89,8 +89,7 @@ class KqueueBackend final : public Backend {
       // does not pass for the next one's, and the core finds it.
       const Token token{registered->token.slot, to_generation(event.udata)};
       const RawReady ready = ready_of(event, registered->interest, [&] {
-        // Asked for room to write, every system's poll() says HUP if there will never be any.
-        return any(poll_once(handle, RawInterest::out, system_calls_), RawReady::hup);
+        return registered->is_pipe || is_hung_up(handle, event.filter == EVFILT_READ);
       });
       if (ready != RawReady::none) out[result.count++] = {token, ready};
     }
@@ -129,6 +128,13 @@ class KqueueBackend final : public Backend {
   void close_queue() noexcept {
     if (queue_ >= 0 && made_in_ == fork_count()) ::close(queue_);
     queue_ = -1;
+  }
+
+  /// Whether the one direction of a socket is over, as the other is. Asked for that one, every
+  /// system's poll() says HUP then: macOS' for it alone, the others' for both.
+  bool is_hung_up(NativeHandle handle, bool asks_to_write) noexcept {
+    const RawInterest other = asks_to_write ? RawInterest::out : RawInterest::in;
+    return any(poll_once(handle, other, system_calls_), RawReady::hup);
   }
 
   Registration* find(NativeHandle handle) {

@@ -104,7 +104,11 @@ bool is_write_over(int handle, short seen) {
     return state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_SYN_SENT &&
            state != TCP_SYN_RECV && state != TCP_LISTEN;
   }
-  // A zero send disturbs nothing on AF_UNIX.
+  int type = 0;
+  size = sizeof type;
+  if (::getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
+    return (seen & POLLHUP) != 0;
+  // A zero send disturbs nothing on an AF_UNIX stream.
   return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
 }
 
