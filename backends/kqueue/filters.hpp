@@ -34,7 +34,7 @@ inline Event make_change(NativeHandle handle, Filter filter, unsigned flags, Mod
   change.filter = filter;
   if (mode != Mode::level) flags |= EV_CLEAR;
   // Each change says all of it anew: a kernel takes these over also where it adds nothing.
-  if (filter == stand_in && has_stand_in) {
+  if (has_stand_in && filter == stand_in) {
     if ((flags & EV_ADD) != 0) change.fflags = stand_in_flags;
   } else if (mode == Mode::quiet) {
     change.fflags = NOTE_LOWAT;

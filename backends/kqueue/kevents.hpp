@@ -3,6 +3,7 @@
 // kevents that no kernel here has made.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <type_traits>
 
@@ -55,10 +56,15 @@ constexpr Modes modes_of(RawInterest interest, bool is_pipe) {
                                                                        : Mode::quiet};
 }
 
+/// Whether it is what a broken pipe has in place of EVFILT_WRITE.
+inline bool is_stand_in(const Event& event) {
+  return has_stand_in && event.filter == stand_in;
+}
+
 /// The failure that the kernel brings along (a reset, a refused connection), or 0.
 inline int error_of(const Event& event) {
-  const bool is_of_a_socket = event.filter == EVFILT_READ || event.filter == EVFILT_WRITE;
-  return is_of_a_socket && (event.flags & EV_EOF) != 0 ? static_cast<int>(event.fflags) : 0;
+  if (is_stand_in(event)) return EPIPE;
+  return (event.flags & EV_EOF) != 0 ? static_cast<int>(event.fflags) : 0;
 }
 
 /// What `event` says of a registration with that interest; none if nothing of it was asked for. An
@@ -71,7 +77,7 @@ inline int error_of(const Event& event) {
 template <class IsOtherOver>
 RawReady ready_of(const Event& event, RawInterest interest, IsOtherOver is_other_over) {
   const bool reads = event.filter == EVFILT_READ;
-  const bool is_over = (event.flags & EV_EOF) != 0 || (event.filter == stand_in && has_stand_in);
+  const bool is_over = (event.flags & EV_EOF) != 0 || is_stand_in(event);
   // A filter that has outlived its registration is reported: the core must see it.
   const bool is_asked_for =
       interest == RawInterest::none || any(interest, reads ? RawInterest::in : RawInterest::out);

@@ -91,7 +91,7 @@ class KqueueBackend final : public Backend {
       const RawReady ready = ready_of(event, registered->interest, [&] {
         return registered->is_pipe || is_hung_up(handle, event.filter == EVFILT_READ);
       });
-      if (ready != RawReady::none) out[result.count++] = {token, ready};
+      if (ready != RawReady::none) out[result.count++] = {token, ready, error_of(event)};
     }
     return result;
   }

@@ -6,8 +6,7 @@
 #include "kqueue/kqueue_backend.hpp"
 
 int main(int argc, char** argv) {
-  pollux::conformance::add_backend("kqueue", [](std::error_code& error) {
-    return pollux::make_kqueue_backend(error);
-  });
+  pollux::conformance::add_backend(
+      "kqueue", [](std::error_code& error) { return pollux::make_kqueue_backend(error); });
   return pollux::conformance::run(argc, argv);
 }
