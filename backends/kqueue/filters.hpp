@@ -56,9 +56,14 @@ class Filters {
   /// Whether the registration is still there: its number may be another file's by now. 0, or
   /// ENOENT, or EBADF. Of a filter that reports what is new, all that is up is new then.
   int ask(NativeHandle handle, Registration& registered, Modes modes) noexcept {
-    if (modes.read != Mode::off) return submit(to_ask(handle, registered, EVFILT_READ, modes.read));
     if (registered.broken) return ask_broken(handle, registered);
+    if (modes.read != Mode::off) return submit(to_ask(handle, registered, EVFILT_READ, modes.read));
     return submit(to_ask(handle, registered, EVFILT_WRITE, modes.write));
+  }
+
+  /// What does not go with its descriptor, when that has gone.
+  void forget(NativeHandle handle, Registration& registered) noexcept {
+    if (registered.broken) disarm(handle, registered, EVFILT_WRITE);
   }
 
   /// Has a registration armed otherwise. 0, or errno, and then all is as before. What is there
@@ -155,7 +160,7 @@ class Filters {
     const int error = submit(to_add(handle, registered, EVFILT_WRITE, Mode::level));
     if (error == EPIPE) return 0;
     if (error == 0) remove(handle, registered, EVFILT_WRITE);
-    disarm(handle, registered, EVFILT_WRITE);
+    forget(handle, registered);
     return ENOENT;
   }
 

@@ -58,9 +58,21 @@ class KqueueBackend final : public Backend {
     } else if (before != after) {
       error = filters_.change(handle, *registered, before, after);
     }
-    if (error != 0) return {error, std::system_category()};
+    if (error != 0) {
+      if (error == ENOENT || error == EBADF) filters_.forget(handle, *registered);
+      return {error, std::system_category()};
+    }
     registered->interest = to;
     return {};
+  }
+
+  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
+    // A filter that can be removed says by itself that the number still is the file. What stands in
+    // for one does not.
+    const Registration* const registered = find(handle);
+    if (registered != nullptr && registered->broken)
+      return Backend::remove_closing(handle, from, token);
+    return set_interest(handle, from, RawInterest::none, token);
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
