@@ -27,6 +27,8 @@ class Children {
 
  private:
   SystemCalls& calls_;
+  /// The fork_count() of the process whose handles there are, where a fork does not inherit them.
+  [[maybe_unused]] unsigned opened_in_ = 0;
 };
 
 }  // namespace pollux::detail::platform

@@ -111,7 +111,14 @@ Answer<Standing> System::probe_standing(NativeHandle handle, StreamType, RawRead
   return by_state(*this, handle, Standing::doubtful, standing);
 }
 
-void System::examine_socket(NativeHandle, StreamType&, std::error_code&) noexcept {}
+void System::examine_socket(NativeHandle handle, StreamType& type, std::error_code&) noexcept {
+  // Of a socket that was never connected the BSDs and macOS report nothing, ever. One that is
+  // connecting has no peer yet either, and is asked about once for nothing.
+  sockaddr_storage peer;
+  socklen_t size = sizeof peer;
+  ++calls_;
+  type.set(Quirk::silent, ::getpeername(handle, reinterpret_cast<sockaddr*>(&peer), &size) != 0);
+}
 
 void System::learn_fin_number(NativeHandle, StreamType&) noexcept {}
 

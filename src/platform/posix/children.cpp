@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Child processes as POSIX has them, and the descriptor that Linux has of one.
+// Child processes as POSIX has them, and by the descriptor that Linux has of one.
 #include "platform/children.hpp"
 
 #include <cerrno>
@@ -44,20 +44,6 @@ std::error_code Children::check(int pid) noexcept {
   ++calls_;
   siginfo_t info{};
   return look_by_pid(pid, info, WNOWAIT) == 0 ? std::error_code{} : error_code(errno);
-}
-
-NativeHandle Children::open([[maybe_unused]] int pid) noexcept {
-#if defined(SYS_pidfd_open) && !defined(POLLUX_PORTABLE_SYSTEM)
-  ++calls_;
-  return static_cast<NativeHandle>(::syscall(SYS_pidfd_open, pid, 0u));  // close-on-exec by itself
-#else
-  return no_handle;
-#endif
-}
-
-void Children::close(NativeHandle handle) noexcept {
-  ++calls_;
-  ::close(handle);
 }
 
 std::optional<ChildExit> Children::reap(int pid, NativeHandle handle) noexcept {

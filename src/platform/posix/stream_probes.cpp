@@ -170,8 +170,13 @@ int System::shut_down(NativeHandle handle, Shutdown how) noexcept {
   return ::shutdown(handle, sides[static_cast<std::size_t>(how)]) == 0 ? 0 : errno;
 }
 
-RawReady System::what_is_true(NativeHandle handle, StreamType) noexcept {
-  return poll_once(handle, RawInterest::in | RawInterest::out | RawInterest::rdhup, calls_);
+RawReady System::what_is_true(NativeHandle handle, StreamType type) noexcept {
+  const RawReady ready =
+      poll_once(handle, RawInterest::in | RawInterest::out | RawInterest::rdhup, calls_);
+  if (!type.has(Quirk::silent)) return ready;
+  // In no state of a connection, and not on the way to one, which its owner may have begun since.
+  const PeerFin fin = probe_peer_fin(handle, type, RawReady::none).found;
+  return fin == PeerFin::not_received ? ready : ready | RawReady::hup;
 }
 
 namespace {

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// The kqueue behind tests/support/bsd/sys/event.h, as the tests steer it.
+#pragma once
+
+#include <sys/event.h>
+
+namespace pollux::bsd {
+
+/// The next change of such a filter, with one of these flags, fails with `error`, and changes
+/// nothing. Before kevent() is called by another thread.
+void fail_next(short filter, unsigned flags, int error);
+
+/// As if the kernel had made a system call more or less: how often kevent() was called.
+unsigned long calls();
+
+}  // namespace pollux::bsd
