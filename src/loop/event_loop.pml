@@ -22,11 +22,10 @@
 #define ASLEEP 1
 #define WRITTEN 1  // + the thread's number
 
-// scenario: two threads call wake(), the loop is run()
+// scenario: two threads call wake(), the loop is run()  -DCOUNT
 // scenario: one thread calls wake() and one stop()  -DSECOND=STOP
 // scenario: two threads call wake(), a host waits in the loop's place  -DHOST
 // scenario: as before, one calls stop()  -DHOST -DSECOND=STOP
-// scenario: no more than one wake is on its way for each time that all was consumed  -DCOUNT
 // deep scenario: each of two threads calls wake() three times  -DTIMES=3
 // deep scenario: twice each, and the wait comes back early  -DTIMES=2 -DSECOND=STOP -DEARLY=1
 // deep scenario: a host, each twice  -DHOST -DTIMES=2 -DSECOND=STOP

@@ -43,9 +43,9 @@
 #define loads(t, v) (((t) == 0) != ((v) == ASLEEP))  // the loop, but for one
 #include "../base/wakeup.pml"
 
+// scenario: a thread posts a task, which makes a Poster for another and starts it  -DSTARTS
 // scenario: two threads post a task each, the loop runs until nothing is left
 // scenario: so they do, and any task may stop the loop, which is closed then  -DCLOSES
-// scenario: a task makes a Poster for the second thread, and starts it  -DSTARTS
 // deep scenario: one posts two tasks, the other one  -DTASKS=2
 // deep scenario: so they do, and any task may stop the loop  -DTASKS=2 -DCLOSES
 // deep scenario: one posts two tasks, the first makes a Poster for the other  -DTASKS=2 -DSTARTS

@@ -93,11 +93,11 @@ class Spin(unittest.TestCase):
 
     def test_finds_a_mistake_that_is_none(self):
         with Copy() as copy:
-            copy.replace("src/base/wakeup.pml", "#ifdef MUTANT_EACH_REQUEST_WAKES\n    old = 0;",
-                         "#ifdef MUTANT_EACH_REQUEST_WAKES\n    skip;")
-            status, said = copy.check("--only", "MUTANT_EACH")
+            copy.replace("src/platform/posix/signals.pml", "  store(WATCHES, drop_watches, 0);",
+                         "#ifdef MUTANT_NOTHING\n  skip;\n#endif\n  store(WATCHES, drop_watches, 0);")
+            status, said = copy.check("--only", "MUTANT_NOTHING")
             self.assertEqual(status, 1, said)
-            self.assertIn("FAIL event_loop: MUTANT_EACH_REQUEST_WAKES: no scenario fails", said)
+            self.assertIn("FAIL signals: MUTANT_NOTHING: no scenario fails", said)
 
     def test_finds_a_model_that_is_too_small(self):
         with Copy() as copy:
