@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,13 +47,6 @@ inline bool shows_packet_mode() {
 #else
   return false;
 #endif
-}
-
-/// Whether waits may end within a millisecond: epoll_pwait2(2), whose number is the same
-/// everywhere.
-inline bool has_exact_epoll_waits() {
-  constexpr long epoll_pwait2 = 441;
-  return ::syscall(epoll_pwait2, -1, nullptr, 1, nullptr, nullptr, 0) == 0 || errno != ENOSYS;
 }
 
 /// Whether memory is wiped for a child as MADV_WIPEONFORK has it: without that nobody notices a

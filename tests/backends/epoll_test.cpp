@@ -121,8 +121,14 @@ TEST_F(Epoll, DoesNotReportTheEndOfAPipeAsRdhup) {
   EXPECT_EQ(look(), RawReady::hup);
 }
 
+/// epoll_pwait2(2), whose number is the same on each processor.
+bool has_exact_waits() {
+  constexpr long epoll_pwait2 = 441;
+  return ::syscall(epoll_pwait2, -1, nullptr, 1, nullptr, nullptr, 0) == 0 || errno != ENOSYS;
+}
+
 TEST_F(Epoll, WaitsForLessThanAMillisecondIfItIsTo) {
-  POLLUX_NEEDS("epoll_pwait2", has_exact_epoll_waits());
+  POLLUX_NEEDS("epoll_pwait2", has_exact_waits());
   std::array<RawEvent, 4> out;
   auto best = std::chrono::nanoseconds::max();
   for (int i = 0; i < 1000 && best >= std::chrono::microseconds{900}; ++i) {
