@@ -77,6 +77,7 @@ const Row rows[] = {
     {"room, bytes asked for", kevent_of(EVFILT_WRITE, EV_CLEAR, 0, 9), in, false, RawReady::none},
     {"a full buffer on macOS, nothing asked for", kevent_of(EVFILT_READ, EV_CLEAR, 0, 131072), hup,
      false, RawReady::none},
+    {"an error that waits to be taken", kevent_of(EVFILT_READ, 0), in, false, RawReady::in},
     {"FIN", kevent_of(EVFILT_READ, EV_EOF), in, false, RawReady::in},
     {"FIN behind bytes", kevent_of(EVFILT_READ, EV_EOF, 0, 3), in, false, RawReady::in},
     {"FIN, nothing asked for", kevent_of(EVFILT_READ, EV_EOF | EV_CLEAR), hup, false, RawReady::in},
