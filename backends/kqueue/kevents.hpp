@@ -67,6 +67,11 @@ inline int error_of(const Event& event) {
   return (event.flags & EV_EOF) != 0 ? static_cast<int>(event.fflags) : 0;
 }
 
+/// The direction that `event` says nothing of, as an interest in it.
+inline RawInterest other_direction(const Event& event) {
+  return event.filter == EVFILT_READ ? RawInterest::out : RawInterest::in;
+}
+
 /// What `event` says of a registration with that interest; none if nothing of it was asked for. An
 /// end always is.
 ///

@@ -51,13 +51,9 @@ class KqueueBackend final : public Backend {
     if (registered == nullptr || registered->token != token)
       return system_error_code(std::errc::no_such_file_or_directory);
     const Modes before = modes_of(from, registered->is_pipe);
-    const Modes after = modes_of(to, registered->is_pipe);
-    int error = 0;
-    if (from == to) {
-      error = filters_.ask(handle, *registered, before);
-    } else if (before != after) {
-      error = filters_.change(handle, *registered, before, after);
-    }
+    const int error = from == to ? filters_.ask(handle, *registered, before)
+                                 : filters_.change(handle, *registered, before,
+                                                   modes_of(to, registered->is_pipe));
     if (error != 0) {
       if (error == ENOENT || error == EBADF) filters_.forget(handle, *registered);
       return {error, std::system_category()};
@@ -67,11 +63,7 @@ class KqueueBackend final : public Backend {
   }
 
   std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
-    // A filter that can be removed says by itself that the number still is the file. What stands in
-    // for one does not.
-    const Registration* const registered = find(handle);
-    if (registered != nullptr && registered->broken)
-      return Backend::remove_closing(handle, from, token);
+    // A filter that can be removed says by itself that the number still is the file.
     return set_interest(handle, from, RawInterest::none, token);
   }
 
@@ -101,7 +93,7 @@ class KqueueBackend final : public Backend {
       // does not pass for the next one's, and the core finds it.
       const Token token{registered->token.slot, to_generation(event.udata)};
       const RawReady ready = ready_of(event, registered->interest, [&] {
-        return registered->is_pipe || is_hung_up(handle, event.filter == EVFILT_READ);
+        return registered->is_pipe || is_hung_up(handle, event);
       });
       if (ready != RawReady::none) out[result.count++] = {token, ready, error_of(event)};
     }
@@ -142,11 +134,10 @@ class KqueueBackend final : public Backend {
     queue_ = -1;
   }
 
-  /// Whether the one direction of a socket is over, as the other is. Asked for that one, every
-  /// system's poll() says HUP then: macOS' for it alone, the others' for both.
-  bool is_hung_up(NativeHandle handle, bool asks_to_write) noexcept {
-    const RawInterest other = asks_to_write ? RawInterest::out : RawInterest::in;
-    return any(poll_once(handle, other, system_calls_), RawReady::hup);
+  /// Whether the direction of a socket is over that `event` says nothing of, as the other is. Asked
+  /// for that one, every system's poll() says HUP then: macOS' for it alone, the others' for both.
+  bool is_hung_up(NativeHandle handle, const Event& event) noexcept {
+    return any(poll_once(handle, other_direction(event), system_calls_), RawReady::hup);
   }
 
   Registration* find(NativeHandle handle) {

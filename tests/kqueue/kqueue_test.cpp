@@ -77,6 +77,7 @@ const Row rows[] = {
     {"room, bytes asked for", kevent_of(EVFILT_WRITE, EV_CLEAR, 0, 9), in, false, RawReady::none},
     {"a full buffer on macOS, nothing asked for", kevent_of(EVFILT_READ, EV_CLEAR, 0, 131072), hup,
      false, RawReady::none},
+    {"an error that waits to be taken", kevent_of(EVFILT_READ, 0), in, false, RawReady::in},
     {"FIN", kevent_of(EVFILT_READ, EV_EOF), in, false, RawReady::in},
     {"FIN behind bytes", kevent_of(EVFILT_READ, EV_EOF, 0, 3), in, false, RawReady::in},
     {"FIN, nothing asked for", kevent_of(EVFILT_READ, EV_EOF | EV_CLEAR), hup, false, RawReady::in},
@@ -131,6 +132,11 @@ TEST_P(AKevent, IsReportedInTheCoresWords) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, AKevent, testing::ValuesIn(rows));
+
+TEST(KqueueFilters, SayNothingOfTheOtherDirection) {
+  EXPECT_EQ(other_direction(kevent_of(EVFILT_READ, EV_EOF)), RawInterest::out);
+  EXPECT_EQ(other_direction(kevent_of(EVFILT_WRITE, EV_EOF)), RawInterest::in);
+}
 
 TEST(KqueueFilters, AreArmedForWhatWasAskedAndOtherwiseForTheEnd) {
   const auto is = [](RawInterest interest, bool is_pipe, Mode read, Mode write) {
@@ -191,6 +197,11 @@ class Kqueue : public testing::Test {
     }
     return ready;
   }
+  /// Whether the kernel has anything to report, ours or not.
+  bool is_up() {
+    pollfd outer{backend_->native_handle(), POLLIN, 0};
+    return ::poll(&outer, 1, 0) > 0;
+  }
   void expect(RawReady ready) { EXPECT_EQ(static_cast<int>(wait()), static_cast<int>(ready)); }
 
   std::unique_ptr<Backend> backend_;
@@ -228,6 +239,7 @@ TEST_F(Kqueue, HasNothingOfARegistrationThatWasRefused) {
   bsd::fail_next(EVFILT_READ, EV_ADD, ENOMEM);
   EXPECT_EQ(set(pair.local, RawInterest::none, in | out), std::errc::not_enough_memory);
   expect(RawReady::none);
+  EXPECT_FALSE(is_up());
   EXPECT_EQ(set(pair.local, in | out, in), std::errc::no_such_file_or_directory);
   ASSERT_FALSE(set(pair.local, RawInterest::none, in));
   expect(RawReady::in);
@@ -273,6 +285,24 @@ TEST_F(Kqueue, DistinguishesOnesOwnEndFromAHangUp) {
   expect(RawReady::out);
   shutdown_write(pair.peer);
   expect(RawReady::in | RawReady::out | RawReady::hup);
+}
+
+TEST_F(Kqueue, SaysThatAPipesOtherEndHasGoneWhicheverWasAskedFor) {
+  for (const RawInterest interest : {in, out, hup}) {
+    Pair pair = make_pair(PairKind::pipe);  // `local` reads
+    ASSERT_FALSE(set(pair.peer, RawInterest::none, interest));
+    wait();
+    pair.local.close();
+    expect(RawReady::out | RawReady::hup);
+    ASSERT_FALSE(set(pair.peer, interest, RawInterest::none));
+
+    Pair other = make_pair(PairKind::pipe);
+    ASSERT_FALSE(set(other.local, RawInterest::none, interest));
+    expect(RawReady::none);
+    other.peer.close();
+    expect(RawReady::in | RawReady::hup);
+    ASSERT_FALSE(set(other.local, interest, RawInterest::none));
+  }
 }
 
 TEST_F(Kqueue, WatchesAPipeWhoseReaderHasGone) {
@@ -328,17 +358,17 @@ TEST_F(Kqueue, AttachesNothingToTheNextFileWithANumber) {
     const Handle reused = duplicate_as(next.local, number);
     EXPECT_EQ(set(reused, in, to), std::errc::no_such_file_or_directory);
     expect(RawReady::none);
+    EXPECT_FALSE(is_up());
   }
 }
 
 TEST_F(Kqueue, IsReadableToAPollWhileItHasSomething) {
   const Pair pair = make_pair(PairKind::tcp4);
   ASSERT_FALSE(set(pair.local, RawInterest::none, in));
-  pollfd outer{backend_->native_handle(), POLLIN, 0};
   expect(RawReady::none);
-  EXPECT_EQ(::poll(&outer, 1, 0), 0);
+  EXPECT_FALSE(is_up());
   write_bytes(pair.peer, "abc");
-  EXPECT_EQ(::poll(&outer, 1, 1000), 1);
+  EXPECT_TRUE(is_up());
   expect(RawReady::in);
 }
 

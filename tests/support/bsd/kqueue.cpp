@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
@@ -61,6 +62,7 @@ struct Knote {
   std::uint64_t serial = 0;
   bool candidate = false;
   bool triggered = false;  ///< EVFILT_USER; EVFILT_PROC
+  bool has_begun = false;  ///< a TCP socket that was seen connecting, or connected
   int process = -1;        ///< EVFILT_PROC: a pidfd
 };
 
@@ -72,62 +74,79 @@ struct Found {
   std::int64_t data = 0;
 };
 
+/// Linux does not say which without taking it away from whoever asks later. (Without a hang-up it
+/// is a notice in the error queue, which a BSD does not have.)
 unsigned error_of(int handle, short seen) {
-  // Linux does not say which without taking it away from whoever asks later.
-  if ((seen & POLLERR) == 0 || !is_socket(handle)) return 0;
-  return ECONNRESET;
+  const bool has_failed = (seen & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP);
+  return has_failed && is_socket(handle) ? ECONNRESET : 0;
 }
 
-Found evaluate_read(const Knote& knote) {
+bool is_stream(int handle) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+/// TCP's state; nothing of another socket.
+std::optional<std::uint8_t> tcp_state(int handle) {
+  std::uint8_t state = 0;
+  socklen_t size = sizeof state;
+  if (::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size) != 0) return std::nullopt;
+  return state;
+}
+
+/// What poll() says. A socket that was never connected is hung up to Linux, and nothing to a BSD.
+short look_at(Knote& knote, short events) {
   const int handle = static_cast<int>(knote.asked.ident);
-  pollfd look{handle, POLLIN | POLLRDHUP, 0};
+  pollfd look{handle, static_cast<short>(events | POLLRDHUP), 0};
   ::poll(&look, 1, 0);
+  if (!is_socket(handle)) return look.revents;
+  const std::optional<std::uint8_t> state = tcp_state(handle);
+  if (state && *state != TCP_CLOSE && *state != TCP_LISTEN) knote.has_begun = true;
+  if ((look.revents & (POLLHUP | POLLRDHUP)) != POLLHUP) return look.revents;
+  return knote.has_begun ? static_cast<short>(look.revents | POLLRDHUP) : short{0};
+}
+
+Found evaluate_read(Knote& knote) {
+  const int handle = static_cast<int>(knote.asked.ident);
+  const short seen = look_at(knote, POLLIN);
   Found found;
-  // A socket that was never connected is hung up to Linux, and nothing to a BSD.
-  found.eof = (look.revents & (is_socket(handle) ? POLLRDHUP : POLLHUP)) != 0;
-  if (found.eof) found.error = error_of(handle, look.revents);
+  found.eof = (seen & (is_socket(handle) ? POLLRDHUP : POLLHUP)) != 0;
+  if (found.eof) found.error = error_of(handle, seen);
   int unread = 0;
   if (::ioctl(handle, FIONREAD, &unread) == 0) found.data = unread;
   const bool enough = (knote.asked.fflags & NOTE_LOWAT) == 0 || found.data >= knote.asked.data;
-  const bool has_failed = is_socket(handle) && (look.revents & POLLERR) != 0;
-  found.active = found.eof || has_failed || ((look.revents & POLLIN) != 0 && enough);
+  // A pending error makes it readable. (Of a stream Linux raises the bit for a mere notice, too.)
+  const bool has_failed = is_socket(handle) && !is_stream(handle) && (seen & POLLERR) != 0;
+  found.active = found.eof || has_failed || ((seen & POLLIN) != 0 && enough);
   return found;
 }
 
 /// Whether our own FIN is sent, or nobody will ever read.
 bool is_write_over(int handle, short seen) {
   if (!is_socket(handle)) return (seen & (POLLERR | POLLHUP)) != 0;
-  std::uint8_t state = 0;
-  socklen_t size = sizeof state;
-  if (::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &state, &size) == 0) {
-    if (state == TCP_CLOSE) return (seen & POLLRDHUP) != 0;
-    return state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_SYN_SENT &&
-           state != TCP_SYN_RECV && state != TCP_LISTEN;
+  if (const std::optional<std::uint8_t> state = tcp_state(handle)) {
+    if (*state == TCP_CLOSE) return (seen & POLLRDHUP) != 0;
+    return *state != TCP_ESTABLISHED && *state != TCP_CLOSE_WAIT && *state != TCP_SYN_SENT &&
+           *state != TCP_SYN_RECV && *state != TCP_LISTEN;
   }
-  int type = 0;
-  size = sizeof type;
-  if (::getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
-    return (seen & POLLHUP) != 0;
+  if (!is_stream(handle)) return (seen & POLLHUP) != 0;
   // A zero send disturbs nothing on an AF_UNIX stream.
   return ::send(handle, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
 }
 
-Found evaluate_write(const Knote& knote) {
+Found evaluate_write(Knote& knote) {
   const int handle = static_cast<int>(knote.asked.ident);
-  pollfd look{handle, POLLOUT | POLLRDHUP, 0};
-  ::poll(&look, 1, 0);
+  const short seen = look_at(knote, POLLOUT);
   Found found;
-  found.eof = is_write_over(handle, look.revents);
-  if (found.eof) found.error = error_of(handle, look.revents);
-  const bool was_never_connected =
-      is_socket(handle) && (look.revents & (POLLHUP | POLLRDHUP)) == POLLHUP;
-  const bool room = (look.revents & POLLOUT) != 0 && !was_never_connected &&
-                    (knote.asked.fflags & NOTE_LOWAT) == 0;
+  found.eof = is_write_over(handle, seen);
+  if (found.eof) found.error = error_of(handle, seen);
+  const bool room = (seen & POLLOUT) != 0 && (knote.asked.fflags & NOTE_LOWAT) == 0;
   found.active = found.eof || room;
   return found;
 }
 
-Found evaluate(const Knote& knote) {
+Found evaluate(Knote& knote) {
   if (knote.asked.filter == EVFILT_READ) return evaluate_read(knote);
   if (knote.asked.filter == EVFILT_WRITE) return evaluate_write(knote);
   Found found;
@@ -191,6 +210,7 @@ class Queue {
     known->second.candidate = true;
     if ((change.fflags & NOTE_TRIGGER) != 0 && change.filter == EVFILT_USER)
       known->second.triggered = true;
+    if (evaluate(known->second).active) set_pending(true);
     return 0;
   }
 
@@ -246,8 +266,7 @@ class Queue {
     knote.serial = ++last_serial;
     knote.candidate = true;
     if (const int error = attach(knote)) return error;
-    knotes_.emplace(key, knote);
-    set_pending(true);
+    if (evaluate(knotes_.emplace(key, knote).first->second).active) set_pending(true);
     return 0;
   }
 
