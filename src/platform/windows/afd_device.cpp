@@ -120,8 +120,9 @@ SOCKET base_socket(NativeHandle handle, SystemCalls& calls, std::error_code& err
     if (below == INVALID_SOCKET || below == socket) break;
     socket = below;
   }
-  error =
-      refused == WSAENOTSOCK ? why_no_socket(handle) : std::error_code{refused, native_category()};
+  int value = 0;
+  const bool is_socket = platform::socket_option(handle, SO_TYPE, value, calls) == 0;
+  error = is_socket ? std::error_code{refused, native_category()} : why_no_socket(handle);
   return INVALID_SOCKET;
 }
 
