@@ -65,12 +65,14 @@ class AfdBackend final : public Backend {
     WaitResult result;
     // What has completed since the last wait says what was true then. It is armed anew, ahead of
     // what the last wait has reported: what is still true completes at once.
+    const auto reported = static_cast<std::ptrdiff_t>(to_arm_.size());
     bool woken = false;
     ULONG fetched = 0;
     do {
-      fetched = fetch(most_at_once, 0, result.error);
+      fetched = pending_ != 0 ? fetch(most_at_once, 0, result.error) : 0;
       for (ULONG i = 0; i < fetched; ++i) woken |= take(entries_[i], nullptr);
     } while (fetched == most_at_once);
+    std::rotate(to_arm_.begin(), to_arm_.begin() + reported, to_arm_.end());
     if (result.error == 0) result.error = arm_all();
     if (result.error != 0) return result;
     const auto most = static_cast<ULONG>(std::min<std::size_t>(out.size(), most_at_once));
@@ -241,7 +243,8 @@ class AfdBackend final : public Backend {
       return false;
     }
     if (event != nullptr)
-      *event = {done.token, afd::to_raw(events, done.asked), afd::error_of(events)};
+      *event = {done.token, afd::to_raw(events, done.asked),
+                events != 0 ? afd::error_of(done.info.polled) : 0};
     done.is_queued = true;
     to_arm_.push_back(&done);  // there is room
     return false;

@@ -35,9 +35,11 @@ inline RawReady to_raw(ULONG events, RawInterest asked) {
   return ready;
 }
 
-/// The number of the failure that was reported, or 0: a failed connect keeps its own in SO_ERROR.
-inline int error_of(ULONG events) {
-  return (events & abort) != 0 ? WSAECONNRESET : 0;
+/// The number of the failure that was reported, or 0.
+inline int error_of(const PolledHandle& polled) {
+  if ((polled.events & abort) != 0) return WSAECONNRESET;
+  if ((polled.events & connect_fail) == 0) return 0;
+  return static_cast<int>(::RtlNtStatusToDosError(polled.status));
 }
 
 /// The kernel writes to its poll until the completion has come, also when it is removed.
