@@ -77,11 +77,10 @@ std::size_t WatchService::deliver_batch() {
   LoopContext& loop = loop_;
   Batch batch{*this};
   while (!batch.done()) {
-    RawEvent event = batch.next();
+    const RawEvent& event = batch.next();
     Slot* const slot = table().find(event.token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
-    event.ready = std::exchange(slot->ready, RawReady::none);
-    if (deliver_report(event, *slot)) ++called;
+    if (deliver_report(event, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
     if (loop.stopped()) break;
   }
   return called;
@@ -142,7 +141,7 @@ std::size_t WatchService::deliver_rechecks() {
     if (!slot.used || slot.closed || slot.state.over) continue;
     const RawReady ready = registrations_.prober().what_is_true(slot);
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
-    if (deliver_to_stream({table().token(index), ready}, slot, true)) ++called;
+    if (deliver_to_stream({table().token(index)}, slot, ready, true)) ++called;
   }
   return called;
 }
@@ -156,7 +155,8 @@ std::size_t WatchService::deliver_edges() {
     if (!event) break;
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), event->token, event->ready);
     Slot* const slot = table().find(event->token);
-    if (slot != nullptr && slot->outside == Outside::in_edge_set && deliver_slowly(*event, *slot))
+    if (slot != nullptr && slot->outside == Outside::in_edge_set &&
+        deliver_slowly(*event, *slot, event->ready))
       ++called;
   }
   return called;
@@ -232,11 +232,11 @@ void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
   loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
 }
 
-bool WatchService::deliver_slowly(const RawEvent& event, Slot& slot) {
+bool WatchService::deliver_slowly(const RawEvent& event, Slot& slot, RawReady ready) {
   if (slot.closed) return false;
   const bool counts = !slot.is_internal();  // run_once() waits for the handlers of users
-  const bool called = slot.is_stream() ? deliver_to_stream(event, slot, false)
-                                       : deliver_readiness(event.token.slot, slot, event.ready);
+  const bool called = slot.is_stream() ? deliver_to_stream(event, slot, ready, false)
+                                       : deliver_readiness(event.token.slot, slot, ready);
   return called && counts;
 }
 
@@ -260,9 +260,9 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
 }
 
 /// `doubted`: the bits are not the backend's report, and not as good as one.
-bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, bool doubted) {
+bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, RawReady ready,
+                                     bool doubted) {
   const std::uint32_t index = event.token.slot;
-  const RawReady ready = event.ready;
   Observation found{.ready = ready,
                     .inbound = std::exchange(slot.inbound, Inbound::unknown),
                     .reported_error = event.error};

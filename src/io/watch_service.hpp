@@ -65,15 +65,15 @@ class WatchService {
     return slot != nullptr && slot->installed != RawInterest::none ? slot : nullptr;
   }
   /// Delivers the only report, to its watch. Whether a handler was called.
-  bool deliver_only(Slot& slot) { return deliver_report(batch_[0], slot); }
+  bool deliver_only(Slot& slot) { return deliver_report(batch_[0], slot, batch_[0].ready); }
 
  private:
   class Batch;
 
-  bool deliver_report(const RawEvent& event, Slot& slot);
-  bool deliver_slowly(const RawEvent& event, Slot& slot);
+  bool deliver_report(const RawEvent& event, Slot& slot, RawReady ready);
+  bool deliver_slowly(const RawEvent& event, Slot& slot, RawReady ready);
   bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
-  bool deliver_to_stream(const RawEvent& event, Slot& slot, bool doubted);
+  bool deliver_to_stream(const RawEvent& event, Slot& slot, RawReady ready, bool doubted);
   std::size_t deliver_batch();
   std::size_t deliver_rechecks();
   std::size_t deliver_edges();
@@ -115,10 +115,10 @@ class WatchService {
       Readiness{Interest::writable}, Readiness{Interest::readable | Interest::writable}};
 };
 
-/// Delivers one report. Whether a handler was called.
-inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot) {
+/// Delivers one report, or several of one watch: `ready` is what all of them have. Whether a
+/// handler was called.
+inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot, RawReady ready) {
   const std::uint32_t index = event.token.slot;
-  const RawReady ready = event.ready;
   if (++slot.reports == 0 && is_report_in_vain(index, ready)) return false;
   LoopContext& loop = loop_;  // once: the compiler takes a store to a slot for one to this as well
   if (slot.fast_path && is_fast_path(slot.interest, slot.state, ready) && loop.tracer == nullptr) {
@@ -130,7 +130,7 @@ inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot) {
     call(index, slot, fast_path_event(slot, bits));
     return true;
   }
-  return deliver_slowly(event, slot);
+  return deliver_slowly(event, slot, ready);
 }
 
 }  // namespace pollux::detail
