@@ -9,6 +9,9 @@ target_sources(pollux PUBLIC
   FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
   FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/asio_lifecycle.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_descriptor.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_windows.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/afd_poll.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_lifecycle.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_memory.hpp)
 # Likewise the adapters for other libraries' loops.

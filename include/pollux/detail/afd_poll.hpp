@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // AFD's poll, the device call of Windows behind select() and WSAPoll(), which no header of Windows
-// declares. Not installed: for the library's own sources, on Windows alone.
+// declares. On Windows alone; applications have no need of it.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <winternl.h>
 
 #include <pollux/backend.hpp>
+#include <pollux/export.hpp>
 
 namespace pollux::detail::afd {
 
@@ -44,12 +45,56 @@ struct PollInfo {
 /// One poll, from when it begins until the port has delivered its completion: as long the kernel
 /// writes to it.
 struct Poll {
-  IO_STATUS_BLOCK status{};
+  IO_STATUS_BLOCK status{};  ///< first: see begin_poll()
   PollInfo info{};
 
   /// Whether nothing has happened yet. The kernel changes that at once; the completion comes later.
   bool is_pending() const noexcept;
 };
+
+/// A reset and a failed connect are reported whatever is asked for; and a close ends the poll.
+inline constexpr ULONG always = abort | connect_fail | local_close;
+
+inline ULONG to_native(RawInterest interest) {
+  ULONG events = always;
+  if (any(interest, RawInterest::in)) events |= receive | accept | disconnect;
+  if (any(interest, RawInterest::rdhup)) events |= disconnect;
+  if (any(interest, RawInterest::out)) events |= send;
+  if (any(interest, RawInterest::pri)) events |= receive_expedited;
+  return events;
+}
+
+/// `asked`: a poll that is pending may have been made for more.
+inline RawReady to_raw(ULONG events, RawInterest asked) {
+  const bool reads = any(asked, RawInterest::in);
+  RawReady ready = RawReady::none;
+  if ((events & (receive | accept)) != 0 && reads) ready |= RawReady::in;
+  if ((events & disconnect) != 0) {
+    // A read does not block; and FIN is reported whoever asks for bytes.
+    if (reads) ready |= RawReady::in;
+    if (reads || any(asked, RawInterest::rdhup)) ready |= RawReady::rdhup;
+  }
+  if ((events & send) != 0 && any(asked, RawInterest::out)) ready |= RawReady::out;
+  if ((events & receive_expedited) != 0 && any(asked, RawInterest::pri)) ready |= RawReady::pri;
+  if ((events & (abort | connect_fail)) != 0) ready |= RawReady::err | RawReady::hup;
+  return ready;
+}
+
+/// The number of the failure that was reported, or 0.
+inline int error_of(const PolledHandle& polled) {
+  if ((polled.events & abort) != 0) return WSAECONNRESET;
+  if ((polled.events & connect_fail) == 0) return 0;
+  return static_cast<int>(::RtlNtStatusToDosError(polled.status));
+}
+
+/// A handle of the device, through which polls of any socket may be made, for CloseHandle(); null
+/// and an error if there is none to be had. Starts Winsock.
+POLLUX_EXPORT HANDLE open_device(std::error_code& error) noexcept;
+/// Begins a poll. Unless this answers an error the completion comes, to the port that the device is
+/// at, whatever becomes of the poll: with `overlapped`, whose beginning is the kernel's status
+/// block.
+POLLUX_EXPORT std::error_code begin_poll(HANDLE device, PollInfo& info, void* overlapped,
+                                         SOCKET base_socket, ULONG events) noexcept;
 
 /// A handle of the device, through which polls of any socket may be made, and the completion port
 /// that it delivers to. Loop thread.
@@ -76,6 +121,7 @@ class Device {
 
 /// The socket that the device knows, under what is layered above it; INVALID_SOCKET and an error if
 /// it is none: `operation_not_permitted` of what is open all the same.
-SOCKET base_socket(NativeHandle handle, SystemCalls& calls, std::error_code& error) noexcept;
+POLLUX_EXPORT SOCKET base_socket(NativeHandle handle, SystemCalls& calls,
+                                 std::error_code& error) noexcept;
 
 }  // namespace pollux::detail::afd

@@ -59,7 +59,7 @@ Device::~Device() {
   ::CloseHandle(handle_);
 }
 
-std::error_code Device::open(HANDLE port, std::uintptr_t key) noexcept {
+HANDLE open_device(std::error_code& error) noexcept {
   platform::start_sockets();
   static constexpr wchar_t path[] = L"\\Device\\Afd\\Pollux";  // what follows Afd means nothing
   UNICODE_STRING name;
@@ -71,15 +71,38 @@ std::error_code Device::open(HANDLE port, std::uintptr_t key) noexcept {
   attributes.ObjectName = &name;
   IO_STATUS_BLOCK status{};
   HANDLE handle = nullptr;
-  calls_ += 3;
   const NTSTATUS opened =
       ::NtCreateFile(&handle, SYNCHRONIZE, &attributes, &status, nullptr, 0,
                      FILE_SHARE_READ | FILE_SHARE_WRITE, file_open, 0, nullptr, 0);
-  if (opened != status_success) return error_of(opened);
+  if (opened == status_success) return handle;
+  error = error_of(opened);
+  return nullptr;
+}
+
+std::error_code begin_poll(HANDLE device, PollInfo& info, void* overlapped, SOCKET base_socket,
+                           ULONG events) noexcept {
+  auto& status = *static_cast<IO_STATUS_BLOCK*>(overlapped);
+  status = {};
+  status.Status = status_pending;
+  info = {};
+  info.timeout.QuadPart = INT64_MAX;
+  info.handle_count = 1;
+  info.polled = {reinterpret_cast<HANDLE>(base_socket), events, 0};
+  const NTSTATUS begun =
+      ::NtDeviceIoControlFile(device, nullptr, nullptr, overlapped, &status, poll_request, &info,
+                              sizeof info, &info, sizeof info);
+  return begun == status_pending || begun == status_success ? std::error_code{} : error_of(begun);
+}
+
+std::error_code Device::open(HANDLE port, std::uintptr_t key) noexcept {
+  calls_ += 3;
+  std::error_code error;
+  const HANDLE handle = open_device(error);
+  if (error) return error;
   if (::CreateIoCompletionPort(handle, port, key, 0) == nullptr) {
-    const auto error = static_cast<int>(::GetLastError());
+    error = {static_cast<int>(::GetLastError()), native_category()};
     ::CloseHandle(handle);
-    return {error, native_category()};
+    return error;
   }
   // Saves the kernel a step where it can be had.
   ::SetFileCompletionNotificationModes(handle, FILE_SKIP_SET_EVENT_ON_HANDLE);
@@ -88,17 +111,8 @@ std::error_code Device::open(HANDLE port, std::uintptr_t key) noexcept {
 }
 
 std::error_code Device::begin(Poll& poll, SOCKET base_socket, ULONG events) noexcept {
-  poll.status = {};
-  poll.status.Status = status_pending;
-  poll.info = {};
-  poll.info.timeout.QuadPart = INT64_MAX;
-  poll.info.handle_count = 1;
-  poll.info.polled = {reinterpret_cast<HANDLE>(base_socket), events, 0};
   ++calls_;
-  const NTSTATUS begun =
-      ::NtDeviceIoControlFile(handle_, nullptr, nullptr, &poll, &poll.status, poll_request,
-                              &poll.info, sizeof poll.info, &poll.info, sizeof poll.info);
-  return begun == status_pending || begun == status_success ? std::error_code{} : error_of(begun);
+  return begin_poll(handle_, poll.info, &poll, base_socket, events);
 }
 
 void Device::cancel(Poll& poll) noexcept {
