@@ -112,7 +112,9 @@ TEST(Afd, MayBeResetAndEndedWhilePollsArePending) {
       for (std::uint32_t i = 0; i < pairs.size(); i += 3)
         ASSERT_FALSE(backend->set_interest(pairs[i].local.get(), RawInterest::in, RawInterest::none,
                                            {i, 1}));
-      if (life == 0) ASSERT_FALSE(backend->reset());
+      if (life == 0) {
+        ASSERT_FALSE(backend->reset());
+      }
     }
     std::array<RawEvent, 4> out;
     EXPECT_EQ(backend->wait(out, Timeout{1ms}).count, 0u);
