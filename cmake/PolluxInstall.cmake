@@ -9,6 +9,9 @@ target_sources(pollux PUBLIC
   FILE_SET asio_header TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include
   FILES ${PROJECT_SOURCE_DIR}/include/pollux/asio.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/asio_lifecycle.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_descriptor.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_windows.hpp
+        ${PROJECT_SOURCE_DIR}/include/pollux/detail/afd_poll.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_lifecycle.hpp
         ${PROJECT_SOURCE_DIR}/include/pollux/detail/asio_memory.hpp)
 # Likewise the adapters for other libraries' loops.
@@ -64,6 +67,10 @@ if(NOT BUILD_SHARED_LIBS)
     list(TRANSFORM items PREPEND -l REGEX "^[^/]")
     list(APPEND pc_static_libs ${items})
   endforeach()
+  if(WIN32)
+    list(TRANSFORM POLLUX_WINDOWS_LIBRARIES PREPEND -l OUTPUT_VARIABLE libraries)
+    list(APPEND pc_static_libs ${libraries})
+  endif()
   list(APPEND pc_static_libs -pthread)
   list(JOIN static_modules " " static_modules)
   list(JOIN pc_static_libs " " pc_static_libs)

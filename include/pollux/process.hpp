@@ -56,6 +56,9 @@ class ChildExit {
 /// SignalWatch says about that, and checks each of the children that it watches: it never waits for
 /// any other.
 ///
+/// On Windows a handle of the process is held from the beginning on, so that its number is nobody
+/// else's. A child that was ended by another process has exited with the code that was given to it.
+///
 /// It ends with the object, which may be moved. All members: loop thread, and harmless when the
 /// reactor is gone.
 class ChildWatch : private detail::Registration<detail::Registered::process> {

@@ -18,6 +18,9 @@ namespace pollux {
 /// end of the last watch, unless somebody has replaced pollux's meanwhile. A signal that every
 /// thread blocks, or that somebody else takes (sigwait(3), signalfd(2)), is not delivered.
 ///
+/// On Windows there are SIGINT (also Ctrl-C), SIGBREAK (Ctrl-Break), SIGTERM (also when the console
+/// is closed or the user leaves: the process has a few seconds then) and SIGABRT.
+///
 /// It ends with the object, which may be moved. All members: loop thread, and harmless when the
 /// reactor is gone.
 class SignalWatch : private detail::Registration<detail::Registered::process> {

@@ -202,8 +202,15 @@ bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
   Observation found{.ready = ready};
   if (probe(index, slot, Probe::inbound, found) != platform::Outcome::answered) return false;
   slot.keep_error(found.error);
-  if (found.inbound != Inbound::empty) return false;
-  mask(index, slot);
+  if (found.inbound == Inbound::empty) {
+    mask(index, slot);
+    return true;
+  }
+  // An end that no report shows: an own shutdown, behind which bytes have come that nobody can read
+  // (Windows).
+  const bool shows_an_end = any(ready, RawReady::rdhup | RawReady::hup | RawReady::err);
+  if (found.inbound != Inbound::end || shows_an_end) return false;
+  set().schedule_recheck(index);
   return true;
 }
 

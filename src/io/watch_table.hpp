@@ -40,7 +40,7 @@ struct alignas(64) Slot {
   std::uint32_t verified_in = 0;
   Watched as = Watched::readiness;
   bool used : 1 = false;
-  bool closed : 1 = false;   ///< its descriptor was closed under it: it gets no event any more
+  bool closed : 1 = false;  ///< its descriptor was closed under it: it gets no event any more
   Outside outside : 2 = Outside::no;
   Listed listed;
   /// A stream that can_take_fast_path(), or a readiness watch that is called whenever it is ready:
@@ -63,7 +63,7 @@ struct alignas(64) Slot {
   }
   int take_error() noexcept { return std::exchange(pending_error, std::int16_t{0}); }
 };
-static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
+static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8 || sizeof(NativeHandle) > 4);
 
 /// Slots, found by token and, while a handle is watched, by handle.
 class WatchTable : public SlotTable<Slot> {

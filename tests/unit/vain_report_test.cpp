@@ -108,6 +108,14 @@ TEST(VainReports, OfBytesThatANativeBackendPromisesAreFoundOutInTime) {
   EXPECT_EQ(stream.log, Log{"readable"});
 }
 
+TEST(VainReports, OfBytesWhereTheStreamHasEndedAreFollowedByTheEnd) {
+  VainStream stream{FakeBackend::native, Interest::readable, RawReady::in};
+  stream.pair.peer = {};
+  for (int i = 0; i < 256; ++i) stream.on.reactor.poll();
+  ASSERT_FALSE(stream.log.empty());
+  EXPECT_EQ(stream.log.back(), "end_of_stream hangup");
+}
+
 TEST(VainReports, OfAReadinessWatchDoNotTurnTheLoop) {
   for (const RawReady ready : {RawReady::pri, RawReady::rdhup | RawReady::pri}) {
     FakeReactor on;
