@@ -74,6 +74,24 @@ function(pollux_backend_test name backend)
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 ${arg_PROPERTIES})
 endfunction()
 
+# pollux_program(<variable> <target>): how a script starts this program here. That is the program; or, where
+# it is built for another processor, a launcher that has the emulator run it.
+function(pollux_program variable target)
+  set(program $<TARGET_FILE:${target}>)
+  if(CMAKE_CROSSCOMPILING_EMULATOR)
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+    set(launcher ${PROJECT_BINARY_DIR}/launchers/${target})
+    get_property(made GLOBAL PROPERTY POLLUX_LAUNCHERS)
+    if(NOT launcher IN_LIST made)
+      file(GENERATE OUTPUT ${launcher} CONTENT "#!/bin/sh\nexec ${emulator} \"${program}\" \"$@\"\n"
+           FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+      set_property(GLOBAL APPEND PROPERTY POLLUX_LAUNCHERS ${launcher})
+    endif()
+    set(program ${launcher})
+  endif()
+  set(${variable} ${program} PARENT_SCOPE)
+endfunction()
+
 # Keeps what a shared library instantiates of others' templates inside, where the linker can be told.
 function(pollux_limit_exports)
   set(map ${PROJECT_SOURCE_DIR}/cmake/pollux.map)

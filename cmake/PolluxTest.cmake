@@ -1,4 +1,4 @@
-find_package(GTest REQUIRED)
+include(PolluxGoogleTest)
 include(GoogleTest)
 
 option(POLLUX_TESTS_ONE_BY_ONE
