@@ -6,8 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "conformance/support/system.hpp"
 
 namespace pollux::differential {
 
@@ -83,7 +82,7 @@ class Player::Play {
       if (seat.end != 0 || sitters_[i].handle) continue;
       Pair pair = player_.connections_.make(history_.kind);
       sitters_[i].handle = std::move(pair.local);
-      if (shape_.family == Family::listener) port_ = port_of(sitters_[i].handle);
+      if (shape_.family == Family::listener) port_ = support::port_of(sitters_[i].handle);
       sitters_[seat.opposite].handle = std::move(pair.peer);
       for (std::size_t j = i + 1; j < sitters_.size(); ++j) {
         const Seat& other = shape_.seats[j];
@@ -128,7 +127,7 @@ class Player::Play {
     };
     if (event.peer_closed()) who.peer_closed = true;
     if (event.end_of_stream()) add(Item::What::end_of_stream);
-    if (event.error()) add(Item::What::error, event.error().value());
+    if (event.error()) add(Item::What::error, event.error().default_error_condition().value());
     if (event.hangup()) add(Item::What::hangup);
     if (event.readable()) {
       who.standing |= Event::readable;
@@ -248,13 +247,13 @@ class Player::Play {
         return;
       case Op::peer_urgent:
         urgent_ = true;
-        write_urgent(there.handle);
+        support::write_urgent(there.handle);
         return;
       case Op::peer_shutdown_write:
-        ::shutdown(there.handle.get(), SHUT_WR);
+        support::shut_down(there.handle, support::Direction::write);
         return;
       case Op::peer_shutdown_read:
-        ::shutdown(there.handle.get(), SHUT_RD);
+        support::shut_down(there.handle, support::Direction::read);
         return;
       case Op::peer_read:
         support::drain(there.handle);
@@ -262,11 +261,11 @@ class Player::Play {
       case Op::peer_discard:
         return discard_input(there.handle);
       case Op::peer_reset:
-        set_linger_zero(there.handle);
+        support::set_linger_zero(there.handle);
         [[fallthrough]];
       default:
         unwatch(there);
-        return there.handle.close();
+        there.handle.close();
     }
   }
 
@@ -309,8 +308,7 @@ class Player::Play {
   }
 
   void apply_here(Op op, Sitter& who) {
-    if (op == Op::close_duplicate) return who.duplicate.close();
-    if (!who.handle) return;
+    if (op != Op::close_duplicate && !who.handle) return;
     switch (op) {
       case Op::write:
       case Op::read:
@@ -318,26 +316,29 @@ class Player::Play {
       case Op::read_elsewhere:
         return move_bytes(op, who);
       case Op::read_urgent:
-        return result(read_urgent(who.handle));
+        return result(support::read_urgent(who.handle));
       case Op::peek:
-        return result(peek(who.handle));
+        return result(support::peek(who.handle));
       case Op::relay:
         return relay(who);
       case Op::shutdown_read:
-        ::shutdown(who.handle.get(), SHUT_RD);
+        support::shut_down(who.handle, support::Direction::read);
         return;
       case Op::shutdown_write:
-        ::shutdown(who.handle.get(), SHUT_WR);
+        support::shut_down(who.handle, support::Direction::write);
         return;
       case Op::low_water:
         return set_low_water(who.handle);
       case Op::packet_mode:
         return set_packet_mode(who.handle);
+      case Op::close_duplicate:
+        who.duplicate.close();
+        return;
       case Op::duplicate:
         who.duplicate = support::duplicate(who.handle);
         return;
       case Op::reset:
-        set_linger_zero(who.handle);
+        support::set_linger_zero(who.handle);
         unwatch(who);
         who.handle.close();
         return look(who);
@@ -417,7 +418,7 @@ class Player::Play {
 
   /// Closes without leaving a TIME_WAIT behind: hundreds of thousands of histories share the ports.
   static void abandon(Handle& handle) {
-    set_linger_zero(handle);
+    support::set_linger_zero(handle);
     handle.close();
   }
 

@@ -16,12 +16,12 @@ std::string what_of(const Item& item) {
     case Item::What::op:
       return "";
     case Item::What::result:
-      return item.value < 0 ? std::system_category().message(-item.value)
+      return item.value < 0 ? std::generic_category().message(-item.value)
                             : std::to_string(item.value) + " bytes";
     case Item::What::end_of_stream:
       return "end_of_stream";
     case Item::What::error:
-      return "error(" + std::system_category().message(item.value) + ")";
+      return "error(" + std::generic_category().message(item.value) + ")";
     case Item::What::hangup:
       return "hangup";
     case Item::What::standing:

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/kit/kit.hpp"
 
+#include "conformance/support/system.hpp"
+
 namespace pollux::conformance {
 
 std::vector<Row> rows(std::span<const PairKind> kinds) {
   std::vector<Row> all;
   for (const Contestant& contestant : contestants()) {
-    for (const PairKind kind : kinds) all.push_back({contestant.name, kind});
+    for (const PairKind kind : kinds) {
+      if (is_available(kind)) all.push_back({contestant.name, kind});
+    }
   }
   return all;
 }

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Rule 8: connecting. Success: writable. Failure: error + hangup and nothing else. A socket neither
 // connected nor connecting: error(not_connected) + hangup. Goal: each with every interest.
-#include <cerrno>
 #include <cstdio>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -77,6 +73,7 @@ TEST_P(ConnectingTcp, ThatIsRefusedIsAnErrorAndHangupAndNothingElse) {
 }
 
 TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
+  if (!can_play_dead()) return;
   // Two listeners that drop what arrives. Then one is gone, and the other listens: the repeated
   // SYN, after a second, is refused by one and taken by the other.
   Handle gone = make_listener(kind());
@@ -92,13 +89,13 @@ TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
   EXPECT_TRUE(delivers_nothing(second));
   EXPECT_TRUE(sleeps());
   gone.close();
-  const int unused = 0;
-  ASSERT_EQ(::setsockopt(slow.get(), SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused), 0);
+  play_alive(slow);
   EXPECT_TRUE(delivers(first, "error hangup", std::errc::connection_refused));
   EXPECT_TRUE(delivers(second, "writable"));
 }
 
 TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
+  if (!can_play_dead()) return;
   Handle listener = make_listener(kind());
   play_dead(listener);
   const Handle client = start_connect(kind(), listener);
@@ -110,20 +107,12 @@ TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
   EXPECT_TRUE(sleeps());
 }
 
-#if defined(TCP_FASTOPEN_CONNECT) && defined(TCP_FASTOPEN_NO_COOKIE)
 TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
   // Connected by the first write, which the first packet takes along. Until then it has no peer,
   // and shows room to write all the same. (Where the system forbids it, it connects as usual.)
   const Handle listener = make_listener(kind());
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* const name = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::getsockname(listener.get(), name, &size), 0);
   const Handle client = make_socket(kind());
-  const int on = 1;
-  for (const int option : {TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE})
-    ASSERT_EQ(::setsockopt(client.get(), IPPROTO_TCP, option, &on, sizeof on), 0);
-  ASSERT_TRUE(::connect(client.get(), name, size) == 0 || errno == EINPROGRESS);
+  if (!start_fast_connect(client, listener)) return;
   Recorder local{reactor(), client, Interest::writable};
   EXPECT_TRUE(delivers(local, "writable"));
   EXPECT_EQ(write_bytes(client, "hello"), 5);
@@ -132,16 +121,13 @@ TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
   EXPECT_TRUE(delivers(remote, "readable"));
   EXPECT_EQ(read_bytes(server), 5);
 }
-#endif
 
 POLLUX_ON_EACH_KIND(ConnectingTcp, tcp);
-
-#if defined(AF_VSOCK)
 
 class ConnectingToAVirtualMachine : public OnEachBackend {};
 
 TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
-  const Handle socket{::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  const Handle socket = make_vsock_socket();
   if (!socket) {
     std::puts("No AF_VSOCK to be had here: nothing is tested.");
     return;
@@ -156,8 +142,6 @@ TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
 }
 
 POLLUX_ON_EACH_BACKEND(ConnectingToAVirtualMachine);
-
-#endif
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// What tests need of the operating system beside pairs of streams (pairs.hpp). One file a system
+// implements both: posix/, with linux/ for what only Linux has, and windows/. Tests ask here what a
+// system has and how it differs; they have no #if on one.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conformance/support/pairs.hpp"
+
+namespace pollux::support {
+
+/// What this system does otherwise than others, and the contract leaves to it (docs/contract.md).
+/// Each is a documented fact, or, of an emulation, a deviation from one.
+struct SystemFacts {
+  /// Bytes that are unread when a reset comes are gone. (Winsock; POSIX systems keep them.)
+  bool reset_discards_unread = false;
+  /// A reset behind a FIN is a broken pipe. (tcp(7); elsewhere it is a reset like others.)
+  bool reset_behind_fin_is_broken_pipe = true;
+  /// What a read gives after an own shutdown of reading: 0, or minus an error number.
+  int read_after_own_shutdown = 0;
+  /// Only StreamWatch::shutdown() has an own shutdown delivered: no call of the system wakes for it.
+  bool own_shutdown_is_silent = false;
+  /// A FIN cannot be seen behind unread bytes. (Wine 8 shows it when they have been read; Windows
+  /// shows it at once.)
+  bool unread_bytes_hide_fin = false;
+  /// After a reset a read gives 0 instead of an error. (Wine 8: server/sock.c clears the error when
+  /// it reports it; Windows gives WSAECONNRESET.)
+  bool read_after_reset_is_the_end = false;
+};
+
+const SystemFacts& system_facts() noexcept;
+
+/// A sentence each, about what this system has not that the kit has tests of elsewhere; one a line.
+/// Empty where nothing is left out.
+std::string left_out_here();
+
+// Descriptors.
+
+/// How many this process has open.
+std::size_t open_descriptors();
+/// Whether one of that number is.
+bool is_open(NativeHandle handle) noexcept;
+/// Another of the same, under that number, which is free. Empty if it cannot be had.
+Handle duplicate_at(const Handle& handle, NativeHandle number);
+/// Numbers that nothing is open under, whatever a process has open.
+std::vector<NativeHandle> never_open();
+/// What no system can wait for: a regular file.
+class RegularFile {
+ public:
+  RegularFile();
+  RegularFile(const RegularFile&) = delete;
+  RegularFile& operator=(const RegularFile&) = delete;
+  ~RegularFile();
+
+  NativeHandle get() const noexcept { return file_; }
+
+ private:
+  NativeHandle file_ = no_handle;
+};
+
+/// Whether calls wait.
+void set_blocking(const Handle& handle, bool blocking);
+/// How it is set, as far as the system says so: equal before and after what changes nothing.
+int settings_of(const Handle& handle);
+
+// Waits.
+
+enum class Await { readable, writable, hang_up };
+
+/// Whether it comes true within that time; of no_handle, nothing does.
+bool await(NativeHandle handle, Await what, std::chrono::milliseconds limit);
+inline bool await(const Handle& handle, Await what, std::chrono::milliseconds limit) {
+  return await(handle.get(), what, limit);
+}
+/// What shows of the other end within that time, without taking anything: not even its failure.
+enum class OtherEnd { open, closed, failed };
+OtherEnd look_at_other_end(const Handle& handle, std::chrono::milliseconds limit);
+/// Whether the other end of `handle` shows as closed within that time.
+bool await_close(PairKind kind, const Handle& handle, std::chrono::milliseconds limit);
+
+// The network.
+
+/// Whether a listener on IPv4 loopback may have that port, in the order of the network.
+bool is_free(std::uint16_t port);
+
+/// Where a socket is bound, and what it is.
+class BoundAddress {
+ public:
+  explicit BoundAddress(const Handle& bound);
+
+  /// A socket like the first, if the address is free.
+  Handle bind() const;
+  bool is_free() const { return static_cast<bool>(bind()); }
+
+ private:
+  alignas(8) unsigned char name_[128]{};
+  int size_ = sizeof name_;
+  int type_ = 0;
+};
+
+/// A datagram socket that is connected to a port on loopback where nobody is.
+Handle make_deserted_mailbox();
+/// Two AF_UNIX sockets that take packets; none where there are none.
+std::optional<Pair> make_packet_pair();
+/// A socket for a connection between virtual machines, empty where there is none.
+Handle make_vsock_socket();
+/// Has `socket` connect to the listener with its first bytes, which wait for nothing. False where
+/// there is nothing of the kind.
+bool start_fast_connect(const Handle& socket, const Handle& listener);
+
+/// Whether the system can be had to do what follows.
+bool can_play_dead() noexcept;
+/// From now on the system drops every packet that arrives for this TCP socket: to its peer it is
+/// dead. And no longer.
+void play_dead(const Handle& handle);
+void play_alive(const Handle& handle);
+/// TCP gives up on a peer that does not answer, at its first retransmission.
+void give_up_early(const Handle& handle);
+/// Asks an idle peer after a second, and once more, whether it is there.
+void keep_alive(const Handle& handle);
+
+// The process.
+
+/// Whether a process can be copied; then run_forked() runs `child` in a copy, and waits for it:
+/// whether it said true.
+bool can_fork() noexcept;
+bool run_forked(const std::function<bool()>& child);
+/// Ends this process at once; by a signal that nobody can catch, or by leaving it.
+[[noreturn]] void end_process(bool killed);
+/// A child process that ends by itself, with that code; whoever has not been waited for by then is
+/// in the end.
+class ExitingProcess {
+ public:
+  explicit ExitingProcess(int code);
+  ExitingProcess(const ExitingProcess&) = delete;
+  ExitingProcess& operator=(const ExitingProcess&) = delete;
+  ~ExitingProcess();
+
+  int pid() const noexcept { return pid_; }
+
+ private:
+  int pid_ = 0;
+  NativeHandle process_ = no_handle;  ///< where a process is known by more than a number
+};
+
+/// A signal that a program may use for itself and raise_signal() sends to this process; 0 where
+/// there is none.
+int signal_of_ours() noexcept;
+void raise_signal(int signal);
+/// Whether a process can lower its limit of descriptors (limits.hpp).
+bool can_limit_descriptors() noexcept;
+
+/// Where a write into what nobody reads raises a signal, it is ignored from now on.
+void ignore_broken_pipes();
+/// "Linux 6.1 x86_64"
+std::string system_name();
+bool is_terminal_output() noexcept;
+bool is_terminal_errors() noexcept;
+
+}  // namespace pollux::support
