@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -12,6 +13,8 @@
 #include <new>
 #include <ratio>
 #include <system_error>
+#include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,11 +23,9 @@
 
 namespace pollux {
 
-/// The error code that the kernel would answer with: for a backend that finds by itself what
-/// another backend's kernel refuses. Any thread.
-inline std::error_code system_error_code(std::errc why) noexcept {
-  return {static_cast<int>(why), std::system_category()};
-}
+/// The error code that the kernel would answer with, of native_category(): for a backend that finds
+/// by itself what another backend's kernel refuses. Any thread.
+POLLUX_EXPORT std::error_code system_error_code(std::errc why) noexcept;
 
 /// Runs `call`. Where there is no memory for it, nothing comes of it but `not_enough_memory`. Any
 /// thread.
@@ -89,34 +90,28 @@ inline HandleIdentity identify(NativeHandle handle, std::error_code& error) noex
   return identify(handle, error, uncounted);
 }
 
-/// A number of the backend's own for each handle: a slot, or a place in an array of registrations.
-/// A table that grows to the highest handle, since descriptors are small numbers that are given out
-/// again. (A SOCKET is no such number: there it takes a hash map.) Loop thread.
-class HandleMap {
+namespace detail {
+
+/// A table that grows to the highest handle: descriptors are small numbers that are given out
+/// again.
+class HandleTable {
  public:
-  /// The number of a handle that has none.
   static constexpr std::uint32_t none = 0xFFFFFFFF;
 
-  /// The number of `handle`, or none.
   std::uint32_t find(NativeHandle handle) const noexcept {
     const auto index = static_cast<std::size_t>(handle);  // a negative one is beyond the table
     return index < handles_ ? numbers_[index] : none;
   }
-  /// So that put() has room for `handle`, which is open: no other number is bounded. May throw
-  /// std::bad_alloc, and then has changed nothing.
   void make_room(NativeHandle handle) {
     const auto index = static_cast<std::size_t>(handle);
     if (index < handles_) return;
     numbers_.resize(index + index / 2 + 16, none);
     handles_ = numbers_.size();
   }
-  /// There is room for it.
   void put(NativeHandle handle, std::uint32_t number) noexcept {
     numbers_[static_cast<std::size_t>(handle)] = number;
   }
-  /// There is room for it.
   void remove(NativeHandle handle) noexcept { put(handle, none); }
-  /// Forgets all.
   void clear() noexcept {
     numbers_.clear();
     handles_ = 0;
@@ -126,6 +121,38 @@ class HandleMap {
   std::vector<std::uint32_t> numbers_;  ///< by handle
   std::size_t handles_ = 0;             ///< how many there is room for
 };
+
+/// For handles of which nothing is known: a SOCKET may be any number.
+class HandleHash {
+ public:
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  std::uint32_t find(NativeHandle handle) const noexcept {
+    const auto found = numbers_.find(handle);
+    return found != numbers_.end() ? found->second : none;
+  }
+  void make_room(NativeHandle handle) { numbers_.try_emplace(handle, none); }
+  void put(NativeHandle handle, std::uint32_t number) noexcept {
+    const auto found = numbers_.find(handle);
+    if (found != numbers_.end()) found->second = number;
+  }
+  void remove(NativeHandle handle) noexcept { numbers_.erase(handle); }
+  void clear() noexcept { numbers_.clear(); }
+
+ private:
+  std::unordered_map<NativeHandle, std::uint32_t> numbers_;
+};
+
+}  // namespace detail
+
+/// A number of the backend's own for each handle: a slot, or a place in an array of registrations.
+/// A table by handle where handles are descriptors, and a hash map where they are not. Loop thread.
+///
+/// `none` is the number of a handle that has none, and find() answers it. make_room() comes before
+/// put(), of a handle that is open: it may throw std::bad_alloc, and then has changed nothing. All
+/// others throw nothing; remove() takes handles that there is room for, clear() forgets all.
+using HandleMap =
+    std::conditional_t<std::signed_integral<NativeHandle>, detail::HandleTable, detail::HandleHash>;
 
 /// For backends whose kernel keeps no set of its own: who may be watched, and whether a number
 /// still stands for the file that was put down under it. On Linux sockets and pipes go by their
@@ -169,7 +196,7 @@ class POLLUX_EXPORT HandleRegistry {
   /// Forgets `handle`, whatever it stands for by now.
   void remove(std::uint32_t key, NativeHandle handle) noexcept {
     if (!knows(key)) return;
-    if (known_[key].known_by == By::set) remove_from_set(handle);
+    if (known_[key].known_by == By::set) remove_from_set(key, handle);
     known_[key].known_by = By::nothing;
   }
   /// Forgets all. In the child of a fork this comes first: the kernel's set is the parent's too.
@@ -190,7 +217,7 @@ class POLLUX_EXPORT HandleRegistry {
   std::error_code add_new(std::uint32_t key, NativeHandle handle, HandleIdentity identity,
                           unsigned mode) noexcept;
   std::error_code examine(NativeHandle handle, unsigned mode, Known& known) noexcept;
-  void remove_from_set(NativeHandle handle) noexcept;
+  void remove_from_set(std::uint32_t key, NativeHandle handle) noexcept;
 
   SystemCalls& calls_;
   std::vector<Known> known_;  ///< by key

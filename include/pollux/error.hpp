@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The errors that are pollux's own. Refusals by the kernel come as std::system_category() codes.
+// The errors that are pollux's own, and the category of those that are the system's.
 #pragma once
 
 #include <system_error>
@@ -27,6 +27,13 @@ enum class Errc {
 
 /// The category of Errc, named "pollux". Any thread.
 POLLUX_EXPORT const std::error_category& error_category() noexcept;
+
+/// The category of the system's numbers, in which refusals by the kernel and the errors of
+/// connections come. Its codes compare equal to the std::errc that they mean. On POSIX systems it
+/// is std::system_category(), of errno. On Windows it is pollux's own, named "pollux.windows", of
+/// what WSAGetLastError() and GetLastError() return: not every standard library knows there what
+/// those mean. Any thread.
+POLLUX_EXPORT const std::error_category& native_category() noexcept;
 
 /// Makes Errc a std::error_code.
 inline std::error_code make_error_code(Errc e) noexcept {

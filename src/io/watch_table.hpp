@@ -57,7 +57,7 @@ struct alignas(64) Slot {
   }
   int take_error() noexcept { return std::exchange(pending_error, std::int16_t{0}); }
 };
-static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8);
+static_assert(sizeof(Slot) == 64 || sizeof(void*) != 8 || sizeof(NativeHandle) > 4);
 
 /// Slots, found by token and, while a handle is watched, by handle.
 class WatchTable : public SlotTable<Slot> {

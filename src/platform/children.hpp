@@ -10,6 +10,10 @@
 
 namespace pollux::detail::platform {
 
+/// Whether the handle of a child can be watched like any other. If not, the system raises
+/// child_signal when a child ends for which a handle is open, and there always is one.
+extern const bool child_handles_are_readable;
+
 /// Loop thread.
 class Children {
  public:
@@ -17,8 +21,8 @@ class Children {
 
   /// `no_child_process` if `pid` is not a child of this process, or has been waited for.
   std::error_code check(int pid) noexcept;
-  /// A handle that becomes readable when the child ends, for close(); no_handle where the system
-  /// has none, refuses it, or is short of descriptors.
+  /// A handle of the child, for close(), which child_handles_are_readable is about; no_handle where
+  /// the system has none, refuses it, or is short of descriptors.
   NativeHandle open(int pid) noexcept;
   void close(NativeHandle handle) noexcept;
   /// Waits for the child if it has ended, and says how; nothing if it has not. `handle`, if there

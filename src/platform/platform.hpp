@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <pollux/backend.hpp>
+#include <pollux/error.hpp>
 
 #include "platform/stream_state.hpp"
 
@@ -90,10 +91,13 @@ struct Answer {
 /// Whether such an error of a probe says nothing about the connection.
 bool is_probes_own(int error) noexcept;
 
+/// Whether it says that the handle is not open any more, or not what it was.
+bool is_about_the_handle(int error) noexcept;
+
 /// The answer of a probe that failed with `error`, which is not the connection's.
 template <class Found>
 Answer<Found> no_answer(int error) noexcept {
-  if (error == EBADF || error == ENOTSOCK) return {Found{}, Outcome::gone};
+  if (is_about_the_handle(error)) return {Found{}, Outcome::gone};
   return {Found{}, Outcome::refused, error};
 }
 
@@ -183,7 +187,7 @@ class System {
 
 /// The system's number as an error code.
 inline std::error_code error_code(int error) noexcept {
-  return {error, std::system_category()};
+  return {error, native_category()};
 }
 
 }  // namespace pollux::detail::platform

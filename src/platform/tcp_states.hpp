@@ -25,6 +25,8 @@ struct TcpStates {
 inline constexpr TcpStates linux_tcp_states{10, 2, 3, 8, 11, 9, 6, 7};
 /// <netinet/tcp_fsm.h> of FreeBSD and macOS (and of 4.2BSD).
 inline constexpr TcpStates bsd_tcp_states{1, 2, 3, 5, 7, 8, 10, 0};
+/// TCPSTATE of <mstcpip.h> of Windows.
+inline constexpr TcpStates windows_tcp_states{1, 2, 3, 7, 8, 9, 10, 0};
 
 /// `closed` is left for the caller to look into further.
 constexpr PeerFin peer_fin(const TcpStates& numbers, std::uint8_t state) {

@@ -38,6 +38,7 @@ Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code
   const Token token = watches_.acquire();
   ProcessWatch& child = watches_.slot(token.slot);
   child.number = pid;
+  child.handle = children_.open(pid);
   if (!watch_child_handle(token.slot)) error = watch_child_signal(token.slot);
   if (error) {
     watches_.release(token.slot);
@@ -61,8 +62,8 @@ bool ProcessService::is_child_watched(int pid) const noexcept {
 /// Has the kernel report the child's end like any readiness, where it can.
 bool ProcessService::watch_child_handle(std::uint32_t index) {
   ProcessWatch& child = watches_.slot(index);
-  child.handle = children_.open(child.number);
-  if (child.handle == no_handle) return false;
+  if (child.handle == no_handle || !platform::child_handles_are_readable) return false;
+  child.by_signal = false;
   set_kind(child, ProcessWatch::Kind::child);
   std::error_code error;
   child.watch = registrations_.watch_internal(child.handle, Interest::readable,
@@ -77,9 +78,14 @@ bool ProcessService::watch_child_handle(std::uint32_t index) {
 
 /// Has the child checked in the next turn, and from then on whenever any child has ended.
 std::error_code ProcessService::watch_child_signal(std::uint32_t index) noexcept {
+  ProcessWatch& child = watches_.slot(index);
   const std::error_code error = signals_.subscribe(platform::child_signal);
-  if (error) return error;
-  set_kind(watches_.slot(index), ProcessWatch::Kind::child);
+  if (error) {
+    close_child(child);
+    return error;
+  }
+  child.by_signal = true;
+  set_kind(child, ProcessWatch::Kind::child);
   check_children_ = true;
   loop_.work_added();
   return {};
@@ -100,12 +106,13 @@ void ProcessService::detach_from_system(std::uint32_t index) noexcept {
   const ProcessWatch::Kind kind = set_kind(watched, ProcessWatch::Kind::detached);
   if (kind == ProcessWatch::Kind::signal) signals_.unsubscribe(watched.number);
   if (kind != ProcessWatch::Kind::child) return;
-  if (watched.handle == no_handle) {
-    signals_.unsubscribe(platform::child_signal);
-  } else {
-    watched.watch.reset();
-    children_.close(std::exchange(watched.handle, no_handle));
-  }
+  if (watched.by_signal) signals_.unsubscribe(platform::child_signal);
+  close_child(watched);
+}
+
+void ProcessService::close_child(ProcessWatch& child) noexcept {
+  child.watch.reset();
+  if (child.handle != no_handle) children_.close(std::exchange(child.handle, no_handle));
 }
 
 void ProcessService::end(Token token) noexcept {
@@ -137,8 +144,7 @@ void ProcessService::take_raised() noexcept {
   for (std::uint32_t i = 0; i < watches_.size(); ++i) {
     const ProcessWatch& watched = watches_.slot(i);
     const bool signal = watched.kind == ProcessWatch::Kind::signal && was_raised(watched.number);
-    const bool child =
-        watched.kind == ProcessWatch::Kind::child && watched.handle == no_handle && check;
+    const bool child = watched.kind == ProcessWatch::Kind::child && watched.by_signal && check;
     if (signal || child) watches_.set_due(i, true);
   }
 }
@@ -164,7 +170,7 @@ bool ProcessService::deliver_one(std::uint32_t index) {
   // Waited for only now: a handler that was called before this one may have ended the watch, and
   // then the child is left to its owner.
   std::optional<ChildExit> exit = children_.reap(watched.number, watched.handle);
-  if (!exit && watched.handle == no_handle) return false;
+  if (!exit && watched.by_signal) return false;
   detach_from_system(index);
   if (!exit) {
     // The child has exited but is being traced, so that waitid() cannot reap it, while its handle
@@ -196,8 +202,7 @@ void ProcessService::dump(std::string& to) const {
     if (watched.kind == ProcessWatch::Kind::detached) continue;
     const bool is_signal = watched.kind == ProcessWatch::Kind::signal;
     to += (is_signal ? "  signal " : "  child ") + std::to_string(watched.number);
-    if (!is_signal)
-      to += watched.handle == no_handle ? ", by the signal of children" : ", by a descriptor";
+    if (!is_signal) to += watched.by_signal ? ", by the signal of children" : ", by a descriptor";
     if (watched.due) to += is_signal ? ", raised and not yet delivered" : ", to be checked";
     to += '\n';
   }

@@ -65,6 +65,7 @@ class ProcessService {
   std::error_code watch_child_signal(std::uint32_t index) noexcept;
   ProcessWatch::Kind set_kind(ProcessWatch& watched, ProcessWatch::Kind kind) noexcept;
   void detach_from_system(std::uint32_t index) noexcept;
+  void close_child(ProcessWatch& child) noexcept;
   void take_raised() noexcept;
   bool deliver_one(std::uint32_t index);
   void call_handler(std::uint32_t index, const void* argument);

@@ -19,13 +19,14 @@ struct ProcessWatch {
 
   AnyHandler handler;
   InternalWatch watch;              ///< of `handle`
-  NativeHandle handle = no_handle;  ///< a child's; without one, the signal of children is watched
+  NativeHandle handle = no_handle;  ///< a child's, if there is one
   int number = 0;                   ///< of the signal, or of the child
   std::uint32_t generation = 0;
   std::uint32_t next = no_slot;
   Kind kind = Kind::detached;
-  bool due = false;  ///< the signal was raised; the child is to be checked
-  bool now = false;  ///< in the turn that has begun, and not only in the next
+  bool by_signal = false;  ///< of a child: the signal of children is watched, and not `handle`
+  bool due = false;        ///< the signal was raised; the child is to be checked
+  bool now = false;        ///< in the turn that has begun, and not only in the next
 };
 
 class ProcessWatchTable : public SlotTable<ProcessWatch> {

@@ -15,6 +15,8 @@ namespace pollux::detail::platform {
 
 static_assert(sizeof(pid_t) == sizeof(int));
 
+const bool child_handles_are_readable = true;
+
 namespace {
 
 int look_by_pid(int pid, siginfo_t& info, int how) noexcept {

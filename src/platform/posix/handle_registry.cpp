@@ -73,7 +73,7 @@ std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle handle,
   try {
     if (key >= keys_) make_room(key + key / 2 + 16);
   } catch (const std::bad_alloc&) {
-    if (known.known_by == By::set) remove_from_set(handle);
+    if (known.known_by == By::set) remove_from_set(key, handle);
     return system_error_code(std::errc::not_enough_memory);
   }
   known_[key] = known;
@@ -111,7 +111,7 @@ bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle) noexcept {
 }
 
 /// Fails where the number is another's by now: the set has forgotten the file that was closed.
-void HandleRegistry::remove_from_set(NativeHandle handle) noexcept {
+void HandleRegistry::remove_from_set(std::uint32_t, NativeHandle handle) noexcept {
   platform::System{calls_}.remove_from_file_set(set_, handle);
 }
 

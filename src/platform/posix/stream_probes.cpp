@@ -187,6 +187,10 @@ Sight HandlePoller::look_without_poll(NativeHandle handle, short events) noexcep
   return sight;
 }
 
+bool is_about_the_handle(int error) noexcept {
+  return error == EBADF || error == ENOTSOCK;
+}
+
 bool is_probes_own(int error) noexcept {
   switch (error) {
     case EBADF:
