@@ -61,6 +61,8 @@ Pair Connections::make(Kind kind) {
 }
 
 std::string why_unavailable(Kind kind) {
+  if (shape(kind).family == Family::mptcp && !support::has_multipath())
+    return "no MPTCP here, or none that can be asked about";
   try {
     static_cast<void>(Connections{}.make(kind));
     return {};

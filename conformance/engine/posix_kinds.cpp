@@ -18,6 +18,7 @@
 
 #include "conformance/engine/connections.hpp"
 #include "conformance/engine/system_kinds.hpp"
+#include "conformance/support/emulator.hpp"
 
 namespace pollux::differential {
 
@@ -132,8 +133,8 @@ Pair make_of_this_system(Kind kind) {
 
 namespace {
 
-bool keeps_a_peek_offset() {
-  const Handle socket = support::make_socket(PairKind::tcp4);
+bool keeps_a_peek_offset(PairKind kind) {
+  const Handle socket = support::make_socket(kind);
   const int offset = 0;
   return ::setsockopt(socket.get(), SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
 }
@@ -151,11 +152,17 @@ bool has_urgent_bytes_like_tcp() {
 
 std::string_view why_unavailable(Kind kind, Op op) {
   const Family family = shape(kind).family;
-  static const bool peeks = keeps_a_peek_offset();
+  static const bool tcp_peeks = keeps_a_peek_offset(PairKind::tcp4);
+  static const bool unix_peeks = keeps_a_peek_offset(PairKind::unix_stream);
+  static const bool shows_packet_mode = support::shows_packet_mode();
   static const bool urges = has_urgent_bytes_like_tcp();
-  if (op == Op::peek && family == Family::tcp && !peeks) return "TCP has no SO_PEEK_OFF here";
+  if (op == Op::peek && family == Family::tcp && !tcp_peeks) return "TCP has no SO_PEEK_OFF here";
+  if (op == Op::peek && family == Family::unix_stream && !unix_peeks)
+    return "AF_UNIX has no SO_PEEK_OFF here";
   if (op == Op::peer_urgent && family == Family::unix_stream && !urges)
     return "AF_UNIX has no urgent bytes here, or not as TCP has them";
+  if (op == Op::packet_mode && !shows_packet_mode)
+    return "a terminal does not show here whether it is in packet mode";
   return {};
 }
 

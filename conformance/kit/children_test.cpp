@@ -2,6 +2,7 @@
 // Children: told once, with what has become of them, and waited for by nobody but who watches them.
 // Each test is run with the descriptors that Linux has of a child, and as on a system without: a
 // process that may open no more descriptors gets none, and learns of its children by SIGCHLD.
+#include <cerrno>
 #include <csignal>
 #include <deque>
 #include <memory>
@@ -319,7 +320,8 @@ TEST_P(AChild, ThatSomebodyElseHasWaitedForIsDeliveredWithAnError) {
 /// The next byte that another process writes.
 char answer(const Handle& handle) {
   pollfd waited{handle.get(), POLLIN, 0};
-  ::poll(&waited, 1, 5000);
+  while (::poll(&waited, 1, 5000) < 0 && errno == EINTR) {  // SIGCHLD may be watched
+  }
   char byte = 0;
   return ::read(handle.get(), &byte, 1) == 1 ? byte : '-';
 }

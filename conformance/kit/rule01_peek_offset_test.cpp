@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/emulator.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -15,6 +16,7 @@ class AStreamPeekedAtAnOffset : public OnEachKind {
  protected:
   void SetUp() override {
     OnEachKind::SetUp();
+    POLLUX_NEEDS("SO_PEEK_OFF", has_socket_option(kind(), SO_PEEK_OFF, 0));
     pair_ = make_pair(kind());
     const int start = 0;
     ASSERT_EQ(::setsockopt(pair_->local.get(), SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start), 0);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rule 8: connecting. Success: writable. Failure: error + hangup and nothing else. A socket neither
 // connected nor connecting: error(not_connected) + hangup. Goal: each with every interest.
-#include <cstdio>
-
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/system.hpp"
 
@@ -73,7 +71,7 @@ TEST_P(ConnectingTcp, ThatIsRefusedIsAnErrorAndHangupAndNothingElse) {
 }
 
 TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
-  if (!can_play_dead()) return;
+  if (!can_play_dead()) return RecordProperty("not_played", "packets cannot be dropped here");
   // Two listeners that drop what arrives. Then one is gone, and the other listens: the repeated
   // SYN, after a second, is refused by one and taken by the other.
   Handle gone = make_listener(kind());
@@ -89,13 +87,13 @@ TEST_P(ConnectingTcp, ThatIsStillUnderWayIsNoEventUntilItIsDecided) {
   EXPECT_TRUE(delivers_nothing(second));
   EXPECT_TRUE(sleeps());
   gone.close();
-  play_alive(slow);
+  come_alive(slow);
   EXPECT_TRUE(delivers(first, "error hangup", std::errc::connection_refused));
   EXPECT_TRUE(delivers(second, "writable"));
 }
 
 TEST_P(ConnectingTcp, ThatIsShutDownByItsOwnerIsAnError) {
-  if (!can_play_dead()) return;
+  if (!can_play_dead()) return RecordProperty("not_played", "packets cannot be dropped here");
   Handle listener = make_listener(kind());
   play_dead(listener);
   const Handle client = start_connect(kind(), listener);
@@ -112,7 +110,8 @@ TEST_P(ConnectingTcp, ThatWaitsForItsFirstBytesIsWritable) {
   // and shows room to write all the same. (Where the system forbids it, it connects as usual.)
   const Handle listener = make_listener(kind());
   const Handle client = make_socket(kind());
-  if (!start_fast_connect(client, listener)) return;
+  if (!start_fast_connect(client, listener))
+    return RecordProperty("not_played", "no TCP_FASTOPEN_CONNECT here");
   Recorder local{reactor(), client, Interest::writable};
   EXPECT_TRUE(delivers(local, "writable"));
   EXPECT_EQ(write_bytes(client, "hello"), 5);
@@ -129,7 +128,7 @@ class ConnectingToAVirtualMachine : public OnEachBackend {};
 TEST_P(ConnectingToAVirtualMachine, NotEvenBegunIsRefusedWhenItIsWatched) {
   const Handle socket = make_vsock_socket();
   if (!socket) {
-    std::puts("No AF_VSOCK to be had here: nothing is tested.");
+    RecordProperty("not_played", "no AF_VSOCK to be had here");
     return;
   }
   std::error_code error;

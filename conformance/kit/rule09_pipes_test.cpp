@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/emulator.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -315,6 +316,11 @@ POLLUX_ON_EACH_BACKEND(Terminals);
 /// A master whose reads begin with a byte of control: what has been done to the terminal.
 class PacketMode : public Terminals {
  protected:
+  void SetUp() override {
+    Terminals::SetUp();
+    POLLUX_NEEDS("TIOCGPKT", shows_packet_mode());
+  }
+
   static Pair make_packet_terminal() {
     Pair pair = make_terminal();
     const int on = 1;

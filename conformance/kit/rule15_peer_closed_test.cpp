@@ -5,7 +5,6 @@
 // as without. Goal: every state it can come in, and those in which it must not: our own SHUT_RD,
 // and a reset.
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "conformance/kit/kit.hpp"
@@ -330,7 +329,7 @@ class PeerClosedOfMptcp : public OnEachKind {
   void SetUp() override {
     OnEachKind::SetUp();
     works_ = has_multipath();
-    if (!works_) std::puts("No MPTCP to be had here: this is plain TCP instead.");
+    if (!works_) RecordProperty("not_played", "no MPTCP to be had here: plain TCP instead");
   }
   Protocol protocol() const { return works_ ? Protocol::multipath : Protocol::usual; }
 

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/emulator.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -83,6 +83,12 @@ void read_error_queue(const Handle& handle) {
 
 class ErrWithoutAnError : public OnEachKind {
  protected:
+  void SetUp() override {
+    OnEachKind::SetUp();
+    POLLUX_NEEDS("SO_TIMESTAMPING", has_socket_option(kind(), SO_TIMESTAMPING, 0));
+    POLLUX_NEEDS("SO_ZEROCOPY", has_socket_option(kind(), SO_ZEROCOPY, 0));
+  }
+
   /// `story` with each kind of notice pending, before and after registration. Where a backend has
   /// no edges the masked stream is looked at now and then, here every millisecond.
   void with_a_notice(Interest interest, const Story& story) {
@@ -288,8 +294,8 @@ class ASynAnsweredByIcmp : public OnEachKind {};
 TEST_P(ASynAnsweredByIcmp, IsAnErrorAndHangupAndDoesNotSpin) {
   const RejectingNetwork network;
   if (!network.works()) {
-    std::puts(
-        "No network namespace with nft to be had here: this is a refused connection instead.");
+    RecordProperty("not_played",
+                   "no network namespace with nft to be had here: a refused connection instead");
   }
   // IPv4 raises ERR at once, as a notice beside a soft error; IPv6 says nothing before the next
   // SYN.
@@ -426,7 +432,7 @@ class AnIcmpAnswerOnAConnection : public OnEachKind {
           ask_for_answers(pair.local);
           has_code_ = Router{kind()}.answers(pair.local);
           if (!has_code_) {
-            std::puts("May not forge an ICMP answer here: this is a notice instead.");
+            RecordProperty("not_played", "may not forge an ICMP answer here: a notice instead");
             time_stamp_notice(pair);
           }
           await_notice(pair.local);
@@ -501,13 +507,14 @@ TEST_P(AnIcmpAnswerOnAConnection, DoesNotKeepAFailureFromBeingDelivered) {
 }
 
 TEST_P(AnIcmpAnswerOnAConnection, ThatNobodyAskedForIsNoneBesideANoticeEither) {
+  POLLUX_NEEDS("SO_TIMESTAMPING", has_socket_option(kind(), SO_TIMESTAMPING, 0));
   // The kernel remembers it as a soft error, which SO_ERROR tells all the same.
   use({.probe_interval_min = 1ms, .probe_interval_max = 1ms});
   for (const Interest interest : {Interest::none, Interest::readable}) {
     Pair pair = make_pair(kind());
     time_stamp_notice(pair);
     if (!Router{kind()}.answers(pair.local))
-      std::puts("May not forge an ICMP answer here: there is a notice alone.");
+      RecordProperty("not_played", "may not forge an ICMP answer here: a notice alone");
     Recorder local{reactor(), pair.local, interest};
     EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");

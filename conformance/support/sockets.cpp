@@ -106,11 +106,6 @@ bool is_available(PairKind kind) noexcept {
   return std::ranges::count(available_pair_kinds(), kind) > 0;
 }
 
-bool has_multipath() {
-  return static_cast<bool>(
-      Handle{native::open_socket(AF_INET, SOCK_STREAM, static_cast<int>(Protocol::multipath))});
-}
-
 Handle make_socket(PairKind kind, Protocol protocol) {
   return checked(native::open_socket(family(kind), SOCK_STREAM, static_cast<int>(protocol)),
                  "socket");

@@ -119,7 +119,7 @@ bool can_play_dead() noexcept;
 /// From now on the system drops every packet that arrives for this TCP socket: to its peer it is
 /// dead. And no longer.
 void play_dead(const Handle& handle);
-void play_alive(const Handle& handle);
+void come_alive(const Handle& handle);
 /// TCP gives up on a peer that does not answer, at its first retransmission.
 void give_up_early(const Handle& handle);
 /// Asks an idle peer after a second, and once more, whether it is there.

@@ -14,6 +14,7 @@
 #include <pollux/error.hpp>
 #include <pollux/probe.hpp>
 
+#include "conformance/support/emulator.hpp"
 #include "conformance/support/limits.hpp"
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/processes.hpp"
@@ -136,6 +137,7 @@ TEST_P(AProbe, ReportsTheEndBehindAnUrgentByteThatNobodyHasRead) {
 
 #if defined(SO_PEEK_OFF)
 TEST_P(AProbe, LeavesItsOwnersPeekOffsetWhereItIs) {
+  POLLUX_NEEDS("SO_PEEK_OFF", support::has_socket_option(GetParam(), SO_PEEK_OFF, 0));
   const auto peek = [&] {
     char bytes[16];
     return ::recv(pair.local.get(), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);

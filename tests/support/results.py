@@ -20,6 +20,16 @@ def reason_of(skipped):
     return lines[-1] if lines else "no reason given"
 
 
+def show(what, lists):
+    print(f"{what}: {sum(map(len, lists.values()))}")
+    for reason, tests in sorted(lists.items()):
+        print(f"  {len(tests)}: {reason}")
+        # A test counts once for each backend and kind of stream.
+        names = collections.Counter(re.sub(r"/(epoll|io_uring|poll|asio)[^/]*$", "", test) for test in tests)
+        for name, count in names.items():
+            print(f"    {name}" + (f" ({count})" if count > 1 else ""))
+
+
 def main():
     build = pathlib.Path(sys.argv[1])
     try:
@@ -29,6 +39,7 @@ def main():
     names = {name for name, _ in ran}
     tests = collections.Counter()
     skipped = collections.defaultdict(list)
+    parts = collections.defaultdict(list)  # of tests that were played
     for path in sorted((build / "results").glob("*.xml")):
         # Others are run by a script, which wants them to fail.
         if path.stem not in names:
@@ -37,6 +48,9 @@ def main():
             test = f"{case.get('classname')}.{case.get('name')}"
             row = re.match(r".*/(epoll|io_uring|poll|asio)(_|$)", test)
             left_out = case.find("skipped")
+            for part in case.iter("property"):
+                if part.get("name") == "not_played":
+                    parts[part.get("value")].append(test)
             if left_out is None and case.get("result") == "completed":
                 tests[row.group(1) if row else "no backend alone"] += 1
             else:
@@ -47,11 +61,8 @@ def main():
     for name, end in ran:
         if "Skipped" in end or "Not Run" in end:
             skipped[end.strip("*")].append(name)
-    print(f"left out: {sum(map(len, skipped.values()))}")
-    for reason, which in sorted(skipped.items()):
-        print(f"  {len(which)}: {reason}")
-        for test in which:
-            print(f"    {test}")
+    show("left out", skipped)
+    show("played in part, or not", parts)
     return 0 if tests else 1
 
 

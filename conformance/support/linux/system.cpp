@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What only Linux has.
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <iterator>
 #include <system_error>
 
 #include <linux/filter.h>
 
+#include "conformance/support/emulator.hpp"
 #include "conformance/support/system.hpp"
 #include "native_sockets.hpp"
 
@@ -21,6 +23,17 @@ void set_option(const Handle& socket, int level, int option, const Value& value,
 }
 
 }  // namespace
+
+bool has_multipath() {
+  const Handle socket{native::open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)};
+  if (!socket || emulator().empty()) return static_cast<bool>(socket);
+  // An emulator may know nothing of MPTCP_INFO, and answer for one of the TCP connections instead.
+  constexpr int level_mptcp = 284;
+  constexpr int mptcp_info = 1;
+  char info[256];
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket.get(), level_mptcp, mptcp_info, info, &size) == 0;
+}
 
 const SystemFacts& system_facts() noexcept {
   static constexpr SystemFacts facts;
@@ -62,14 +75,24 @@ bool can_play_dead() noexcept {
   return true;
 }
 
-void play_dead(const Handle& handle) {
-  sock_filter drop_all{BPF_RET | BPF_K, 0, 0, 0};
-  const sock_fprog program{1, &drop_all};
+namespace {
+
+/// Of each packet that arrives the socket takes so many bytes.
+void take_of_packets(const Handle& handle, std::uint32_t bytes) {
+  sock_filter rule{BPF_RET | BPF_K, 0, 0, bytes};
+  const sock_fprog program{1, &rule};
   set_option(handle, SOL_SOCKET, SO_ATTACH_FILTER, program, "SO_ATTACH_FILTER");
 }
 
-void play_alive(const Handle& handle) {
-  set_option(handle, SOL_SOCKET, SO_DETACH_FILTER, int{0}, "SO_DETACH_FILTER");
+}  // namespace
+
+void play_dead(const Handle& handle) {
+  take_of_packets(handle, 0);
+}
+
+// Not SO_DETACH_FILTER, which qemu-user does not have: a filter takes the place of the one before.
+void come_alive(const Handle& handle) {
+  take_of_packets(handle, 0xffffffff);
 }
 
 void give_up_early(const Handle& handle) {

@@ -45,6 +45,10 @@ long outcome_of(long count) {
 
 }  // namespace
 
+bool has_multipath() {
+  return false;
+}
+
 const SystemFacts& system_facts() noexcept {
   static const SystemFacts facts = [] {
     const bool is_wine = wine_version() != nullptr;
@@ -213,7 +217,7 @@ namespace {
 void play_dead(const Handle&) {
   has_no_filter();
 }
-void play_alive(const Handle&) {
+void come_alive(const Handle&) {
   has_no_filter();
 }
 void give_up_early(const Handle&) {

@@ -114,14 +114,23 @@ Forks make_forks() noexcept {
 std::atomic<unsigned> counted{1};  ///< the count, where nothing wipes it
 std::atomic<pid_t> counted_by{0};  ///< the process that counted
 
+void forget_count() noexcept;
+
 Forks& known_forks() noexcept {
   static Forks forks = [] {
     counted_by.store(::getpid(), std::memory_order_relaxed);
     const Forks made = make_forks();
-    if (!made.shows) ::pthread_atfork(nullptr, nullptr, [] { known_forks().count.store(0); });
+    // In any case: qemu-user promises to wipe memory, and does not.
+    ::pthread_atfork(nullptr, nullptr, &forget_count);
     return made;
   }();
   return forks;
+}
+
+/// In the child of a fork; unless somebody's fork handler that came first has had it counted.
+void forget_count() noexcept {
+  if (counted_by.load(std::memory_order_relaxed) != ::getpid())
+    known_forks().count.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -141,9 +150,7 @@ unsigned count_fork() noexcept {
 }
 
 void look_for_fork() noexcept {
-  const Forks& known = known_forks();
-  if (!known.shows && counted_by.load(std::memory_order_relaxed) != ::getpid())
-    known.count.store(0, std::memory_order_relaxed);
+  if (!known_forks().shows) forget_count();
 }
 
 void System::close_handle(NativeHandle handle) noexcept {
