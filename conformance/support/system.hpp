@@ -127,6 +127,9 @@ void keep_alive(const Handle& handle);
 
 // The process.
 
+/// Of the environment; null: there is none of that name any more.
+void set_environment(const char* name, const char* value);
+
 /// Whether a process can be copied; then run_forked() runs `child` in a copy, and waits for it:
 /// whether it said true.
 bool can_fork() noexcept;
@@ -143,6 +146,8 @@ class ExitingProcess {
   ~ExitingProcess();
 
   int pid() const noexcept { return pid_; }
+  /// Waits for it: false if somebody else has.
+  bool wait();
 
  private:
   int pid_ = 0;

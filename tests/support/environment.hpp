@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "conformance/support/system.hpp"
+
 namespace pollux::support {
 
 /// An environment variable has this value, or none (null), for as long as the object lives.
@@ -21,11 +23,7 @@ class EnvironmentVariable {
 
  private:
   void set(const char* value) {
-    if (value != nullptr) {
-      ::setenv(name_, value, 1);
-    } else {
-      ::unsetenv(name_);
-    }
+    set_environment(name_, value);
   }
 
   const char* name_;

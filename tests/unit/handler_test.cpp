@@ -337,7 +337,7 @@ TEST_F(HandlersOfWatches, StayWhereTheyAreHoweverManyWatchesTheyMake) {
 }
 
 TEST_F(HandlersOfWatches, OfAStreamMayEndItAtItsHangup) {
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   const NativeHandle handle = pair.local.get();
   StreamWatch watch;
   watch =

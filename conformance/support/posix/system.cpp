@@ -5,6 +5,7 @@
 #include <array>
 #include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <system_error>
 
 #include <sys/utsname.h>
@@ -122,6 +123,14 @@ std::optional<Pair> make_packet_pair() {
   return Pair{Handle{ends[0]}, Handle{ends[1]}};
 }
 
+void set_environment(const char* name, const char* value) {
+  if (value != nullptr) {
+    ::setenv(name, value, 1);
+  } else {
+    ::unsetenv(name);
+  }
+}
+
 bool can_fork() noexcept {
   return true;
 }
@@ -139,8 +148,11 @@ ExitingProcess::ExitingProcess(int code) : pid_{::fork()} {
   if (pid_ == 0) ::_exit(code);
 }
 ExitingProcess::~ExitingProcess() {
-  siginfo_t info{};
-  if (pid_ > 0) ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED);
+  wait();
+}
+bool ExitingProcess::wait() {
+  const int pid = std::exchange(pid_, -1);
+  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid;
 }
 
 int signal_of_ours() noexcept {

@@ -227,6 +227,10 @@ void keep_alive(const Handle&) {
   has_no_filter();
 }
 
+void set_environment(const char* name, const char* value) {
+  ::_putenv_s(name, value != nullptr ? value : "");
+}
+
 bool can_fork() noexcept {
   return false;
 }
@@ -253,8 +257,11 @@ ExitingProcess::ExitingProcess(int code) {
   process_ = reinterpret_cast<NativeHandle>(made.hProcess);
 }
 ExitingProcess::~ExitingProcess() {
-  ::WaitForSingleObject(as_handle(process_), INFINITE);
+  wait();
   ::CloseHandle(as_handle(process_));
+}
+bool ExitingProcess::wait() {
+  return ::WaitForSingleObject(as_handle(process_), INFINITE) == WAIT_OBJECT_0;
 }
 
 int signal_of_ours() noexcept {
