@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <system_error>
 
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "conformance/support/limits.hpp"
 #include "conformance/support/processes.hpp"
 #include "conformance/support/tcp_pair.hpp"
 #include "native_sockets.hpp"
@@ -165,6 +167,24 @@ void raise_signal(int signal) {
 
 bool can_limit_descriptors() noexcept {
   return true;
+}
+
+DescriptorLimit::DescriptorLimit(std::size_t most) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  before_ = static_cast<std::size_t>(limit.rlim_cur);
+  limit.rlim_cur = most;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+DescriptorLimit::~DescriptorLimit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = before_;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::size_t NoDescriptorLeft::lowest_free() {
+  return static_cast<std::size_t>(Handle{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)}.get());
 }
 
 void ignore_broken_pipes() {

@@ -9,6 +9,7 @@
 
 #include <io.h>
 
+#include "conformance/support/limits.hpp"
 #include "conformance/support/tcp_pair.hpp"
 #include "native_sockets.hpp"
 
@@ -272,6 +273,12 @@ void raise_signal(int) {}
 
 bool can_limit_descriptors() noexcept {
   return false;
+}
+
+DescriptorLimit::DescriptorLimit(std::size_t) {}
+DescriptorLimit::~DescriptorLimit() = default;
+std::size_t NoDescriptorLeft::lowest_free() {
+  return 0;
 }
 
 void ignore_broken_pipes() {}  // a write says so, and raises nothing
