@@ -234,7 +234,8 @@ class AfdBackend final : public Backend {
       remove(done);
       return false;
     }
-    if (event != nullptr) *event = {done.token, afd::to_raw(events, done.asked)};
+    if (event != nullptr)
+      *event = {done.token, afd::to_raw(events, done.asked), afd::error_of(events)};
     done.is_queued = true;
     to_arm_.push_back(&done);  // there is room
     return false;

@@ -35,6 +35,11 @@ inline RawReady to_raw(ULONG events, RawInterest asked) {
   return ready;
 }
 
+/// The number of the failure that was reported, or 0: a failed connect keeps its own in SO_ERROR.
+inline int error_of(ULONG events) {
+  return (events & abort) != 0 ? WSAECONNRESET : 0;
+}
+
 /// The kernel writes to its poll until the completion has come, also when it is removed.
 struct Registration : Poll {
   Registration(Token named, SOCKET socket, NativeHandle watched, RawInterest interest,

@@ -4,6 +4,8 @@
 // hangup. Goal: each direction alone, both orders, and the peer's end in between.
 #include <cerrno>
 
+#include <pollux/error.hpp>
+
 #include "conformance/kit/kit.hpp"
 
 namespace pollux::conformance {
@@ -175,6 +177,69 @@ TEST_P(OwnShutdown, ThePeerLearnsOfBothDirections) {
 }
 
 POLLUX_ON_EACH_KIND(OwnShutdown, sockets);
+
+/// By StreamWatch::shutdown(), which has the loop look: kept also where a kernel reports nothing of
+/// one's own shutdown.
+class OwnShutdownThroughTheWatch : public OnEachKind {};
+
+TEST_P(OwnShutdownThroughTheWatch, OfReadingIsTheEndOfTheStream) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.watch.shutdown(Shutdown::read);
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
+  EXPECT_EQ(write_bytes(pair.local, "abc"), 3);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(OwnShutdownThroughTheWatch, OfWritingIsNoEventAndEndsThePeersReading) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.watch.shutdown(Shutdown::write);
+  EXPECT_TRUE(delivers_nothing(local));
+  EXPECT_EQ(read_bytes(pair.peer), 0);
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(OwnShutdownThroughTheWatch, OfBothIsTheEndAndHangupAtOnceAndOneAfterTheOther) {
+  {
+    Pair pair = make_pair(kind());
+    Recorder local{reactor(), pair.local, Interest::none};
+    local.watch.shutdown(Shutdown::both);
+    EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
+  }
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.watch.shutdown(Shutdown::read);
+  EXPECT_TRUE(delivers(local, "end_of_stream"));
+  local.watch.shutdown(Shutdown::write);
+  EXPECT_TRUE(delivers(local, "hangup"));
+}
+
+TEST_P(OwnShutdownThroughTheWatch, ByItsHandlerIsDeliveredByTheNextTurn) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  local.on_event([&](const StreamEvent& event) {
+    if (!event.readable()) return;
+    EXPECT_EQ(drain(pair.local), 3u);
+    local.watch.shutdown(Shutdown::both);
+  });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(delivers(local, "readable end_of_stream hangup"));
+}
+
+TEST_P(OwnShutdownThroughTheWatch, IsRefusedOnceTheWatchOrItsDescriptorHasGone) {
+  Pair pair = make_pair(kind());
+  Recorder local{reactor(), pair.local, Interest::readable};
+  std::error_code error;
+  pair.local.close();
+  local.watch.shutdown(Shutdown::read, error);
+  EXPECT_EQ(error, Errc::watch_closed);
+  local.watch.reset();
+  local.watch.shutdown(Shutdown::both, error);
+  EXPECT_EQ(error, Errc::watch_closed);
+}
+
+POLLUX_ON_EACH_KIND(OwnShutdownThroughTheWatch, sockets);
 
 class OwnShutdownOfTcp : public OnEachKind {};
 

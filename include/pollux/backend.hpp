@@ -83,11 +83,11 @@ constexpr RawReady without(RawReady bits, RawReady lost) noexcept {
   return static_cast<RawReady>(static_cast<unsigned>(bits) & ~static_cast<unsigned>(lost));
 }
 
-/// One report: `ready` is what is true now for the registration named by `token`. Two reports for
-/// one token in one wait are allowed.
+/// One report, of what is true now. Two reports for one token in one wait are allowed.
 struct RawEvent {
   Token token;                      ///< of the registration, as it was asked for
   RawReady ready = RawReady::none;  ///< every bit that is set is true now
+  int error = 0;  ///< with err or hup: the failure's number, where the kernel brings it along
 };
 
 /// How long a wait may last. Rounding and clamping are done here, in one place.

@@ -226,8 +226,8 @@ class POLLUX_EXPORT HandleRegistry {
   std::uint64_t socket_device_ = no_device;  ///< the one that all sockets are on, once it is known
 };
 
-/// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides.
-/// Changes nothing. none if it cannot be asked. Any thread.
+/// What poll(2) says of `handle` just now: hang-up and error, and what `interest` asks for besides
+/// (rdhup where the system knows it). Changes nothing. none if it cannot be asked. Any thread.
 POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
                                  SystemCalls& calls) noexcept;
 

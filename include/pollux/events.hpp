@@ -84,6 +84,13 @@ class Readiness {
   bool hangup_;
 };
 
+/// Which sides of a stream its owner ends: as SHUT_RD, SHUT_WR and SHUT_RDWR of shutdown(2).
+enum class Shutdown : std::uint8_t {
+  read,   ///< nothing more is to be received
+  write,  ///< nothing more will be sent: the peer receives the end of the stream
+  both,   ///< the two at once
+};
+
 /// The events of a stream watch, as bits, in the order of the lifecycle.
 enum class Event : std::uint8_t {
   none = 0,

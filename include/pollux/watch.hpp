@@ -104,6 +104,14 @@ class POLLUX_EXPORT StreamWatch : private detail::WatchBase {
   /// What was asked for last; none for a watch that has ended.
   Interest interest() const noexcept { return current_interest(); }
 
+  /// Ends one's own side of a socket, as shutdown(2) does, and has the next turn find out what has
+  /// become of the stream: what rule 7 of the contract says is delivered everywhere. Of a shutdown
+  /// by hand some kernels report nothing (Windows). Errors: the kernel's (`not_connected`;
+  /// `not_a_socket` for a pipe or a terminal); Errc::watch_closed for a watch that has ended and
+  /// for one whose descriptor was closed under it; Errc::reactor_closed if the reactor is gone.
+  void shutdown(Shutdown how);
+  void shutdown(Shutdown how, std::error_code& error) noexcept;
+
   /// How soon Interest::peer_closed is answered on this stream, on this backend.
   PeerClosedLatency peer_closed_latency() const noexcept;
 

@@ -94,6 +94,20 @@ bool WatchBase::close_descriptor() noexcept {
 
 }  // namespace detail
 
+void StreamWatch::shutdown(Shutdown how) {
+  std::error_code error;
+  shutdown(how, error);
+  if (error) throw std::system_error{error, "pollux::StreamWatch::shutdown"};
+}
+
+void StreamWatch::shutdown(Shutdown how, std::error_code& error) noexcept {
+  if (core_) {
+    core_->registrations().shutdown(token_, how, error);
+  } else {
+    error = Errc::watch_closed;
+  }
+}
+
 PeerClosedLatency StreamWatch::peer_closed_latency() const noexcept {
   return core_ ? core_->registrations().peer_closed_latency(token_) : PeerClosedLatency::immediate;
 }

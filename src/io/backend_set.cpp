@@ -48,8 +48,24 @@ void BackendSet::note_over(std::uint32_t index) noexcept {
   detached_.add(index);
 }
 
+void BackendSet::schedule_recheck(std::uint32_t index) noexcept {
+  Slot& slot = table_.slot(index);
+  if (slot.listed.recheck) return;
+  slot.listed.recheck = true;
+  rechecks_.push_back(index);  // there is room
+  loop_.work_added();
+}
+
+std::uint32_t BackendSet::take_recheck() noexcept {
+  const std::uint32_t index = rechecks_.front();
+  rechecks_.erase(rechecks_.begin());
+  table_.slot(index).listed.recheck = false;
+  return index;
+}
+
 void BackendSet::make_room() {
   changed_.resize(table_.size() + WatchTable::chunk_size);
+  rechecks_.reserve(table_.size() + WatchTable::chunk_size);
   retries_.make_room(table_.size() + WatchTable::chunk_size);
   detached_.make_room(table_.size() + WatchTable::chunk_size);
 }
@@ -57,7 +73,7 @@ void BackendSet::make_room() {
 void BackendSet::apply_changes() {
   for (std::size_t i = 0; i < changes_; ++i) {
     Slot& slot = table_.slot(changed_[i]);
-    slot.changed = false;
+    slot.listed.changed = false;
     if (slot.used) apply_change(changed_[i]);
   }
   changes_ = 0;

@@ -71,7 +71,10 @@ class BackendSet {
   void cancel_retry(std::uint32_t index) noexcept {
     if (has_retries()) retries_.remove(index);
   }
-  /// So that note_change(), schedule_retry() and Detached::add() never allocate.
+  /// The next turn asks what is true of it, although nothing may be reported.
+  void schedule_recheck(std::uint32_t index) noexcept;
+  /// So that note_change(), schedule_retry(), schedule_recheck() and Detached::add() never
+  /// allocate.
   void make_room();
 
   // Whose a number is.
@@ -86,6 +89,10 @@ class BackendSet {
 
   bool has_changes() const noexcept { return changes_ != 0; }
   bool has_retries() const noexcept { return !retries_.empty(); }
+  bool has_rechecks() const noexcept { return !rechecks_.empty(); }
+  std::size_t rechecks() const noexcept { return rechecks_.size(); }
+  /// The watch that waits longest to be rechecked, which it does no longer. There is one.
+  std::uint32_t take_recheck() noexcept;
   /// When the next watch is to be asked about again; time_point::max() without any.
   LoopContext::time_point next_deadline() const noexcept { return retries_.next(); }
   /// When that watch is to be asked about again; time_point::max() if it is not.
@@ -120,7 +127,8 @@ class BackendSet {
   /// Watches whose interest may have to be changed in the kernel, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
-  bool can_edge_ = true;  ///< until the backend has answered that it can't
+  std::vector<std::uint32_t> rechecks_;  ///< watches to recheck, each once
+  bool can_edge_ = true;                 ///< until the backend has answered that it can't
 };
 
 // Here for the compiler to see: what each registration and each change takes.
@@ -167,8 +175,8 @@ inline RawInterest BackendSet::wanted(const Slot& slot) const noexcept {
 
 inline void BackendSet::note_change(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
-  if (slot.changed) return;
-  slot.changed = true;
+  if (slot.listed.changed) return;
+  slot.listed.changed = true;
   changed_[changes_++] = index;
   loop_.work_added();
 }

@@ -69,7 +69,8 @@ void Registrations::dump(std::string& to) const {
       if (slot.state.mask == Mask::hint) to += ", the peer's FIN is asked about by a timer";
       if (slot.outside == Outside::in_edge_set) to += ", in the edge set";
     }
-    if (slot.changed) to += ", change of interest pending";
+    if (slot.listed.recheck) to += ", to be rechecked";
+    if (slot.listed.changed) to += ", change of interest pending";
     if (slot.ready != RawReady::none)
       to += ", reported and not yet delivered: " + names(slot.ready, raw_ready_names, " ");
     if (slot.backoff != 0)

@@ -87,7 +87,8 @@ Outcome Prober::take_error(Slot& slot, Observation& found) noexcept {
   if (found.error != 0) return Outcome::answered;
   const auto answer = system_.take_error(slot.handle, slot.type.kind, known(found));
   if (answer.outcome != Outcome::answered) return answer.outcome;
-  if (answer.found != 0 && !is_none_of_its_own(slot, found.ready)) found.error = answer.found;
+  const int error = answer.found != 0 ? answer.found : found.reported_error;
+  if (error != 0 && !is_none_of_its_own(slot, found.ready)) found.error = error;
   return Outcome::answered;
 }
 

@@ -30,6 +30,10 @@ class Prober {
   /// Makes the probe that is wanted, and adds what it finds. An error that a probe takes out of the
   /// kernel too early waits in the slot.
   platform::Outcome probe(Slot& slot, Probe wanted, Observation& found) noexcept;
+  /// What is true of it now, whether the backend would report it or not; changes nothing.
+  RawReady what_is_true(const Slot& slot) noexcept {
+    return system_.what_is_true(slot.handle, slot.type);
+  }
   /// Whether a FIN can be seen behind unread bytes; changes nothing.
   PeerFin peer_fin(const Slot& slot) noexcept;
 

@@ -83,6 +83,7 @@ Token Registrations::watch(NativeHandle handle, Interest interest, AnyHandler&& 
     throw;
   }
   slot.handler = std::move(handler);
+  if (type.has(Quirk::silent)) set_.schedule_recheck(token.slot);
   trace_watched(token.slot);
   return token;
 } catch (const std::bad_alloc&) {
@@ -175,6 +176,19 @@ PeerClosedLatency Registrations::peer_closed_latency(Token token) noexcept {
   if (slot->type.has(Quirk::multipath)) return PeerClosedLatency::probed;
   return prober_.peer_fin(*slot) == PeerFin::untellable ? PeerClosedLatency::after_drain
                                                         : PeerClosedLatency::probed;
+}
+
+void Registrations::shutdown(Token token, Shutdown how, std::error_code& error) noexcept {
+  error = loop_.refusal_to_register();
+  if (error) return;
+  Slot* const slot = table().find(token);
+  // What was closed under its watch may be another's by now.
+  if (slot == nullptr || slot->closed || set_.is_gone_from_kernel(token.slot, *slot)) {
+    error = Errc::watch_closed;
+    return;
+  }
+  error = platform::error_code(prober_.system().shut_down(slot->handle, how));
+  if (!error && !slot->state.over) set_.schedule_recheck(token.slot);
 }
 
 void Registrations::unwatch(Token token) noexcept {

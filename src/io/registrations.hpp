@@ -37,6 +37,7 @@ class Registrations {
   bool is_registered(Token token) const noexcept { return table().find(token) != nullptr; }
   /// The watch whose handler is running.
   Token called_token() const noexcept { return table().token(called_.index); }
+  void shutdown(Token token, Shutdown how, std::error_code& error) noexcept;
   void unwatch(Token token) noexcept;
   bool close_watch(Token token) noexcept;
 

@@ -48,7 +48,7 @@ class WatchService::Batch {
   Batch& operator=(const Batch&) = delete;
   ~Batch() {
     while (!done()) {
-      const Token token = next();
+      const Token token = next().token;
       Slot* slot = of_.table().find(token);
       if (slot == nullptr) continue;
       slot->ready = RawReady::none;
@@ -65,7 +65,7 @@ class WatchService::Batch {
   }
 
   bool done() const { return next_ == of_.batch_size_; }
-  Token next() { return of_.batch_[next_++].token; }
+  const RawEvent& next() { return of_.batch_[next_++]; }
 
  private:
   WatchService& of_;
@@ -77,13 +77,21 @@ std::size_t WatchService::deliver_batch() {
   LoopContext& loop = loop_;
   Batch batch{*this};
   while (!batch.done()) {
-    const Token token = batch.next();
-    Slot* const slot = table().find(token);
+    RawEvent event = batch.next();
+    Slot* const slot = table().find(event.token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
-    if (deliver_report(token.slot, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    event.ready = std::exchange(slot->ready, RawReady::none);
+    if (deliver_report(event, *slot)) ++called;
     if (loop.stopped()) break;
   }
   return called;
+}
+
+/// Of a watch that is in the batch.
+RawEvent& WatchService::first_report(Token token) noexcept {
+  std::uint32_t i = 0;
+  while (batch_[i].token != token) ++i;
+  return batch_[i];
 }
 
 void WatchService::merge(std::uint32_t count, std::error_code& error) {
@@ -105,7 +113,10 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
     seen |= event.ready;
     const RawReady before = slot->ready;
     slot->ready |= event.ready;
-    if (before != RawReady::none) continue;
+    if (before != RawReady::none) {
+      if (event.error != 0) first_report(event.token).error = event.error;
+      continue;
+    }
     if (batch_size_ != i) batch_[batch_size_] = event;
     ++batch_size_;
   }
@@ -116,7 +127,23 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
 
 std::size_t WatchService::deliver() {
   std::size_t called = deliver_batch();
+  if (set().has_rechecks() && !loop_.stopped()) called += deliver_rechecks();
   if (set().detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
+  return called;
+}
+
+/// Of these the kernel may have reported nothing: they are asked about. What a handler adds is for
+/// the next turn.
+std::size_t WatchService::deliver_rechecks() {
+  std::size_t called = 0;
+  for (std::size_t left = set().rechecks(); left > 0 && !loop_.stopped(); --left) {
+    const std::uint32_t index = set().take_recheck();
+    Slot& slot = table().slot(index);
+    if (!slot.used || slot.closed || slot.state.over) continue;
+    const RawReady ready = registrations_.prober().what_is_true(slot);
+    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
+    if (deliver_to_stream({table().token(index), ready}, slot, true)) ++called;
+  }
   return called;
 }
 
@@ -129,8 +156,7 @@ std::size_t WatchService::deliver_edges() {
     if (!event) break;
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), event->token, event->ready);
     Slot* const slot = table().find(event->token);
-    if (slot != nullptr && slot->outside == Outside::in_edge_set &&
-        deliver_slowly(event->token.slot, *slot, event->ready))
+    if (slot != nullptr && slot->outside == Outside::in_edge_set && deliver_slowly(*event, *slot))
       ++called;
   }
   return called;
@@ -199,11 +225,11 @@ void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
   loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
 }
 
-bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
+bool WatchService::deliver_slowly(const RawEvent& event, Slot& slot) {
   if (slot.closed) return false;
   const bool counts = !slot.is_internal();  // run_once() waits for the handlers of users
-  const bool called = slot.is_stream() ? deliver_to_stream(index, slot, ready)
-                                       : deliver_readiness(index, slot, ready);
+  const bool called = slot.is_stream() ? deliver_to_stream(event, slot, false)
+                                       : deliver_readiness(event.token.slot, slot, event.ready);
   return called && counts;
 }
 
@@ -226,8 +252,13 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
   return true;
 }
 
-bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
-  Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
+/// `doubted`: the bits are not the backend's report, and not as good as one.
+bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, bool doubted) {
+  const std::uint32_t index = event.token.slot;
+  const RawReady ready = event.ready;
+  Observation found{.ready = ready,
+                    .inbound = std::exchange(slot.inbound, Inbound::unknown),
+                    .reported_error = event.error};
   if (found.inbound == Inbound::failed) found.error = slot.take_error();
   if (set().capabilities().knows_fin) {
     slot.verified_in = set().epoch();
@@ -240,7 +271,7 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   if (before.mask == Mask::all) slot.state.mask = Mask::none;  // something has happened
   if (slot.type.has(Quirk::unasked)) registrations_.learn_fin_number(slot);
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
-  found.doubted = before.mask == Mask::all || any(ready, RawReady::pri);
+  found.doubted = doubted || before.mask == Mask::all || any(ready, RawReady::pri);
   Decision decision;
   switch (decide(index, slot, found, decision)) {
     case platform::Outcome::answered:
@@ -267,13 +298,13 @@ bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady r
   const bool failed = any(decision.events, Event::error);
   if (!failed) slot.keep_error(found.error);
   if (decision.events == Event::none)
-    return decision.state == before ? note_vain(index, slot, ready) : false;
+    return decision.state == before && !doubted ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
-  const StreamEvent event{decision.events,
-                          failed ? platform::error_code(found.error) : std::error_code{}};
+  const StreamEvent delivered{decision.events,
+                              failed ? platform::error_code(found.error) : std::error_code{}};
   if (loop_.tracer != nullptr && !slot.is_internal())
-    loop_.tracer->delivered(loop_.now(), table().token(index), event);
-  call_handler(index, slot, &event);
+    loop_.tracer->delivered(loop_.now(), table().token(index), delivered);
+  call_handler(index, slot, &delivered);
   return true;
 }
 

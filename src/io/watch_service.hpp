@@ -65,19 +65,19 @@ class WatchService {
     return slot != nullptr && slot->installed != RawInterest::none ? slot : nullptr;
   }
   /// Delivers the only report, to its watch. Whether a handler was called.
-  bool deliver_only(Slot& slot) {
-    return deliver_report(batch_[0].token.slot, slot, batch_[0].ready);
-  }
+  bool deliver_only(Slot& slot) { return deliver_report(batch_[0], slot); }
 
  private:
   class Batch;
 
-  bool deliver_report(std::uint32_t index, Slot& slot, RawReady ready);
-  bool deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready);
+  bool deliver_report(const RawEvent& event, Slot& slot);
+  bool deliver_slowly(const RawEvent& event, Slot& slot);
   bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
-  bool deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready);
+  bool deliver_to_stream(const RawEvent& event, Slot& slot, bool doubted);
   std::size_t deliver_batch();
+  std::size_t deliver_rechecks();
   std::size_t deliver_edges();
+  RawEvent& first_report(Token token) noexcept;
   void prefetch_probes();
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
   platform::Outcome decide(std::uint32_t index, Slot& slot, Observation& found, Decision& decision);
@@ -116,7 +116,9 @@ class WatchService {
 };
 
 /// Delivers one report. Whether a handler was called.
-inline bool WatchService::deliver_report(std::uint32_t index, Slot& slot, RawReady ready) {
+inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot) {
+  const std::uint32_t index = event.token.slot;
+  const RawReady ready = event.ready;
   if (++slot.reports == 0 && is_report_in_vain(index, ready)) return false;
   LoopContext& loop = loop_;  // once: the compiler takes a store to a slot for one to this as well
   if (slot.fast_path && is_fast_path(slot.interest, slot.state, ready) && loop.tracer == nullptr) {
@@ -128,7 +130,7 @@ inline bool WatchService::deliver_report(std::uint32_t index, Slot& slot, RawRea
     call(index, slot, fast_path_event(slot, bits));
     return true;
   }
-  return deliver_slowly(index, slot, ready);
+  return deliver_slowly(event, slot);
 }
 
 }  // namespace pollux::detail

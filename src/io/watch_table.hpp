@@ -22,6 +22,12 @@ enum class Watched : std::uint8_t { readiness, stream, internal };
 /// edge set.
 enum class Outside : std::uint8_t { no, noted, in_edge_set };
 
+/// The lists of the BackendSet that a slot is in. They outlive the registration.
+struct Listed {
+  bool changed : 1 = false;  ///< its interest may have changed
+  bool recheck : 1 = false;  ///< the next turn asks what is true of it
+};
+
 /// One registration, in one line of the cache. What it is asked for and where it is in its life
 /// live here; what the kernel was last asked for is `installed`.
 struct alignas(64) Slot {
@@ -34,9 +40,9 @@ struct alignas(64) Slot {
   std::uint32_t verified_in = 0;
   Watched as = Watched::readiness;
   bool used : 1 = false;
-  bool changed : 1 = false;  ///< in the list of changed slots; outlives the registration
-  bool closed : 1 = false;   ///< its descriptor was closed under it: it gets no event any more
+  bool closed : 1 = false;  ///< its descriptor was closed under it: it gets no event any more
   Outside outside : 2 = Outside::no;
+  Listed listed;
   /// A stream that can_take_fast_path(), or a readiness watch that is called whenever it is ready:
   /// most reports, by the shortest way.
   bool fast_path = false;
@@ -77,10 +83,10 @@ class WatchTable : public SlotTable<Slot> {
     Slot& freed = slot(index);
     // Its captures may unwatch others on their way out.
     const AnyHandler handler = std::move(freed.handler);
-    const bool changed = freed.changed;
+    const Listed listed = freed.listed;
     drop_handle(freed.handle, index);
     SlotTable::release(index, freed);
-    freed.changed = changed;
+    freed.listed = listed;
   }
 
   /// The slot last put down for `handle`, or no_slot.

@@ -116,7 +116,7 @@ std::size_t EventLoop::deliver_all() {
 
 /// How long a wait may last for the services' sake; time_point::min(): not at all.
 LoopContext::time_point EventLoop::next_deadline() noexcept {
-  if (processes_.has_work()) return time_point::min();
+  if (has_work()) return time_point::min();
   const time_point retry = watches_.set().next_deadline();
   return timers_.need_clock() ? std::min(retry, timers_.next_deadline()) : retry;
 }
@@ -136,7 +136,8 @@ Timeout EventLoop::from_now_until(time_point time) const noexcept {
 }
 
 bool EventLoop::has_work() const noexcept {
-  return watches_.has_work() || processes_.has_work();
+  return watches_.has_work() || watches_.registrations().set().has_rechecks() ||
+         processes_.has_work();
 }
 
 std::error_code EventLoop::refusal_to_run() const noexcept {

@@ -10,6 +10,7 @@
 
 #include <pollux/backend.hpp>
 #include <pollux/error.hpp>
+#include <pollux/events.hpp>
 
 #include "platform/stream_state.hpp"
 
@@ -120,11 +121,18 @@ class System {
   /// Closes a handle of the core's own.
   void close_handle(NativeHandle handle) noexcept;
 
+  /// Ends one's own side of a stream socket: 0, or the system's number.
+  int shut_down(NativeHandle handle, Shutdown how) noexcept;
+
   // What a handle shows. See HandlePoller.
 
   void prepare_to_look() noexcept { poller_.prepare(); }
   void leave_kernel() noexcept { poller_.drop(); }
   Sight look(NativeHandle handle, short events) noexcept { return poller_.look(handle, events); }
+
+  /// What is true of a stream now, in the words of a report, one's own shutdowns included; changes
+  /// nothing. Some kernels report none of those.
+  RawReady what_is_true(NativeHandle handle, StreamType type) noexcept;
 
   // What a stream is.
 

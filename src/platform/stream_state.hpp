@@ -23,6 +23,8 @@ enum class Quirk : std::uint8_t {
   odd = 16,
   /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
   urgent = 32,
+  /// It was never connected, and this kernel will report nothing of it.
+  silent = 64,
 };
 
 /// What a descriptor is, as far as that changes how it is probed.

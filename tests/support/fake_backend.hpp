@@ -56,8 +56,10 @@ class FakeBackend final : public Backend {
 
   /// From now on `ready` is true for `handle`: a new edge, if it is any.
   void set_ready(NativeHandle handle, RawReady ready);
-  /// Reported by the next wait whatever is registered, once.
-  void report(Token token, RawReady ready) { extra_.push_back({token, ready}); }
+  /// Reported by the next wait whatever is registered, once. `error` comes with it.
+  void report(Token token, RawReady ready, int error = 0) {
+    extra_.push_back({token, ready, error});
+  }
   /// Done by the wait that lasts until then, `delay` from now.
   void after(std::chrono::nanoseconds delay, std::function<void()> action);
   /// Makes the wait that is running, or else the next one, come back with nothing, as a signal

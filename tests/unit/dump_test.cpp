@@ -74,6 +74,9 @@ TEST(TheDump, SaysWhatAStreamAsksForAndWhatTheKernelIsAskedFor) {
             "change of interest pending");
   stream.on.reactor.poll();
   EXPECT_EQ(stream.line(), "stream (socket), interest writable, kernel asked for out, paused");
+  stream.watch.shutdown(Shutdown::write);
+  EXPECT_EQ(stream.line(),
+            "stream (socket), interest writable, kernel asked for out, paused, to be rechecked");
   stream.watch.reset();
   EXPECT_EQ(stream.line(), "");
 }

@@ -472,6 +472,62 @@ TEST(APoster, MayOutliveItsReactor) {
   EXPECT_EQ(error, Errc::reactor_closed);
 }
 
+/// The fake kernel reports nothing of it, as Windows does not.
+TEST(AnOwnShutdown, ThroughTheWatchIsDeliveredThoughNothingIsReported) {
+  for (const RawReady reports : {FakeBackend::native, FakeBackend::emulated}) {
+    FakeReactor on{reports, true};
+    const Pair pair = make_pair(PairKind::unix_stream);
+    Log log;
+    StreamWatch watch = on.watch_stream(pair.local.get(), Interest::readable, log);
+    watch.shutdown(Shutdown::read);
+    EXPECT_EQ(on.reactor.run_once(0s), 1u);
+    EXPECT_EQ(log, Log{"end_of_stream"});
+    watch.shutdown(Shutdown::write);
+    EXPECT_EQ(on.reactor.run_once(0s), 1u);
+    EXPECT_EQ(log, (Log{"end_of_stream", "hangup"}));
+    EXPECT_EQ(on.reactor.run_once(0s), 0u);
+  }
+}
+
+TEST(AnOwnShutdown, OfAWatchThatEndsBeforeTheTurnIsForgotten) {
+  FakeReactor on;
+  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair other = make_pair(PairKind::unix_stream);
+  Log log;
+  StreamWatch watch = on.watch_stream(pair.local.get(), Interest::readable, log);
+  watch.shutdown(Shutdown::both);
+  watch.reset();
+  StreamWatch next = on.watch_stream(other.local.get(), Interest::readable, log);
+  EXPECT_EQ(on.reactor.run_once(0s), 0u) << "in the slot of the first";
+  EXPECT_EQ(log, Log{});
+  next.shutdown(Shutdown::both);
+  EXPECT_EQ(on.reactor.run_once(0s), 1u);
+  EXPECT_EQ(log, Log{"end_of_stream hangup"});
+}
+
+TEST(AReportedFailure, HasTheNumberThatCameWithItWhereTheKernelKnowsNone) {
+  FakeReactor on;
+  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair other = make_pair(PairKind::unix_stream);
+  std::vector<std::error_code> errors;
+  const auto keep = [&](const StreamEvent& event) { errors.push_back(event.error()); };
+  StreamWatch alone = on.reactor.watch_stream(pair.local.get(), Interest::readable, keep);
+  StreamWatch second = on.reactor.watch_stream(other.local.get(), Interest::none, keep);
+  const auto fails = [&](int call, std::errc error) {
+    on.fake.report(on.fake.calls()[static_cast<std::size_t>(call)].token,
+                   RawReady::err | RawReady::hup, static_cast<int>(error));
+  };
+  fails(0, std::errc::connection_reset);
+  on.reactor.run_once(0s);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0], std::errc::connection_reset) << "reported alone";
+  on.fake.report(on.fake.calls()[1].token, RawReady::hup);
+  fails(1, std::errc::timed_out);
+  on.reactor.run_once(0s);
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_EQ(errors[1], std::errc::timed_out) << "with a second report of the same watch";
+}
+
 }  // namespace
 
 }  // namespace pollux::support

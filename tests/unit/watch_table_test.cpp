@@ -42,11 +42,11 @@ TEST(WatchTable, FindsASlotByItsTokenUntilItIsReleased) {
 TEST(WatchTable, LeavesASlotInTheListOfChangesWhenItIsReleased) {
   WatchTable table;
   const Token token = table.acquire(5);
-  table.slot(token.slot).changed = true;
+  table.slot(token.slot).listed.changed = true;
   table.slot(token.slot).closed = true;
   table.release(token.slot);
   table.acquire(6);
-  EXPECT_TRUE(table.slot(token.slot).changed);
+  EXPECT_TRUE(table.slot(token.slot).listed.changed);
   EXPECT_FALSE(table.slot(token.slot).closed);
 }
 

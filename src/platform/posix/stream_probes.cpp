@@ -47,11 +47,17 @@ RawReady poll_once(NativeHandle handle, RawInterest interest, SystemCalls& calls
   if (any(interest, RawInterest::in)) events |= POLLIN;
   if (any(interest, RawInterest::out)) events |= POLLOUT;
   if (any(interest, RawInterest::pri)) events |= POLLPRI;
+#if defined(POLLRDHUP)
+  if (any(interest, RawInterest::rdhup)) events |= POLLRDHUP;
+#endif
   const short seen = detail::platform::HandlePoller{calls}.look(handle, events).seen;
   RawReady ready = RawReady::none;
   if ((seen & POLLIN) != 0) ready |= RawReady::in;
   if ((seen & POLLOUT) != 0) ready |= RawReady::out;
   if ((seen & POLLPRI) != 0) ready |= RawReady::pri;
+#if defined(POLLRDHUP)
+  if ((seen & POLLRDHUP) != 0) ready |= RawReady::rdhup;
+#endif
   if ((seen & POLLHUP) != 0) ready |= RawReady::hup;
   if ((seen & POLLERR) != 0) ready |= RawReady::err;
   return ready;
@@ -156,6 +162,16 @@ void look_for_fork() noexcept {
 void System::close_handle(NativeHandle handle) noexcept {
   ++calls_;
   ::close(handle);
+}
+
+int System::shut_down(NativeHandle handle, Shutdown how) noexcept {
+  constexpr int sides[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};  // in the order of Shutdown
+  ++calls_;
+  return ::shutdown(handle, sides[static_cast<std::size_t>(how)]) == 0 ? 0 : errno;
+}
+
+RawReady System::what_is_true(NativeHandle handle, StreamType) noexcept {
+  return poll_once(handle, RawInterest::in | RawInterest::out | RawInterest::rdhup, calls_);
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <pollux/detail/afd_poll.hpp>
 #include <pollux/error.hpp>
 
+#include "platform/platform.hpp"
 #include "platform/windows/sockets.hpp"
 
 namespace pollux::detail::afd {
@@ -107,21 +108,26 @@ void Device::cancel(Poll& poll) noexcept {
 SOCKET base_socket(NativeHandle handle, SystemCalls& calls, std::error_code& error) noexcept {
   platform::start_sockets();
   error.clear();
-  int refused = 0;
+  int value = 0;
+  // First: Wine has a base handle for whatever it is asked about.
+  int refused = platform::socket_option(handle, SO_TYPE, value, calls);
+  if (refused != 0) {
+    error = platform::is_about_the_handle(refused) ? why_no_socket(handle)
+                                                   : std::error_code{refused, native_category()};
+    return INVALID_SOCKET;
+  }
   // A layered provider may answer for itself, or keep the question from those below. Then it must
   // at least name the socket that select() would be given.
   for (auto socket = static_cast<SOCKET>(handle);;) {
     ++calls;
     const SOCKET base = ask_for_socket(socket, base_handle, refused);
     if (base != INVALID_SOCKET) return base;
-    if (refused == WSAENOTSOCK) break;
     ++calls;
     const SOCKET below = ask_for_socket(socket, bsp_handle_poll, refused);
     if (below == INVALID_SOCKET || below == socket) break;
     socket = below;
   }
-  error =
-      refused == WSAENOTSOCK ? why_no_socket(handle) : std::error_code{refused, native_category()};
+  error = {refused, native_category()};
   return INVALID_SOCKET;
 }
 

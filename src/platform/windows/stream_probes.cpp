@@ -177,31 +177,25 @@ void System::close_handle(NativeHandle handle) noexcept {
   ::closesocket(handle);
 }
 
-namespace {
-
-/// How many bytes are unread, or -1 and the number of the error.
-struct Unread {
-  long count = 0;
-  int error = 0;
-};
-
-Unread count_unread(NativeHandle handle, SystemCalls& calls) noexcept {
-  u_long count = 0;
-  ++calls;
-  if (::ioctlsocket(handle, static_cast<long>(FIONREAD), &count) == 0) return {count > 0 ? 1L : 0L};
-  return {-1, ::WSAGetLastError()};
+int System::shut_down(NativeHandle handle, Shutdown how) noexcept {
+  constexpr int sides[] = {SD_RECEIVE, SD_SEND, SD_BOTH};  // in the order of Shutdown
+  ++calls_;
+  return ::shutdown(handle, sides[static_cast<std::size_t>(how)]) == 0 ? 0 : ::WSAGetLastError();
 }
 
-/// Whether the owner has shut down the inbound side, which no poll shows. Asked by a receive of
-/// nothing, which takes no byte, and which is called off where it would wait: a peek would keep a
-/// loop waiting whose owner has left a socket blocking.
-bool has_shut_down_reading(NativeHandle handle, SystemCalls& calls) noexcept {
+namespace {
+
+/// What a read would fail with, where no poll shows that it would: WSAESHUTDOWN if the owner has
+/// shut the inbound side down, WSAENOTCONN. 0 if it would wait, or find something. Asked by a
+/// receive of nothing, which takes no byte, and is called off where it would wait: a peek would
+/// keep a loop waiting whose owner has left a socket blocking.
+int why_nothing_comes(NativeHandle handle, SystemCalls& calls) noexcept {
   WSABUF nothing{0, nullptr};
   DWORD received = 0;
   DWORD flags = 0;
   WSAOVERLAPPED pending{};
   const HANDLE event = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
-  if (event == nullptr) return false;
+  if (event == nullptr) return 0;
   // The low bit keeps the completion from a port that the owner may have the socket at.
   pending.hEvent = reinterpret_cast<HANDLE>(reinterpret_cast<std::uintptr_t>(event) | 1);
   calls += 3;
@@ -209,12 +203,13 @@ bool has_shut_down_reading(NativeHandle handle, SystemCalls& calls) noexcept {
   if (::WSARecv(handle, &nothing, 1, &received, &flags, &pending, nullptr) != 0)
     error = ::WSAGetLastError();
   if (error == WSA_IO_PENDING) {
+    error = 0;
     calls += 2;
     ::CancelIoEx(reinterpret_cast<HANDLE>(handle), &pending);
-    ::WaitForSingleObject(event, INFINITE);
+    ::WaitForSingleObject(event, INFINITE);  // until then the kernel writes to `pending`
   }
   ::CloseHandle(event);
-  return error == WSAESHUTDOWN;
+  return error;
 }
 
 /// The TCP state; no value where the system does not show it (before Windows 10 of 2017, other
@@ -233,6 +228,23 @@ State tcp_state(NativeHandle handle, SystemCalls& calls) noexcept {
                  nullptr) != 0)
     return {};
   return {true, static_cast<std::uint8_t>(info.State)};
+}
+
+/// Whether it is neither connected nor connecting. Without the TCP state only of a socket that has
+/// no address is this known: to connect gives it one.
+bool was_never_connected(NativeHandle handle, SystemCalls& calls) noexcept {
+  sockaddr_storage name{};
+  int size = sizeof name;
+  ++calls;
+  if (::getpeername(handle, reinterpret_cast<sockaddr*>(&name), &size) == 0 ||
+      ::WSAGetLastError() != WSAENOTCONN)
+    return false;
+  size = sizeof name;
+  ++calls;
+  if (::getsockname(handle, reinterpret_cast<sockaddr*>(&name), &size) != 0)
+    return ::WSAGetLastError() == WSAEINVAL;
+  const State tcp = tcp_state(handle, calls);
+  return tcp.is_known && tcp.state == windows_tcp_states.closed;
 }
 
 }  // namespace
@@ -259,30 +271,34 @@ StreamType System::stream_type(NativeHandle handle, std::error_code& error) noex
   return type;
 }
 
-void System::examine_socket(NativeHandle, StreamType&, std::error_code&) noexcept {}
+void System::examine_socket(NativeHandle handle, StreamType& type, std::error_code&) noexcept {
+  type.set(Quirk::silent, was_never_connected(handle, calls_));
+}
 
 void System::learn_fin_number(NativeHandle, StreamType&) noexcept {}
 
 Answer<Inbound> System::peek(NativeHandle handle) noexcept {
-  const Unread unread = count_unread(handle, calls_);
-  if (unread.count > 0) return {Inbound::bytes};
-  if (unread.error != 0 && is_probes_own(unread.error)) return no_answer<Inbound>(unread.error);
   const Sight sight = look(handle, POLLRDNORM);
   if (sight.error != 0) return no_answer<Inbound>(sight.error);
   if ((sight.seen & POLLNVAL) != 0) return no_answer<Inbound>(WSAENOTSOCK);
-  // A failure's code first: a peek may know another, or none.
+  char byte;
+  int error = 0;
+  if (sight.seen == 0) {
+    error = why_nothing_comes(handle, calls_);
+    if (error == WSAENOTCONN && !was_never_connected(handle, calls_)) error = 0;  // connecting
+    if (error == 0) return {Inbound::empty};
+  } else {
+    ++calls_;
+    const int count = ::recv(handle, &byte, 1, MSG_PEEK);
+    if (count > 0) return {Inbound::bytes};
+    if (count < 0) error = ::WSAGetLastError();
+  }
+  // Of a failure the state may know the code, and the call another, or none.
   if ((sight.seen & POLLERR) != 0)
     return {Inbound::failed, Outcome::answered, take_error(handle, StreamKind::socket, {}).found};
-  if (sight.seen == 0)
-    return {has_shut_down_reading(handle, calls_) ? Inbound::end : Inbound::empty};
-  char byte;
-  ++calls_;
-  const int count = ::recv(handle, &byte, 1, MSG_PEEK);
-  if (count > 0) return {Inbound::bytes};
-  if (count == 0) return {Inbound::end};
-  const int error = ::WSAGetLastError();
+  // Of what has arrived behind an own shutdown nothing can be read.
+  if (error == 0 || error == WSAESHUTDOWN) return {Inbound::end};
   if (error == WSAEWOULDBLOCK) return {Inbound::empty};
-  if (error == WSAESHUTDOWN) return {Inbound::end};
   if (is_probes_own(error)) return no_answer<Inbound>(error);
   return {Inbound::failed, Outcome::answered, error};
 }
@@ -300,7 +316,7 @@ Answer<Outbound> System::probe_outbound(NativeHandle handle) noexcept {
   const int error = send_nothing(handle) < 0 ? ::WSAGetLastError() : 0;
   if (error == WSAEWOULDBLOCK) return {Outbound::full};
   if (error == WSAESHUTDOWN) return {Outbound::over};
-  if (is_probes_own(error)) return no_answer<Outbound>(error);
+  if (error != 0 && is_probes_own(error)) return no_answer<Outbound>(error);
   if (error != 0) return {Outbound::failed, Outcome::answered, error};
   const Sight sight = look(handle, POLLWRNORM);
   if (sight.error != 0) return no_answer<Outbound>(sight.error);
@@ -319,6 +335,18 @@ Answer<PeerFin> System::probe_peer_fin(NativeHandle handle, StreamType, RawReady
   if ((sight.seen & POLLNVAL) != 0) return no_answer<PeerFin>(WSAENOTSOCK);
   if ((sight.seen & POLLERR) != 0) return {PeerFin::closed};
   return {(sight.seen & POLLHUP) != 0 ? PeerFin::received : PeerFin::not_received};
+}
+
+RawReady System::what_is_true(NativeHandle handle, StreamType) noexcept {
+  constexpr auto asked = RawInterest::in | RawInterest::out | RawInterest::rdhup;
+  RawReady ready = poll_once(handle, asked, calls_);
+  if (any(ready, RawReady::hup)) return ready;
+  if (was_never_connected(handle, calls_)) return ready | RawReady::in | RawReady::hup;
+  // What poll shows nothing of: own shutdowns.
+  const bool has_ended = any(ready, RawReady::rdhup) || peek(handle).found == Inbound::end;
+  if (has_ended) ready |= RawReady::in | RawReady::rdhup;
+  if (has_ended && probe_outbound(handle).found == Outbound::over) ready |= RawReady::hup;
+  return ready;
 }
 
 // There is no queue of errors that are none of the connection's.
