@@ -140,8 +140,9 @@ std::vector<std::string> not_played(const Plan& plan) {
     if (const std::string why = why_unavailable(kind); !why.empty())
       all.push_back(fmt::format("{}, as this system has none ({})", to_string(kind), why));
   }
-  for (const Op op : {Op::peek, Op::peer_urgent, Op::low_water}) {
+  for (const Op op : {Op::peek, Op::peer_urgent, Op::low_water, Op::peer_close}) {
     for (const Kind kind : plan.kinds) {
+      if (!why_unavailable(kind).empty()) continue;
       if (!applies(kind, op) || why_unavailable(kind, op).empty()) continue;
       all.push_back(
           fmt::format("{} on {}: {}", to_string(op), to_string(kind), why_unavailable(kind, op)));

@@ -19,9 +19,9 @@ using support::PairKind;
 Handle& Connections::listener(Kind kind) {
   Handle& listener = kind == Kind::tcp6 ? tcp6_ : kind == Kind::mptcp ? mptcp_ : tcp4_;
   if (!listener) {
-    listener = kind == Kind::mptcp ? make_mptcp_listener()
-                                   : support::make_listener(
-                                         kind == Kind::tcp6 ? PairKind::tcp6 : PairKind::tcp4);
+    listener = kind == Kind::mptcp
+                   ? make_mptcp_listener()
+                   : support::make_listener(kind == Kind::tcp6 ? PairKind::tcp6 : PairKind::tcp4);
   }
   return listener;
 }
@@ -29,10 +29,9 @@ Handle& Connections::listener(Kind kind) {
 Pair Connections::make_tcp(Kind kind) {
   const Handle& at = listener(kind);
   Pair pair;
-  pair.peer = kind == Kind::mptcp
-                  ? connect_mptcp(at)
-                  : support::start_connect(
-                        kind == Kind::tcp6 ? PairKind::tcp6 : PairKind::tcp4, at);
+  pair.peer = kind == Kind::mptcp ? connect_mptcp(at)
+                                  : support::start_connect(
+                                        kind == Kind::tcp6 ? PairKind::tcp6 : PairKind::tcp4, at);
   support::set_no_delay(pair.peer);
   pair.local = support::accept_one(at);
   support::set_no_delay(pair.local);

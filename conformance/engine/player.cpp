@@ -40,6 +40,8 @@ struct Sitter {
   Event standing = Event::none;  ///< readable and writable, as told in this turn
   bool peer_closed = false;
   bool delivered_failure = false;  ///< to a readiness watch
+  bool ended_reading = false;      ///< by an own shutdown
+  bool ended_writing = false;
 };
 
 }  // namespace
@@ -97,6 +99,7 @@ class Player::Play {
     watch(who, refused);
     who.watched = !refused;
     if (refused) say(Item::What::refused, refused.value(), number_of(who));
+    report_own_ends(who);
   }
 
   void watch(Sitter& who, std::error_code& refused) {
@@ -250,11 +253,9 @@ class Player::Play {
         support::write_urgent(there.handle);
         return;
       case Op::peer_shutdown_write:
-        support::shut_down(there.handle, support::Direction::write);
-        return;
+        return end_own(there, Shutdown::write);
       case Op::peer_shutdown_read:
-        support::shut_down(there.handle, support::Direction::read);
-        return;
+        return end_own(there, Shutdown::read);
       case Op::peer_read:
         support::drain(there.handle);
         return;
@@ -322,11 +323,9 @@ class Player::Play {
       case Op::relay:
         return relay(who);
       case Op::shutdown_read:
-        support::shut_down(who.handle, support::Direction::read);
-        return;
+        return end_own(who, Shutdown::read);
       case Op::shutdown_write:
-        support::shut_down(who.handle, support::Direction::write);
-        return;
+        return end_own(who, Shutdown::write);
       case Op::low_water:
         return set_low_water(who.handle);
       case Op::packet_mode:
@@ -346,6 +345,25 @@ class Player::Play {
         close(who);
         return look(who);
     }
+  }
+
+  /// By hand; and where a system reports nothing of that, through each watch of this end as well.
+  void end_own(Sitter& who, Shutdown how) {
+    const bool reading = how == Shutdown::read;
+    support::shut_down(who.handle, reading ? support::Direction::read : support::Direction::write);
+    const Seat& seat = shape_.seats[static_cast<std::size_t>(number_of(who))];
+    for (std::size_t i = 0; i < sitters_.size(); ++i) {
+      const Seat& other = shape_.seats[i];
+      if (other.line != seat.line || other.end != seat.end) continue;
+      (reading ? sitters_[i].ended_reading : sitters_[i].ended_writing) = true;
+      report_own_ends(sitters_[i]);
+    }
+  }
+  void report_own_ends(Sitter& who) {
+    if (support::system_facts().own_shutdown_is_reported || !who.stream) return;
+    std::error_code refused;  // nothing is left to be ended of what has failed
+    if (who.ended_reading) who.stream.shutdown(Shutdown::read, refused);
+    if (who.ended_writing) who.stream.shutdown(Shutdown::write, refused);
   }
 
   long bytes_moved(Op op, Sitter& who) {
@@ -408,6 +426,9 @@ class Player::Play {
   /// Whether, with all that was watched closed, the other side does not see it.
   bool is_left_behind() {
     const bool delivers = shape_.family != Family::fifo && shape_.family != Family::udp;
+    const support::SystemFacts& facts = support::system_facts();
+    Sitter& other = opposite(sitters_[0]);
+    if (facts.unread_bytes_hide_fin && other.handle) support::drain(other.handle);
     return delivers && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
   }
 

@@ -43,8 +43,8 @@ short ready(const Handle& handle, short events, int timeout_ms = 0) {
 
 /// Over MPTCP, bound to loopback, with a port of its own.
 Handle bound_mptcp_socket() {
-  Handle made{check(
-      ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP), "socket")};
+  Handle made{check(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP),
+                    "socket")};
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

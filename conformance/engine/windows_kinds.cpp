@@ -38,14 +38,18 @@ Pair make_of_this_system(Kind) {
   has_none();
 }
 
-std::string_view why_unavailable(Kind, Op op) {
+std::string_view why_unavailable(Kind kind, Op op) {
+  if (kind == Kind::udp && op == Op::peer_close)
+    return "what becomes of the answer to a lost datagram differs between Windows and Wine";
   if (op == Op::peek) return "Windows has no SO_PEEK_OFF";
   if (op == Op::low_water) return "Windows has no SO_RCVLOWAT";
   return {};
 }
 
 bool has_byte(Kind, const Handle& handle, bool urgent) {
-  return urgent ? support::peek(handle) == 1 : support::has_unread(handle);
+  // What is unread behind an own shutdown of reading is no read's, and counts until the end
+  // follows.
+  return support::has_unread(handle) || (urgent && support::peek(handle) == 1);
 }
 
 void await_end(const Handle&) {}

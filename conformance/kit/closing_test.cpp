@@ -133,7 +133,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneByAReadinessWatchWithOrWithoutAnInterest) {
 TEST_P(ClosingAnothersFile, IsNotDoneAfterAHangup) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::none};
-  if (kind() != PairKind::pipe) shutdown_both(pair.local);
+  if (kind() != PairKind::pipe) end_both(pair.local);
   pair.peer.close();
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   expect_left_alone(local.watch, pair.local.release());
@@ -143,7 +143,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneWhereBytesAreHeldUnread) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::none};
   write_bytes(pair.peer, "unread");
-  if (kind() != PairKind::pipe) shutdown_write(pair.local);
+  if (kind() != PairKind::pipe) end_writing(pair.local);
   pair.peer.close();
   EXPECT_TRUE(delivers_nothing(local));
   expect_left_alone(local.watch, pair.local.release());

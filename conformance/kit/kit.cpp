@@ -66,9 +66,11 @@ void OnEachKind::before_and_after(Interest interest, const History& history, con
     story(pair, local);
   }
   SCOPED_TRACE("registered after the fact");
+  forget_own_ends();
   Pair pair = make_pair(kind());
   history(pair);
   Recorder local{reactor(), pair.local, interest};
+  report_own_ends(local);
   story(pair, local);
 }
 

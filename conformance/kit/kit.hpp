@@ -48,7 +48,7 @@ std::vector<std::string_view> backend_rows();
 std::string backend_row_name(const testing::TestParamInfo<std::string_view>& info);
 
 /// Every backend under test x each of `kinds`; `suite` is a class derived from OnEachKind.
-#define POLLUX_ON_EACH_KIND(suite, kinds)                                      \
+#define POLLUX_ON_EACH_KIND(suite, kinds)                                          \
   GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite); /* of none that is here */ \
   INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(rows(kinds)), row_name)
 /// Every backend under test; `suite` is a class derived from OnEachBackend.

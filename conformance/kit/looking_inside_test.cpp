@@ -228,7 +228,7 @@ TEST_P(ADistrustedBackend, ReportsTheSameEvents) {
     if (!any(unreliable_bits, RawReady::err)) {
       EXPECT_TRUE(sleeps());
     }
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
 
     Pair cut = make_pair(kind());

@@ -72,16 +72,16 @@ TEST_P(TheLoopsOwnProbes, NeverRaiseSigpipe) {
   // may still write must not raise it.
   const auto ignored = std::signal(SIGPIPE, SIG_DFL);
   const History histories[] = {[](Pair& pair) { pair.peer.close(); },
-                               [](Pair& pair) { shutdown_write(pair.local); },
+                               [](Pair& pair) { end_writing(pair.local); },
                                [](Pair& pair) {
-                                 shutdown_write(pair.local);
+                                 end_writing(pair.local);
                                  pair.peer.close();
                                },
-                               [](Pair& pair) { shutdown_both(pair.local); },
+                               [](Pair& pair) { end_both(pair.local); },
                                [](Pair& pair) {
                                  write_bytes(pair.peer, "abc");
                                  pair.peer.close();
-                                 shutdown_write(pair.local);
+                                 end_writing(pair.local);
                                },
                                [](Pair& pair) {
                                  write_bytes(pair.peer, "abc");

@@ -62,8 +62,7 @@ TEST_P(Priority, LearnsOfUrgentDataAndOfNothingElse) {
 }
 
 TEST_P(Priority, IsRefusedWhereItCouldNotBeDeliveredForWantOfDescriptors) {
-  if (!can_limit_descriptors())
-    return RecordProperty("not_played", "no limit of descriptors here");
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no limit of descriptors here");
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
   const Pair other = make_pair(kind());

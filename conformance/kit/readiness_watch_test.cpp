@@ -149,7 +149,7 @@ TEST_P(AReadinessWatchOfASocket, IsWokenByAHangUpWhicheverWasAskedFor) {
   for (const Interest interest : {Interest::readable, Interest::writable, both}) {
     const Pair pair = make_pair(kind());
     Listening local{reactor(), pair.local, interest};
-    shutdown_both(pair.local);
+    end_both(pair.local);
     expect_delivered(local, interest);
   }
 }

@@ -141,7 +141,7 @@ TEST_P(BytesBeforeTheEndOfASocket, BytesBehindTheEndOfBothDirectionsAreDelivered
       [](Pair& pair) {
         write_bytes(pair.peer, "abc");
         shutdown_write(pair.peer);
-        shutdown_write(pair.local);
+        end_writing(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "readable"));

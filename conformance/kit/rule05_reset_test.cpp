@@ -78,7 +78,7 @@ TEST_P(Reset, AfterOurOwnEndOfWritingItIsStillDeliveredAsAnError) {
       Interest::readable,
       [](Pair& pair) {
         write_bytes(pair.local, "left unread by the peer");
-        shutdown_write(pair.local);
+        end_writing(pair.local);
         reset_connection(pair.peer);
       },
       [&](Pair&, Recorder& local) {

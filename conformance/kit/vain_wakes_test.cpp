@@ -94,7 +94,7 @@ TEST_P(AWakeInVain, KeepsNoFailureFromBeingDeliveredToOneThatIsPaused) {
   local.watch.set_interest(Interest::none);
   EXPECT_TRUE(sleeps());
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 

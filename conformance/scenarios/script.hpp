@@ -21,8 +21,8 @@ using Name = std::string_view;
 // The descriptors of a scenario. Most have the first two only.
 inline constexpr Name local = "local";  ///< the end that an application would watch
 inline constexpr Name peer = "peer";
-inline constexpr Name dup = "dup";       ///< a duplicate of local
-inline constexpr Name fresh = "new";     ///< another stream, on the number that local had
+inline constexpr Name dup = "dup";              ///< a duplicate of local
+inline constexpr Name fresh = "new";            ///< another stream, on the number that local had
 inline constexpr Name fresh_peer = "new peer";  ///< its other end
 
 /// What one watch must be told in one step. Whoever is not named must be told nothing.

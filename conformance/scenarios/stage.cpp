@@ -75,8 +75,7 @@ void Stage::reuse_number() {
   support::Pair pair = support::make_pair(kind_);
   const NativeHandle number = number_of_local_;
   if (pair.peer.get() == number) pair.peer = support::duplicate(pair.peer);
-  if (pair.local.get() != number)
-    pair.local = support::duplicate_at(pair.local, number);
+  if (pair.local.get() != number) pair.local = support::duplicate_at(pair.local, number);
   if (pair.local.get() != number)
     throw std::system_error{std::make_error_code(std::errc::device_or_resource_busy),
                             "another thread took the number of a descriptor that was closed here"};

@@ -4,6 +4,7 @@
 // system has and how it differs; they have no #if on one.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -15,23 +16,34 @@
 
 namespace pollux::support {
 
-/// What this system does otherwise than others, and the contract leaves to it (docs/contract.md).
-/// Each is a documented fact, or, of an emulation, a deviation from one.
+/// What systems do differently about TCP, and the contract leaves to them (docs/contract.md). Each
+/// is a documented fact (docs/kernel-facts.md has the sources), or a deviation of an emulation from
+/// one, which is named as such. The values here are Linux's.
 struct SystemFacts {
-  /// Bytes that are unread when a reset comes are gone. (Winsock; POSIX systems keep them.)
+  /// Bytes that are unread when a reset comes are gone. (Windows.)
   bool reset_discards_unread = false;
-  /// A reset behind a FIN is a broken pipe. (tcp(7); elsewhere it is a reset like others.)
+  /// A reset behind a FIN is a broken pipe. (tcp(7). On Windows it is a reset like others.)
   bool reset_behind_fin_is_broken_pipe = true;
-  /// What a read gives after an own shutdown of reading: 0, or minus an error number.
-  int read_after_own_shutdown = 0;
-  /// Only StreamWatch::shutdown() has an own shutdown delivered: no call of the system wakes for it.
-  bool own_shutdown_is_silent = false;
-  /// A FIN cannot be seen behind unread bytes. (Wine 8 shows it when they have been read; Windows
-  /// shows it at once.)
+  /// Whoever asks for a failure takes it (rule 10). (On Windows it stays, for each who asks.)
+  bool failure_is_taken = true;
+  /// A shutdown of reading leaves what has arrived to be read. (On Windows a read fails from then
+  /// on, with WSAESHUTDOWN: EPIPE.)
+  bool own_shutdown_leaves_unread = true;
+  /// A shutdown by hand is reported. (On Windows StreamWatch::shutdown() is the only way.)
+  bool own_shutdown_is_reported = true;
+  /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
+  int read_without_urgent_byte = -EINVAL;
+  /// What calls give after a connect was refused, once the failure was delivered. 0: as after any
+  /// other failure.
+  int read_after_refusal = 0;
+  int write_after_refusal = 0;
+  // Deviations of Wine 8 from Windows.
+  /// A FIN shows only when the bytes before it have been read.
   bool unread_bytes_hide_fin = false;
-  /// After a reset a read gives 0 instead of an error. (Wine 8: server/sock.c clears the error when
-  /// it reports it; Windows gives WSAECONNRESET.)
-  bool read_after_reset_is_the_end = false;
+  /// A reset hides a FIN that came before it, if that was not delivered before.
+  bool reset_hides_fin = false;
+  /// A read behind a failure gives 0.
+  bool read_behind_failure_is_the_end = false;
 };
 
 const SystemFacts& system_facts() noexcept;

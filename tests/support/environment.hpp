@@ -22,9 +22,7 @@ class EnvironmentVariable {
   ~EnvironmentVariable() { set(before_ ? before_->c_str() : nullptr); }
 
  private:
-  void set(const char* value) {
-    set_environment(name_, value);
-  }
+  void set(const char* value) { set_environment(name_, value); }
 
   const char* name_;
   std::optional<std::string> before_;

@@ -54,12 +54,17 @@ const SystemFacts& system_facts() noexcept {
   static const SystemFacts facts = [] {
     const bool is_wine = wine_version() != nullptr;
     SystemFacts windows;
-    windows.reset_discards_unread = true;
+    windows.reset_discards_unread = !is_wine;  // Wine's sockets are the host's
     windows.reset_behind_fin_is_broken_pipe = false;
-    windows.read_after_own_shutdown = -EPIPE;
-    windows.own_shutdown_is_silent = true;
+    windows.failure_is_taken = false;
+    windows.own_shutdown_leaves_unread = false;
+    windows.own_shutdown_is_reported = false;
+    windows.read_without_urgent_byte = -EAGAIN;
+    windows.read_after_refusal = is_wine ? 0 : -ENOTCONN;
+    windows.write_after_refusal = is_wine ? -ECONNRESET : -ENOTCONN;
     windows.unread_bytes_hide_fin = is_wine;
-    windows.read_after_reset_is_the_end = is_wine;
+    windows.reset_hides_fin = is_wine;
+    windows.read_behind_failure_is_the_end = is_wine;
     return windows;
   }();
   return facts;
@@ -97,8 +102,7 @@ long write_bytes(const Handle& handle, std::string_view bytes) {
 
 long read_bytes(const Handle& handle, std::size_t most) {
   std::array<char, 65536> buffer;
-  return outcome_of(
-      native::receive(handle.get(), buffer.data(), std::min(most, buffer.size()), 0));
+  return outcome_of(native::receive(handle.get(), buffer.data(), std::min(most, buffer.size()), 0));
 }
 
 Handle duplicate(const Handle& handle) {
@@ -126,7 +130,8 @@ std::size_t open_descriptors() {
   // Of sockets: what else a process has open, Winsock and the C library open when they like.
   constexpr NativeHandle numbers = 1024;
   std::size_t count = 0;
-  for (NativeHandle number = 1; number < numbers; ++number) count += is_socket(4 * number) ? 1u : 0u;
+  for (NativeHandle number = 1; number < numbers; ++number)
+    count += is_socket(4 * number) ? 1u : 0u;
   return count;
 }
 
@@ -142,8 +147,8 @@ std::vector<NativeHandle> never_open() {
 RegularFile::RegularFile() {
   std::array<wchar_t, 32768> name{};
   ::GetModuleFileNameW(nullptr, name.data(), static_cast<DWORD>(name.size()));
-  const HANDLE file = ::CreateFileW(name.data(), GENERIC_READ, FILE_SHARE_READ, nullptr,
-                                    OPEN_EXISTING, 0, nullptr);
+  const HANDLE file =
+      ::CreateFileW(name.data(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
   file_ = reinterpret_cast<NativeHandle>(file);
   if (file_ == no_handle)
     throw std::system_error{std::make_error_code(std::errc::no_such_file_or_directory), "open"};
