@@ -91,6 +91,12 @@ bool Line::can_write(int end) const {
   return family_ == Family::pipe ? !can_read(end) : family_ != Family::listener || end == 1;
 }
 
+/// By what it has said that it will not do.
+bool Line::refuses_bytes(const End& to) const {
+  return to.shut_read && (to.shut_write ? facts().bytes_behind_both_shutdowns_reset
+                                        : facts().bytes_behind_own_shutdown_reset);
+}
+
 /// Whether what is written there comes to be read at the other end.
 bool Line::takes_bytes(int end) {
   End& from = at(end);
@@ -98,8 +104,7 @@ bool Line::takes_bytes(int end) {
   switch (family_) {
     case Family::tcp:
     case Family::mptcp:
-      if (to.open && to.shut_read && to.shut_write) {
-        // Bytes for a socket that has said it will neither read nor write (RFC 1122, 4.2.2.13).
+      if (to.open && refuses_bytes(to)) {
         reset(to);
         reset(from);
       } else if (!to.open) {
@@ -207,7 +212,14 @@ void Line::drain(int end) {
   }
 }
 
+/// A connection that was refused has no side to be ended, and where the failure stays the call says
+/// so and does nothing.
+bool Line::has_no_sides(int end) const {
+  return kind_ == Kind::refused && end == 0 && !facts().failure_is_taken;
+}
+
 void Line::shutdown_read(int end) {
+  if (has_no_sides(end)) return;
   at(end).shut_read = true;
   if (is_tcp() && !facts().own_shutdown_leaves_unread) at(end).reads_fail = true;
   if (is_unix()) at(1 - end).shut_write = true;  // writing there: EPIPE
@@ -215,7 +227,7 @@ void Line::shutdown_read(int end) {
 
 void Line::shutdown_write(int end) {
   End& from = at(end);
-  if (from.shut_write) return;
+  if (from.shut_write || has_no_sides(end)) return;
   from.shut_write = true;
   send_fin(end);
   close_if_done(from);

@@ -111,6 +111,8 @@ class Line {
   bool is_slave(int end) const {
     return family_ == Family::terminal && (kind_ == Kind::terminal) == (end == 0);
   }
+  bool refuses_bytes(const End& to) const;
+  bool has_no_sides(int end) const;
   bool takes_bytes(int end);
   int nothing_to_read(int end);
   int result_of_failed(int end, int of_a_refusal, int otherwise);

@@ -47,9 +47,7 @@ std::string_view why_unavailable(Kind kind, Op op) {
 }
 
 bool has_byte(Kind, const Handle& handle, bool urgent) {
-  // What is unread behind an own shutdown of reading is no read's, and counts until the end
-  // follows.
-  return support::has_unread(handle) || (urgent && support::peek(handle) == 1);
+  return urgent ? support::peek(handle) == 1 : support::has_unread(handle);
 }
 
 void await_end(const Handle&) {}

@@ -31,6 +31,11 @@ struct SystemFacts {
   bool own_shutdown_leaves_unread = true;
   /// A shutdown by hand is reported. (On Windows StreamWatch::shutdown() is the only way.)
   bool own_shutdown_is_reported = true;
+  /// Bytes for a socket whose owner has ended both sides are answered with a reset (RFC 1122,
+  /// 4.2.2.13; not by Wine 8, which keeps the socket open to them), and those for one whose owner
+  /// has ended the reading side are. (On Windows.)
+  bool bytes_behind_both_shutdowns_reset = true;
+  bool bytes_behind_own_shutdown_reset = false;
   /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
   int read_without_urgent_byte = -EINVAL;
   /// What calls give after a connect was refused, once the failure was delivered. 0: as after any

@@ -293,11 +293,11 @@ TEST(Additions, ThatAreRefusedTellTheCallerAndChangeNothing) {
 TEST(Additions, OfAnInvalidNumberAreRefused) {
   FakeReactor on;
   std::error_code error;
-  EXPECT_FALSE(on.reactor.watch(-1, Interest::readable, nothing, error));
+  EXPECT_FALSE(on.reactor.watch(no_handle, Interest::readable, nothing, error));
   EXPECT_EQ(error, std::errc::bad_file_descriptor);
-  EXPECT_FALSE(on.reactor.watch(-1, Interest::none, nothing, error));
+  EXPECT_FALSE(on.reactor.watch(no_handle, Interest::none, nothing, error));
   EXPECT_EQ(error, std::errc::bad_file_descriptor);
-  EXPECT_FALSE(on.reactor.watch_stream(-1, Interest::readable, nothing, error));
+  EXPECT_FALSE(on.reactor.watch_stream(no_handle, Interest::readable, nothing, error));
   EXPECT_EQ(error, std::errc::bad_file_descriptor);
 }
 

@@ -59,6 +59,8 @@ const SystemFacts& system_facts() noexcept {
     windows.failure_is_taken = false;
     windows.own_shutdown_leaves_unread = false;
     windows.own_shutdown_is_reported = false;
+    windows.bytes_behind_both_shutdowns_reset = !is_wine;
+    windows.bytes_behind_own_shutdown_reset = !is_wine;
     windows.read_without_urgent_byte = -EAGAIN;
     windows.read_after_refusal = is_wine ? 0 : -ENOTCONN;
     windows.write_after_refusal = is_wine ? -ECONNRESET : -ENOTCONN;
