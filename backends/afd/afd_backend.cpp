@@ -14,6 +14,7 @@
 #include <pollux/error.hpp>
 
 #include "registration.hpp"
+#include "wait_timer.hpp"
 
 namespace pollux {
 
@@ -74,7 +75,10 @@ class AfdBackend final : public Backend {
     if (result.error != 0) return result;
     const auto most = static_cast<ULONG>(std::min<std::size_t>(out.size(), most_at_once));
     const int timeout_ms = woken ? 0 : timeout.poll_ms();
-    fetched = fetch(most, timeout_ms < 0 ? INFINITE : static_cast<DWORD>(timeout_ms), result.error);
+    const bool is_timed = !woken && timer_.set(timeout);
+    fetched = fetch(most, timeout_ms < 0 ? INFINITE : static_cast<DWORD>(timeout_ms), result.error,
+                    is_timed);
+    if (is_timed) timer_.cancel();
     for (ULONG i = 0; i < fetched; ++i) {
       RawEvent event;
       take(entries_[i], &event);
@@ -205,13 +209,15 @@ class AfdBackend final : public Backend {
     return failed;
   }
 
-  ULONG fetch(ULONG most, DWORD timeout_ms, int& error) noexcept {
+  /// `is_alertable`: the timer may end it.
+  ULONG fetch(ULONG most, DWORD timeout_ms, int& error, bool is_alertable = false) noexcept {
     ULONG count = 0;
     ++system_calls_;
-    if (::GetQueuedCompletionStatusEx(port_, entries_.data(), most, &count, timeout_ms, FALSE) != 0)
+    if (::GetQueuedCompletionStatusEx(port_, entries_.data(), most, &count, timeout_ms,
+                                      is_alertable ? TRUE : FALSE) != 0)
       return count;
     const DWORD refused = ::GetLastError();
-    if (refused != WAIT_TIMEOUT) error = static_cast<int>(refused);
+    if (refused != WAIT_TIMEOUT && refused != WAIT_IO_COMPLETION) error = static_cast<int>(refused);
     return 0;
   }
 
@@ -263,6 +269,7 @@ class AfdBackend final : public Backend {
   std::atomic<bool> is_wake_posted_{false};
   std::vector<std::unique_ptr<afd::Device>> devices_;
   HandleRegistry files_{system_calls_};
+  afd::WaitTimer timer_{system_calls_};
   HandleMap places_;                    ///< the slots of handles
   std::vector<Registration*> by_slot_;  ///< owned, as those in `to_arm_` that are removed
   std::vector<Registration*> to_arm_;

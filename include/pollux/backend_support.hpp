@@ -231,6 +231,13 @@ class POLLUX_EXPORT HandleRegistry {
 POLLUX_EXPORT RawReady poll_once(NativeHandle handle, RawInterest interest,
                                  SystemCalls& calls) noexcept;
 
+/// Another number for the same open file, which a program that is executed does not get. no_handle
+/// and an error if there is none to be had: `bad_file_descriptor`, too many open files. The caller
+/// owns it. Any thread.
+POLLUX_EXPORT NativeHandle duplicate_handle(NativeHandle handle, std::error_code& error) noexcept;
+/// Closes a descriptor, or a socket on Windows. Any thread.
+POLLUX_EXPORT void close_handle(NativeHandle handle) noexcept;
+
 /// How often this process is the child of a fork, counted from when this was first called; never 0.
 /// Equal counts at two times mean: the same process, or one that has its memory in common with it
 /// (vfork(2)). A child that is made without fork handlers, by _Fork() or a bare clone(2), counts

@@ -18,6 +18,7 @@ file(GLOB_RECURSE headers RELATIVE ${source_dir}/include ${source_dir}/include/*
 if(NOT BENCH)
   list(REMOVE_ITEM headers pollux/bench.hpp pollux/testing/bench.hpp)
 endif()
+list(REMOVE_ITEM headers pollux/detail/afd_poll.hpp)  # Windows'
 foreach(header IN LISTS headers)
   if(NOT EXISTS ${PREFIX}/include/${header})
     message(SEND_ERROR "${header} is not installed.")

@@ -61,7 +61,7 @@ class Device {
   /// No poll may be pending.
   ~Device();
 
-  /// `key` is the port's for its completions.
+  /// `key` is the port's for its completions. Starts Winsock.
   std::error_code open(HANDLE port, std::uintptr_t key) noexcept;
   bool is_open() const noexcept { return handle_ != nullptr; }
   /// Begins it: its completion comes, whatever becomes of it, unless this answers an error.

@@ -2,7 +2,6 @@
 // What the adapters of this folder have in common: a reactor that another loop runs.
 #pragma once
 
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -10,9 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include <fcntl.h>
-#include <unistd.h>
-
+#include <pollux/backend_support.hpp>
 #include <pollux/detail/saturating_time.hpp>
 #include <pollux/reactor.hpp>
 
@@ -30,7 +27,7 @@ class OwnedHandle {
     return *this;
   }
   ~OwnedHandle() {
-    if (handle_ != no_handle) ::close(handle_);
+    if (handle_ != no_handle) close_handle(handle_);
   }
 
   NativeHandle get() const noexcept { return handle_; }
@@ -67,9 +64,9 @@ class EmbeddedReactor {
   /// Makes a new handle(). The old one is closed with what is returned: the other loop must have
   /// let go of it by then.
   [[nodiscard]] OwnedHandle renew() {
-    OwnedHandle copy{::fcntl(reactor_->native_handle(), F_DUPFD_CLOEXEC, 0)};
-    if (copy.get() == no_handle)
-      throw std::system_error{errno, std::system_category(), "pollux::embed"};
+    std::error_code error;
+    OwnedHandle copy{duplicate_handle(reactor_->native_handle(), error)};
+    if (error) throw std::system_error{error, "pollux::embed"};
     rebuilds_ = reactor_->stats().rebuilds;
     return std::exchange(handle_, std::move(copy));
   }

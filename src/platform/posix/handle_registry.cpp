@@ -47,6 +47,16 @@ HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls
   return identity;
 }
 
+NativeHandle duplicate_handle(NativeHandle handle, std::error_code& error) noexcept {
+  const NativeHandle copy = ::fcntl(handle, F_DUPFD_CLOEXEC, 0);
+  error = copy == no_handle ? platform::error_code(errno) : std::error_code{};
+  return copy;
+}
+
+void close_handle(NativeHandle handle) noexcept {
+  ::close(handle);
+}
+
 void HandleRegistry::make_room(std::uint32_t keys) {
   if (keys_ >= keys) return;
   known_.resize(keys);

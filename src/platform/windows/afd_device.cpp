@@ -60,6 +60,7 @@ Device::~Device() {
 }
 
 std::error_code Device::open(HANDLE port, std::uintptr_t key) noexcept {
+  platform::start_sockets();
   static constexpr wchar_t path[] = L"\\Device\\Afd\\Pollux";  // what follows Afd means nothing
   UNICODE_STRING name;
   name.Buffer = const_cast<wchar_t*>(path);

@@ -4,8 +4,10 @@
 
 #include <pollux/backend_support.hpp>
 #include <pollux/detail/afd_poll.hpp>
+#include <pollux/error.hpp>
 
 #include "platform/windows/file_set.hpp"
+#include "platform/windows/sockets.hpp"
 
 namespace pollux {
 
@@ -23,6 +25,23 @@ FileSet* set_of(NativeHandle set) noexcept {
 HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept {
   const SOCKET base = detail::afd::base_socket(handle, calls, error);
   return error ? HandleIdentity{} : HandleIdentity{0, base, 0};
+}
+
+NativeHandle duplicate_handle(NativeHandle handle, std::error_code& error) noexcept {
+  detail::platform::start_sockets();
+  error.clear();
+  WSAPROTOCOL_INFOW info;
+  if (::WSADuplicateSocketW(handle, ::GetCurrentProcessId(), &info) == 0) {
+    const SOCKET copy = ::WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
+                                     &info, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (copy != INVALID_SOCKET) return copy;
+  }
+  error = {::WSAGetLastError(), native_category()};
+  return no_handle;
+}
+
+void close_handle(NativeHandle handle) noexcept {
+  ::closesocket(handle);
 }
 
 void HandleRegistry::make_room(std::uint32_t keys) {
