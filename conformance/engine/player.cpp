@@ -137,7 +137,8 @@ class Player::Play {
       // What is unread behind an own shutdown may be no read's. The end follows.
       const bool unreadable =
           who.ended_reading && !support::system_facts().own_shutdown_leaves_unread;
-      if (!unreadable && !has_byte(history_.kind, who.handle, urgent_)) add(Item::What::false_readable);
+      if (!unreadable && !has_byte(history_.kind, who.handle, urgent_))
+        add(Item::What::false_readable);
     }
     if (event.writable()) who.standing |= Event::writable;
   }

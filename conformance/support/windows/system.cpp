@@ -104,7 +104,11 @@ long write_bytes(const Handle& handle, std::string_view bytes) {
 
 long read_bytes(const Handle& handle, std::size_t most) {
   std::array<char, 65536> buffer;
-  return outcome_of(native::receive(handle.get(), buffer.data(), std::min(most, buffer.size()), 0));
+  const std::size_t size = std::min(most, buffer.size());
+  const long count = native::receive(handle.get(), buffer.data(), size, 0);
+  // Of a packet Winsock gives what there is room for as well, but says that there was more.
+  if (count < 0 && ::WSAGetLastError() == WSAEMSGSIZE) return static_cast<long>(size);
+  return outcome_of(count);
 }
 
 Handle duplicate(const Handle& handle) {
