@@ -40,6 +40,7 @@ struct Row {
 };
 
 std::string latency(const BackendInfo& backend, PairKind kind) {
+  if (!support::is_available(kind)) return "none here";
   Reactor reactor{backend.name};
   const support::Pair pair = support::make_pair(kind);
   const StreamWatch watch =

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
+
+#include "conformance/support/system.hpp"
 
 namespace pollux::tools {
 
@@ -29,7 +29,7 @@ std::size_t fitting(std::string_view word, std::size_t width) {
 Paint::Paint() {
   const char* terminal = std::getenv("TERM");
   const bool dumb = terminal == nullptr || std::string_view{terminal} == "dumb";
-  on_ = ::isatty(STDOUT_FILENO) == 1 && !is_set("NO_COLOR") && !dumb;
+  on_ = support::is_terminal_output() && !is_set("NO_COLOR") && !dumb;
 }
 
 std::string Paint::operator()(Style style, std::string_view text) const {

@@ -64,6 +64,8 @@ Cast choose_cast(const TraceOptions& options) {
   const auto kind_name = [](PairKind kind) { return to_string(kind); };
   for (const PairKind* kind : chosen_from(all_kinds, kind_name, kinds, "kind")) {
     try {
+      if (!support::is_available(*kind))
+        throw std::system_error{std::make_error_code(std::errc::function_not_supported)};
       static_cast<void>(support::make_pair(*kind));
       cast.kinds.push_back(*kind);
     } catch (const std::system_error& error) {
@@ -81,8 +83,9 @@ Played play_all(const Scenario& scenario, const Cast& cast) {
   played.scenario = &scenario;
   std::vector<std::future<Transcript>> plays;
   const auto policy = scenario.slow ? std::launch::async : std::launch::deferred;
+  const std::vector<PairKind> playable = scenarios::playable_kinds(scenario);
   for (const PairKind kind : cast.kinds) {
-    if (std::ranges::find(scenario.kinds, kind) == scenario.kinds.end()) continue;
+    if (std::ranges::find(playable, kind) == playable.end()) continue;
     played.kinds.push_back(kind);
     for (const BackendInfo* backend : cast.backends)
       plays.push_back(std::async(policy, scenarios::play, scenario, *backend, kind));
@@ -117,8 +120,10 @@ std::unique_ptr<TraceReport> make_report(Format format) {
 int trace(const TraceOptions& options) {
   const auto id = [](const Scenario& scenario) { return scenario.id; };
   auto chosen = chosen_from(scenarios::all(), id, options.scenarios, "scenario");
-  const Cast cast = choose_cast(options);
+  Cast cast = choose_cast(options);
   std::erase_if(chosen, [&cast](const Scenario* scenario) {
+    if (std::string why = why_unavailable(*scenario); !why.empty())
+      return cast.absent.push_back(std::move(why)), true;
     return std::ranges::find_first_of(scenario->kinds, cast.kinds) == scenario->kinds.end();
   });
   if (chosen.empty()) throw UsageError{"none of these scenarios is played on these kinds"};

@@ -3,15 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <limits>
 #include <optional>
 #include <stdexcept>
 #include <thread>
-
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +16,7 @@
 
 #include "conformance/engine/batches.hpp"
 #include "conformance/engine/explorer.hpp"
+#include "conformance/support/system.hpp"
 #include "terminal.hpp"
 
 namespace pollux::tools {
@@ -93,7 +90,7 @@ std::vector<Op> left_out(const std::vector<std::string>& wanted) {
 /// On the error stream: a bar on a terminal, elsewhere a plain line now and then.
 class ProgressBar {
  public:
-  ProgressBar() : on_terminal_{::isatty(STDERR_FILENO) != 0} {}
+  ProgressBar() : on_terminal_{support::is_terminal_errors()} {}
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar() {
@@ -124,10 +121,7 @@ class ProgressBar {
 };
 
 std::string machine() {
-  utsname names{};
-  ::uname(&names);
-  return fmt::format("{} {} {}, {} cores", names.sysname, names.release, names.machine,
-                     std::thread::hardware_concurrency());
+  return fmt::format("{}, {} cores", support::system_name(), std::thread::hardware_concurrency());
 }
 
 /// Few enough not to take longer than the core operations to that depth.
@@ -146,8 +140,9 @@ std::vector<std::string> not_played(const Plan& plan) {
     if (const std::string why = why_unavailable(kind); !why.empty())
       all.push_back(fmt::format("{}, as this system has none ({})", to_string(kind), why));
   }
-  for (const Op op : {Op::peek, Op::peer_urgent}) {
+  for (const Op op : {Op::peek, Op::peer_urgent, Op::low_water, Op::peer_close}) {
     for (const Kind kind : plan.kinds) {
+      if (!why_unavailable(kind).empty()) continue;
       if (!applies(kind, op) || why_unavailable(kind, op).empty()) continue;
       all.push_back(
           fmt::format("{} on {}: {}", to_string(op), to_string(kind), why_unavailable(kind, op)));
@@ -294,7 +289,7 @@ int play_one(const std::string& text, const Sides& sides) {
 }  // namespace
 
 int verify(const VerifyOptions& options) {
-  std::signal(SIGPIPE, SIG_IGN);  // the histories write to pipes that nobody reads
+  support::ignore_broken_pipes();  // the histories write to pipes that nobody reads
   const Sides compared = sides(options);
   if (!options.history.empty()) return play_one(options.history, compared);
 

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "conformance/engine/history.hpp"
 #include "conformance/engine/protocol.hpp"
@@ -27,6 +29,9 @@ class Connections {
   support::Handle mptcp_;
 };
 
+/// The kinds that a system like this one has, whether or not one can be made here.
+std::span<const Kind> kinds_of_this_system() noexcept;
+
 /// Why none of this kind can be made here; empty if one can.
 std::string why_unavailable(Kind kind);
 /// Likewise why an operation that applies to it cannot be played.
@@ -43,7 +48,6 @@ bool has_byte(Kind kind, const support::Handle& handle, bool urgent);
 Sight look_at(Kind kind, const support::Handle& handle);
 /// Whether it is free, which is the end of who had it.
 Sight look_at_port(std::uint16_t port);
-std::uint16_t port_of(const support::Handle& listener);
 
 /// What the kernel does later, in a thread of its own, is waited for; not for long, as it may be
 /// there already, or never come.
@@ -57,13 +61,9 @@ long write_to(Kind kind, const support::Handle& from, const support::Handle& to,
 long accept_and_drop(const support::Handle& listener);
 /// Another connection that waits to be accepted.
 support::Handle connect_to(const support::Handle& listener);
-long write_urgent(const support::Handle& handle);
-long read_urgent(const support::Handle& handle);
 /// From now on the socket remembers how far it was peeked at.
 void set_peek_offset(const support::Handle& handle);
-long peek(const support::Handle& handle);
 void set_low_water(const support::Handle& handle);
-void set_linger_zero(const support::Handle& handle);
 void set_packet_mode(const support::Handle& master);
 void discard_input(const support::Handle& terminal);
 

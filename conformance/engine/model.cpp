@@ -8,6 +8,7 @@
 #include <pollux/events.hpp>
 
 #include "conformance/engine/protocol.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::differential {
 
@@ -93,7 +94,7 @@ class Life {
     if (here().unread() > 0) return;  // rule 1
     // A FIN that came before the failure is delivered before it, where the protocol keeps them
     // apart.
-    const bool fin_first = is_tcp() && here().fin;
+    const bool fin_first = is_tcp() && here().fin && !support::system_facts().reset_hides_fin;
     if (here().error != 0 && !fin_first) return fail(line_.fetch_error(end_));
     if (!here().inbound_over()) return;
     end();
@@ -134,6 +135,7 @@ class Life {
     // owner took, the end is left to see (rule 10).
     const bool closed = is_tcp() ? here().fin || here().gone : here().inbound_over();
     if (!closed) return;
+    if (!at_end && line_.hides_fin(end_)) return;
     if (!at_end) {
       if (here().error != 0) return;  // with a failure pending, a FIN shows when the bytes are read
       const bool early = notice_ == EarlyNotice::immediate || family() != Family::unix_stream;

@@ -6,8 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "conformance/support/system.hpp"
 
 namespace pollux::differential {
 
@@ -41,6 +40,8 @@ struct Sitter {
   Event standing = Event::none;  ///< readable and writable, as told in this turn
   bool peer_closed = false;
   bool delivered_failure = false;  ///< to a readiness watch
+  bool ended_reading = false;      ///< by an own shutdown
+  bool ended_writing = false;
 };
 
 }  // namespace
@@ -83,7 +84,7 @@ class Player::Play {
       if (seat.end != 0 || sitters_[i].handle) continue;
       Pair pair = player_.connections_.make(history_.kind);
       sitters_[i].handle = std::move(pair.local);
-      if (shape_.family == Family::listener) port_ = port_of(sitters_[i].handle);
+      if (shape_.family == Family::listener) port_ = support::port_of(sitters_[i].handle);
       sitters_[seat.opposite].handle = std::move(pair.peer);
       for (std::size_t j = i + 1; j < sitters_.size(); ++j) {
         const Seat& other = shape_.seats[j];
@@ -98,6 +99,7 @@ class Player::Play {
     watch(who, refused);
     who.watched = !refused;
     if (refused) say(Item::What::refused, refused.value(), number_of(who));
+    report_own_ends(who);
   }
 
   void watch(Sitter& who, std::error_code& refused) {
@@ -128,11 +130,15 @@ class Player::Play {
     };
     if (event.peer_closed()) who.peer_closed = true;
     if (event.end_of_stream()) add(Item::What::end_of_stream);
-    if (event.error()) add(Item::What::error, event.error().value());
+    if (event.error()) add(Item::What::error, event.error().default_error_condition().value());
     if (event.hangup()) add(Item::What::hangup);
     if (event.readable()) {
       who.standing |= Event::readable;
-      if (!has_byte(history_.kind, who.handle, urgent_)) add(Item::What::false_readable);
+      // What is unread behind an own shutdown may be no read's. The end follows.
+      const bool unreadable =
+          who.ended_reading && !support::system_facts().own_shutdown_leaves_unread;
+      if (!unreadable && !has_byte(history_.kind, who.handle, urgent_))
+        add(Item::What::false_readable);
     }
     if (event.writable()) who.standing |= Event::writable;
   }
@@ -248,25 +254,23 @@ class Player::Play {
         return;
       case Op::peer_urgent:
         urgent_ = true;
-        write_urgent(there.handle);
+        support::write_urgent(there.handle);
         return;
       case Op::peer_shutdown_write:
-        ::shutdown(there.handle.get(), SHUT_WR);
-        return;
+        return end_own(there, Shutdown::write);
       case Op::peer_shutdown_read:
-        ::shutdown(there.handle.get(), SHUT_RD);
-        return;
+        return end_own(there, Shutdown::read);
       case Op::peer_read:
         support::drain(there.handle);
         return;
       case Op::peer_discard:
         return discard_input(there.handle);
       case Op::peer_reset:
-        set_linger_zero(there.handle);
+        support::set_linger_zero(there.handle);
         [[fallthrough]];
       default:
         unwatch(there);
-        return there.handle.close();
+        there.handle.close();
     }
   }
 
@@ -309,8 +313,7 @@ class Player::Play {
   }
 
   void apply_here(Op op, Sitter& who) {
-    if (op == Op::close_duplicate) return who.duplicate.close();
-    if (!who.handle) return;
+    if (op != Op::close_duplicate && !who.handle) return;
     switch (op) {
       case Op::write:
       case Op::read:
@@ -318,26 +321,27 @@ class Player::Play {
       case Op::read_elsewhere:
         return move_bytes(op, who);
       case Op::read_urgent:
-        return result(read_urgent(who.handle));
+        return result(support::read_urgent(who.handle));
       case Op::peek:
-        return result(peek(who.handle));
+        return result(support::peek(who.handle));
       case Op::relay:
         return relay(who);
       case Op::shutdown_read:
-        ::shutdown(who.handle.get(), SHUT_RD);
-        return;
+        return end_own(who, Shutdown::read);
       case Op::shutdown_write:
-        ::shutdown(who.handle.get(), SHUT_WR);
-        return;
+        return end_own(who, Shutdown::write);
       case Op::low_water:
         return set_low_water(who.handle);
       case Op::packet_mode:
         return set_packet_mode(who.handle);
+      case Op::close_duplicate:
+        who.duplicate.close();
+        return;
       case Op::duplicate:
         who.duplicate = support::duplicate(who.handle);
         return;
       case Op::reset:
-        set_linger_zero(who.handle);
+        support::set_linger_zero(who.handle);
         unwatch(who);
         who.handle.close();
         return look(who);
@@ -345,6 +349,25 @@ class Player::Play {
         close(who);
         return look(who);
     }
+  }
+
+  /// By hand; and where a system reports nothing of that, through each watch of this end as well.
+  void end_own(Sitter& who, Shutdown how) {
+    const bool reading = how == Shutdown::read;
+    support::shut_down(who.handle, reading ? support::Direction::read : support::Direction::write);
+    const Seat& seat = shape_.seats[static_cast<std::size_t>(number_of(who))];
+    for (std::size_t i = 0; i < sitters_.size(); ++i) {
+      const Seat& other = shape_.seats[i];
+      if (other.line != seat.line || other.end != seat.end) continue;
+      (reading ? sitters_[i].ended_reading : sitters_[i].ended_writing) = true;
+      report_own_ends(sitters_[i]);
+    }
+  }
+  void report_own_ends(Sitter& who) {
+    if (support::system_facts().own_shutdown_is_reported || !who.stream) return;
+    std::error_code refused;  // nothing is left to be ended of what has failed
+    if (who.ended_reading) who.stream.shutdown(Shutdown::read, refused);
+    if (who.ended_writing) who.stream.shutdown(Shutdown::write, refused);
   }
 
   long bytes_moved(Op op, Sitter& who) {
@@ -407,6 +430,9 @@ class Player::Play {
   /// Whether, with all that was watched closed, the other side does not see it.
   bool is_left_behind() {
     const bool delivers = shape_.family != Family::fifo && shape_.family != Family::udp;
+    const support::SystemFacts& facts = support::system_facts();
+    Sitter& other = opposite(sitters_[0]);
+    if (facts.unread_bytes_hide_fin && other.handle) support::drain(other.handle);
     return delivers && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
   }
 
@@ -417,7 +443,7 @@ class Player::Play {
 
   /// Closes without leaving a TIME_WAIT behind: hundreds of thousands of histories share the ports.
   static void abandon(Handle& handle) {
-    set_linger_zero(handle);
+    support::set_linger_zero(handle);
     handle.close();
   }
 

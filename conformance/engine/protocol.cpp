@@ -6,7 +6,17 @@
 #include <limits>
 #include <utility>
 
+#include "conformance/support/system.hpp"
+
 namespace pollux::differential {
+
+namespace {
+
+const support::SystemFacts& facts() {
+  return support::system_facts();
+}
+
+}  // namespace
 
 void Inbox::arrive(int bytes) {
   (mark_ == Mark::none ? before_ : after_) += bytes;
@@ -53,6 +63,7 @@ Line::Line(Kind kind) : kind_{kind}, family_{shape(kind).family} {
 }
 
 int Line::fetch_error(int end) {
+  if (is_tcp() && !facts().failure_is_taken) return at(end).error;
   return std::exchange(at(end).error, 0);
 }
 
@@ -61,7 +72,8 @@ int Line::fetch_error(int end) {
 void Line::reset(End& end) {
   if (end.gone) return;
   end.gone = true;
-  end.error = end.fin ? EPIPE : ECONNRESET;
+  end.error = end.fin && facts().reset_behind_fin_is_broken_pipe ? EPIPE : ECONNRESET;
+  if (facts().reset_discards_unread) end.in = Inbox{};
 }
 
 /// FINs both ways: the connection is over, in order.
@@ -79,6 +91,12 @@ bool Line::can_write(int end) const {
   return family_ == Family::pipe ? !can_read(end) : family_ != Family::listener || end == 1;
 }
 
+/// By what it has said that it will not do.
+bool Line::refuses_bytes(const End& to) const {
+  return to.shut_read && (to.shut_write ? facts().bytes_behind_both_shutdowns_reset
+                                        : facts().bytes_behind_own_shutdown_reset);
+}
+
 /// Whether what is written there comes to be read at the other end.
 bool Line::takes_bytes(int end) {
   End& from = at(end);
@@ -86,8 +104,7 @@ bool Line::takes_bytes(int end) {
   switch (family_) {
     case Family::tcp:
     case Family::mptcp:
-      if (to.open && to.shut_read && to.shut_write) {
-        // Bytes for a socket that has said it will neither read nor write (RFC 1122, 4.2.2.13).
+      if (to.open && refuses_bytes(to)) {
         reset(to);
         reset(from);
       } else if (!to.open) {
@@ -104,8 +121,17 @@ bool Line::takes_bytes(int end) {
   }
 }
 
+/// Of a call on a connection that has failed, where the failure stays.
+int Line::result_of_failed(int end, int of_a_refusal, int otherwise) {
+  return kind_ == Kind::refused && end == 0 && of_a_refusal != 0 ? of_a_refusal : otherwise;
+}
+
 int Line::write(int end, int bytes) {
   End& from = at(end);
+  if (is_tcp() && !facts().failure_is_taken && from.error != 0) {
+    if (from.shut_write) return -EPIPE;
+    return result_of_failed(end, facts().write_after_refusal, -from.error);
+  }
   if (family_ == Family::fifo) {
     at(0).in.arrive(bytes);
     return bytes;
@@ -137,6 +163,7 @@ void Line::write_urgent(int end) {
 
 int Line::read(int end, int most) {
   End& to = at(family_ == Family::fifo ? 0 : end);
+  if (to.reads_fail) return -EPIPE;
   if (has_packets() && to.error != 0) return -fetch_error(end);
   if (to.control > 0) {
     to.control = 0;
@@ -152,6 +179,10 @@ int Line::read(int end, int most) {
 
 int Line::nothing_to_read(int end) {
   const End& to = at(end);
+  if (family_ == Family::tcp && !facts().failure_is_taken && to.error != 0) {
+    const bool is_the_end = facts().read_behind_failure_is_the_end;
+    return result_of_failed(end, facts().read_after_refusal, is_the_end ? 0 : -to.error);
+  }
   if (family_ == Family::tcp && to.fin) return 0;
   if (to.error != 0) return -fetch_error(end);
   if (kind_ == Kind::master && end == 0 && to.gone) return -EIO;
@@ -165,7 +196,8 @@ int Line::read_all(int end) {
 
 int Line::read_urgent(int end) {
   End& to = at(end);
-  if (!to.in.has_urgent() && !to.urgent_lost) return -EINVAL;
+  if (to.reads_fail) return -EPIPE;
+  if (!to.in.has_urgent() && !to.urgent_lost) return facts().read_without_urgent_byte;
   if (to.gone && !to.fin) return -ENOTCONN;
   to.in.take_urgent();
   return urgent_bytes;
@@ -180,14 +212,22 @@ void Line::drain(int end) {
   }
 }
 
+/// A connection that was refused has no side to be ended, and where the failure stays the call says
+/// so and does nothing.
+bool Line::has_no_sides(int end) const {
+  return kind_ == Kind::refused && end == 0 && !facts().failure_is_taken;
+}
+
 void Line::shutdown_read(int end) {
+  if (has_no_sides(end)) return;
   at(end).shut_read = true;
+  if (is_tcp() && !facts().own_shutdown_leaves_unread) at(end).reads_fail = true;
   if (is_unix()) at(1 - end).shut_write = true;  // writing there: EPIPE
 }
 
 void Line::shutdown_write(int end) {
   End& from = at(end);
-  if (from.shut_write) return;
+  if (from.shut_write || has_no_sides(end)) return;
   from.shut_write = true;
   send_fin(end);
   close_if_done(from);
@@ -243,7 +283,20 @@ Sight Line::look(int end) const {
   if (family_ == Family::listener) return ends_[0].open ? Sight::nothing : Sight::the_end;
   const bool nobody_reads = family_ == Family::pipe && can_write(end);
   if (at.error != 0 || (at.gone && (is_slave(end) || nobody_reads))) return Sight::a_failure;
-  return at.inbound_over() ? Sight::the_end : Sight::nothing;
+  return shows_end(end) ? Sight::the_end : Sight::nothing;
+}
+
+bool Line::shows_end(int end) const {
+  const End& at = (*this)[end];
+  if (!is_tcp()) return at.inbound_over();
+  if (facts().own_shutdown_is_reported && at.shut_read) return true;
+  return at.gone || (at.fin && !hides_fin(end));
+}
+
+bool Line::hides_fin(int end) const {
+  const End& at = (*this)[end];
+  if (!is_tcp() || at.gone) return false;
+  return facts().unread_bytes_hide_fin && at.in.unread() > 0;
 }
 
 }  // namespace pollux::differential

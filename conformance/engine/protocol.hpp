@@ -58,13 +58,14 @@ struct End {
   int error = 0;             ///< pending
   bool urgent_lost = false;  ///< its mark was heeded, and the byte answered with a reset
   int low_water = 1;
+  bool reads_fail = false;  ///< whatever is unread
   bool packet_mode = false;
   int control = 0;  ///< packets of it
 
   bool inbound_over() const { return fin || shut_read || gone; }
   bool outbound_over() const { return shut_write || gone; }
   bool both_over() const { return inbound_over() && outbound_over(); }
-  int unread() const { return in.unread() + control; }
+  int unread() const { return reads_fail ? 0 : in.unread() + control; }
 };
 
 /// What a look at an end shows of it: nothing new, that the other one has ended, or a failure.
@@ -99,6 +100,8 @@ class Line {
   bool can_read(int end) const;
   bool can_write(int end) const;
   Sight look(int end) const;
+  /// Whether a FIN that has arrived does not show yet.
+  bool hides_fin(int end) const;
 
  private:
   End& at(int end) { return ends_[static_cast<std::size_t>(end)]; }
@@ -108,10 +111,14 @@ class Line {
   bool is_slave(int end) const {
     return family_ == Family::terminal && (kind_ == Kind::terminal) == (end == 0);
   }
+  bool refuses_bytes(const End& to) const;
+  bool has_no_sides(int end) const;
   bool takes_bytes(int end);
   int nothing_to_read(int end);
+  int result_of_failed(int end, int of_a_refusal, int otherwise);
   void reset(End& end);
   void close_if_done(End& end);
+  bool shows_end(int end) const;
   void send_fin(int end);
 
   Kind kind_;

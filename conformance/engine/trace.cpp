@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/engine/trace.hpp"
 
+#include <cerrno>
 #include <system_error>
 
 #include <pollux/events.hpp>
@@ -11,17 +12,32 @@ namespace pollux::differential {
 
 namespace {
 
+/// As POSIX systems have it: not every C library has words for all of them.
+std::string text_of(int error) {
+  switch (error) {
+    case ECONNRESET:
+      return "Connection reset by peer";
+    case ECONNREFUSED:
+      return "Connection refused";
+    case ECONNABORTED:
+      return "Software caused connection abort";
+    case ENOTCONN:
+      return "Transport endpoint is not connected";
+    default:
+      return std::generic_category().message(error);
+  }
+}
+
 std::string what_of(const Item& item) {
   switch (item.what) {
     case Item::What::op:
       return "";
     case Item::What::result:
-      return item.value < 0 ? std::system_category().message(-item.value)
-                            : std::to_string(item.value) + " bytes";
+      return item.value < 0 ? text_of(-item.value) : std::to_string(item.value) + " bytes";
     case Item::What::end_of_stream:
       return "end_of_stream";
     case Item::What::error:
-      return "error(" + std::system_category().message(item.value) + ")";
+      return "error(" + text_of(item.value) + ")";
     case Item::What::hangup:
       return "hangup";
     case Item::What::standing:

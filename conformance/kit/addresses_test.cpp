@@ -3,57 +3,14 @@
 // the address when they are done. Goal: it is free as soon as its socket is closed, by unwatching
 // and closing, by the mistake of rule 11, by the end of the process, however that comes.
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <memory>
-#include <system_error>
 #include <vector>
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "conformance/kit/kit.hpp"
-#include "conformance/support/processes.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
-
-/// Where a socket is bound, and what it is.
-class Address {
- public:
-  explicit Address(const Handle& bound) {
-    ::getsockname(bound.get(), reinterpret_cast<sockaddr*>(&name_), &size_);
-    socklen_t size = sizeof type_;
-    ::getsockopt(bound.get(), SOL_SOCKET, SO_TYPE, &type_, &size);
-  }
-
-  /// A socket like the first, if the address is free.
-  Handle bind() const {
-    Handle fresh{::socket(name_.ss_family, type_ | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    const auto* name = reinterpret_cast<const sockaddr*>(&name_);
-    if (::bind(fresh.get(), name, size_) != 0) return {};
-    if (type_ == SOCK_STREAM && ::listen(fresh.get(), 16) != 0) return {};
-    return fresh;
-  }
-  bool is_free() const { return static_cast<bool>(bind()); }
-
- private:
-  sockaddr_storage name_{};
-  socklen_t size_ = sizeof name_;
-  int type_ = 0;
-};
-
-/// A socket that takes datagrams, bound as the listener of that kind is.
-Handle make_mailbox(PairKind kind) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof name;
-  const Handle model = make_listener(kind);
-  ::getsockname(model.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  Handle mailbox{::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (::bind(mailbox.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0)
-    throw std::system_error{errno, std::system_category(), "bind"};
-  return mailbox;
-}
 
 class Addresses : public OnEachKind {
  protected:
@@ -74,7 +31,7 @@ class Addresses : public OnEachKind {
 
 TEST_P(Addresses, AreFreeWhenTheWatchHasEndedAndTheSocketIsClosed) {
   each([this](Handle bound) {
-    const Address address{bound};
+    const BoundAddress address{bound};
     Watch local = watch(bound);
     EXPECT_TRUE(sleeps());
     local.reset();
@@ -85,7 +42,7 @@ TEST_P(Addresses, AreFreeWhenTheWatchHasEndedAndTheSocketIsClosed) {
 
 TEST_P(Addresses, AreFreeWhenTheSocketIsClosedUnderItsWatch) {
   each([this](Handle bound) {
-    const Address address{bound};
+    const BoundAddress address{bound};
     const Watch local = watch(bound);
     EXPECT_TRUE(sleeps());
     bound.close();
@@ -95,18 +52,18 @@ TEST_P(Addresses, AreFreeWhenTheSocketIsClosedUnderItsWatch) {
 }
 
 TEST_P(Addresses, AreFreeWhenTheProcessHasEnded) {
+  if (!can_fork()) return RecordProperty("not_played", "no fork here");
   each([this](Handle bound) {
-    const Address address{bound};
+    const BoundAddress address{bound};
     for (const bool killed : {false, true}) {
       SCOPED_TRACE(killed ? "killed" : "ended");
       if (!bound) bound = address.bind();
       ASSERT_TRUE(bound);
-      in_a_child([&] {
+      run_forked([&] {
         Reactor loop{make_contestant(backend())};
         const Watch local = loop.watch(bound.get(), Interest::readable, [](Readiness) {});
         waits_in(glance, loop);
-        if (killed) ::raise(SIGKILL);
-        ::_exit(0);
+        end_process(killed);
         return true;
       });
       bound.close();
@@ -167,10 +124,11 @@ TEST_P(Addresses, AreDeliveredToNobodyWhoHasUnwatchedThem) {
 }
 
 TEST_P(Addresses, AreWatchedByAProcessAndItsChildEachByItself) {
+  if (!can_fork()) return RecordProperty("not_played", "no fork here");
   const Handle bound = make_listener(kind());
   Watch local = watch(bound);
   EXPECT_TRUE(sleeps());
-  EXPECT_TRUE(in_a_child([&] {
+  EXPECT_TRUE(run_forked([&] {
     reactor().after_fork();
     waits_in(glance, reactor());
     local.set_interest(Interest::writable);

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Watch::close(): the watch ends and its descriptor is closed, in one go.
+#include <chrono>
 #include <utility>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <pollux/error.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// A fresh pair whose local end has that number, which is free.
 Pair pair_at(NativeHandle number, PairKind kind) {
   Pair pair = make_pair(kind);
   if (pair.peer.get() == number) std::swap(pair.local, pair.peer);
   if (pair.local.get() == number) return pair;
-  EXPECT_EQ(::dup2(pair.local.get(), number), number);
-  pair.local = Handle{number};
+  pair.local = duplicate_at(pair.local, number);
+  EXPECT_TRUE(pair.local);
   return pair;
 }
 
@@ -33,9 +33,8 @@ TEST_P(Closing, EndsTheWatchAndThePeerLearnsOfItAtOnce) {
   const NativeHandle number = pair.local.release();
   EXPECT_TRUE(watch.close());
   EXPECT_FALSE(watch);
-  EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "it is open";
-  pollfd peer{pair.peer.get(), kind() == PairKind::pipe ? short{0} : short{POLLIN}, 0};
-  EXPECT_EQ(::poll(&peer, 1, 5000), 1) << "the peer has not learned of it";
+  EXPECT_FALSE(is_open(number));
+  EXPECT_TRUE(await_close(kind(), pair.peer, 5s)) << "the peer has not learned of it";
   EXPECT_TRUE(sleeps());
 }
 
@@ -90,7 +89,7 @@ TEST_P(Closing, LeavesAloneWhatWasClosedUnderTheWatch) {
   const StreamWatch fresh =
       reactor().watch_stream(number, Interest::readable, [](const StreamEvent&) {});
   EXPECT_FALSE(old.close()) << "the number is another's";
-  EXPECT_NE(::fcntl(number, F_GETFD), -1);
+  EXPECT_TRUE(is_open(number));
 }
 
 /// A watch whose descriptor was closed under it, and the number given out again: close() leaves
@@ -99,10 +98,10 @@ class ClosingAnothersFile : public Closing {
  protected:
   template <class Watched>
   void expect_left_alone(Watched& watch, NativeHandle number) {
-    EXPECT_EQ(::close(number), 0);
+    EXPECT_EQ(Handle{number}.close(), 0);
     const Pair other = pair_at(number, kind());
     EXPECT_FALSE(watch.close());
-    EXPECT_NE(::fcntl(number, F_GETFD), -1) << "another's file was closed";
+    EXPECT_TRUE(is_open(number)) << "another's file was closed";
   }
 };
 
@@ -134,7 +133,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneByAReadinessWatchWithOrWithoutAnInterest) {
 TEST_P(ClosingAnothersFile, IsNotDoneAfterAHangup) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::none};
-  if (kind() != PairKind::pipe) shutdown_both(pair.local);
+  if (kind() != PairKind::pipe) end_both(pair.local);
   pair.peer.close();
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   expect_left_alone(local.watch, pair.local.release());
@@ -144,7 +143,7 @@ TEST_P(ClosingAnothersFile, IsNotDoneWhereBytesAreHeldUnread) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::none};
   write_bytes(pair.peer, "unread");
-  if (kind() != PairKind::pipe) shutdown_write(pair.local);
+  if (kind() != PairKind::pipe) end_writing(pair.local);
   pair.peer.close();
   EXPECT_TRUE(delivers_nothing(local));
   expect_left_alone(local.watch, pair.local.release());
@@ -155,7 +154,7 @@ TEST_P(ClosingAnothersFile, NorIsItWatchedInsteadOfTheOld) {
   const NativeHandle number = pair.local.release();
   Watch watch = reactor().watch(number, Interest::none, [](Readiness) { FAIL(); });
   settle(reactor());
-  EXPECT_EQ(::close(number), 0);
+  EXPECT_EQ(Handle{number}.close(), 0);
   const Pair other = pair_at(number, kind());
   write_bytes(other.peer, "abc");
   std::error_code error;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <charconv>
-#include <csignal>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -8,6 +7,7 @@
 #include <pollux/testing/conformance.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 
@@ -36,11 +36,12 @@ int run(int argc, char** argv) {
     return 2;
   }
   for (const Absentee& absentee : absentees()) std::cerr << to_string(absentee) << '\n';
+  std::cerr << left_out_here();
   if (contestants().empty() && !testing::GTEST_FLAG(list_tests)) {
     std::cerr << "so there is nothing to test\n";
     return 1;
   }
-  std::signal(SIGPIPE, SIG_IGN);  // a pipe has no MSG_NOSIGNAL
+  ignore_broken_pipes();
   return RUN_ALL_TESTS();
 }
 

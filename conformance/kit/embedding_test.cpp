@@ -6,11 +6,10 @@
 #include <string>
 #include <thread>
 
-#include <poll.h>
-
 #include <pollux/error.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -24,11 +23,10 @@ class ATurnInPieces : public OnEachBackend {
   bool round() {
     const auto timeout = reactor().prepare();
     std::error_code error;
-    pollfd waited{reactor().native_handle(error), POLLIN, 0};
+    const NativeHandle waited = reactor().native_handle(error);
     const auto longest = error ? 1ms : 5000ms;
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timeout.value_or(longest));
-    ::poll(&waited, error ? 0 : 1,
-           static_cast<int>(std::min<std::chrono::nanoseconds>(wait, longest) / 1ms));
+    await(waited, Await::readable, std::min<std::chrono::milliseconds>(wait, longest));
     if (!reactor().check()) return false;
     reactor().dispatch();
     return true;
@@ -100,7 +98,7 @@ TEST_P(ATurnInPieces, IsWokenByAnotherThreadThatPosts) {
 }
 
 TEST_P(ATurnInPieces, KeepsWhatWasFetchedUntilItIsDispatched) {
-  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
   write_bytes(pair.peer, "abc");
   std::size_t calls = 0;
   const Watch watch =
@@ -118,7 +116,7 @@ TEST_P(ATurnInPieces, KeepsWhatWasFetchedUntilItIsDispatched) {
 }
 
 TEST_P(ATurnInPieces, CallsNobodyAfterAStopAndKeepsWhatWasFetched) {
-  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
   write_bytes(pair.peer, "abc");
   const Watch watch = reactor().watch(pair.local.get(), Interest::readable, [](Readiness) {});
   reactor().prepare();
@@ -130,7 +128,7 @@ TEST_P(ATurnInPieces, CallsNobodyAfterAStopAndKeepsWhatWasFetched) {
 }
 
 TEST_P(ATurnInPieces, SaysWhenWhatItPreparedHoldsNoLonger) {
-  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
   Watch watch = reactor().watch(pair.local.get(), Interest::readable, [](Readiness) {});
   int notified = 0;
   reactor().on_reschedule([&] { ++notified; });
@@ -160,7 +158,7 @@ TEST_P(ATurnInPieces, SaysWhenWhatItPreparedHoldsNoLonger) {
 }
 
 TEST_P(ATurnInPieces, MakesAChangeOfInterestCount) {
-  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
   Recorder local{reactor(), pair.local, Interest::none};
   reactor().prepare();
   local.watch.set_interest(Interest::writable);

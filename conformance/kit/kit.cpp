@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/kit/kit.hpp"
 
+#include "conformance/support/system.hpp"
+
 namespace pollux::conformance {
 
 std::vector<Row> rows(std::span<const PairKind> kinds) {
   std::vector<Row> all;
   for (const Contestant& contestant : contestants()) {
-    for (const PairKind kind : kinds) all.push_back({contestant.name, kind});
+    for (const PairKind kind : kinds) {
+      if (is_available(kind)) all.push_back({contestant.name, kind});
+    }
   }
   return all;
 }
@@ -62,9 +66,11 @@ void OnEachKind::before_and_after(Interest interest, const History& history, con
     story(pair, local);
   }
   SCOPED_TRACE("registered after the fact");
+  forget_own_ends();
   Pair pair = make_pair(kind());
   history(pair);
   Recorder local{reactor(), pair.local, interest};
+  report_own_ends(local);
   story(pair, local);
 }
 

@@ -31,7 +31,7 @@ TEST_P(UnderALimitOfNoDescriptors, BytesAndTheEndAreDelivered) {
   pair.peer.close();
   EXPECT_TRUE(delivers(local, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
   if (is_tcp(kind())) {
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
   }
   EXPECT_TRUE(sleeps());

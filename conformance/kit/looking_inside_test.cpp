@@ -41,7 +41,7 @@ TEST_P(LookingInside, CountsWhatWasDone) {
 }
 
 TEST_P(LookingInside, CountsTheChangesThatNeedNoCall) {
-  const Pair pair = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
   StreamWatch watch =
       reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
   const auto changes = reactor().stats().changes;
@@ -135,7 +135,7 @@ TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
   std::string text;
   TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
   reactor().set_tracer(&tracer);
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   const NativeHandle handle = pair.local.get();
   bool over = false;
   StreamWatch watch;
@@ -166,7 +166,7 @@ TEST_P(LookingInside, ATextTracerSaysOnEachBackendThatAPausedStreamIsParked) {
   std::string text;
   TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
   reactor().set_tracer(&tracer);
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   const StreamWatch watch =
       reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
   write_bytes(pair.peer, "abc");
@@ -198,7 +198,7 @@ class Doorkeeper final : public Tracer {
 TEST_P(LookingInside, ATracerDoesNotLearnOfWhatTheLoopWatchesForItself) {
   Doorkeeper doorkeeper;
   reactor().set_tracer(&doorkeeper);
-  const Pair busy = make_pair(PairKind::unix_stream);
+  const Pair busy = make_pair(cheapest_pair_kind());
   write_bytes(busy.peer, "x");
   const Watch watch = reactor().watch(busy.local.get(), Interest::readable, [](Readiness) {});
   bool fired = false;
@@ -230,7 +230,7 @@ TEST_P(ADistrustedBackend, ReportsTheSameEvents) {
     if (!any(unreliable_bits, RawReady::err)) {
       EXPECT_TRUE(sleeps());
     }
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
 
     Pair cut = make_pair(kind());

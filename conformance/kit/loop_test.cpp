@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The ways to run the loop: run, run_once, run_for, poll, stop and wake, from the loop's thread and
-// from signal handlers (loop_threads_test.cpp has other threads). Goal: each does what its comment
-// says, never returns early, and tells the same on every backend.
+// The ways to run the loop: run, run_once, run_for, poll, stop and wake, from the loop's thread
+// (loop_threads_test.cpp has other threads, loop_signals_test.cpp signal handlers). Goal: each does
+// what its comment says, never returns early, and tells the same on every backend.
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <memory>
-
-#include <sys/time.h>
 
 #include "conformance/kit/kit.hpp"
 
@@ -22,7 +18,7 @@ class TheLoop : public OnEachBackend {
  protected:
   /// A stream that is readable until it is drained.
   Pair readable_pair() {
-    Pair pair = make_pair(PairKind::unix_stream);
+    Pair pair = make_pair(cheapest_pair_kind());
     write_bytes(pair.peer, "abc");
     return pair;
   }
@@ -36,7 +32,7 @@ TEST_P(TheLoop, RunsOnTheBackendItWasMadeFor) {
 }
 
 TEST_P(TheLoop, PolledNeverWaits) {
-  const Pair idle = make_pair(PairKind::unix_stream);
+  const Pair idle = make_pair(cheapest_pair_kind());
   Recorder local{reactor(), idle.local, Interest::readable};
   for (int i = 0; i < 100; ++i) EXPECT_EQ(reactor().poll(), 0u);
 }
@@ -58,7 +54,7 @@ TEST_P(TheLoop, RunOnceReturnsWhenAHandlerWasCalled) {
 }
 
 TEST_P(TheLoop, RunOnceNeverReturnsEarly) {
-  const Pair idle = make_pair(PairKind::unix_stream);
+  const Pair idle = make_pair(cheapest_pair_kind());
   Recorder local{reactor(), idle.local, Interest::readable};
   for (const std::chrono::nanoseconds timeout :
        {1ns, 999ns, 1000ns, 100'000ns, 999'999ns, 1'000'000ns, 1'500'000ns, 3'000'001ns}) {
@@ -200,94 +196,6 @@ TEST_P(TheLoop, WithABatchOfOneIsStillWokenAndStopped) {
 }
 
 POLLUX_ON_EACH_BACKEND(TheLoop);
-
-std::atomic<Reactor*> signalled{nullptr};
-
-/// SIGALRM calls a function for as long as this lives, and the timer goes off every two
-/// milliseconds.
-class Interrupter {
- public:
-  Interrupter(Reactor& reactor, void (*handler)(int)) {
-    signalled = &reactor;
-    struct sigaction action {};
-    action.sa_handler = handler;
-    ::sigaction(SIGALRM, &action, &before_);
-    const itimerval every{{0, 2000}, {0, 2000}};
-    ::setitimer(ITIMER_REAL, &every, nullptr);
-  }
-  Interrupter(const Interrupter&) = delete;
-  Interrupter& operator=(const Interrupter&) = delete;
-  ~Interrupter() {
-    const itimerval never{};
-    ::setitimer(ITIMER_REAL, &never, nullptr);
-    ::sigaction(SIGALRM, &before_, nullptr);
-    signalled = nullptr;
-  }
-
- private:
-  struct sigaction before_ {};
-};
-
-class TheLoopAndSignals : public OnEachBackend {};
-
-TEST_P(TheLoopAndSignals, IsStoppedByASignalHandler) {
-  const Interrupter interrupter{reactor(), [](int) { signalled.load()->stop(); }};
-  EXPECT_EQ(reactor().run_forever(), 0u);
-}
-
-TEST_P(TheLoopAndSignals, IsWokenByASignalHandler) {
-  const Interrupter interrupter{reactor(), [](int) { signalled.load()->wake(); }};
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(reactor().run_once(), 0u);
-}
-
-TEST_P(TheLoopAndSignals, IsNotCutShortByASignal) {
-  const Pair pair = make_pair(PairKind::unix_stream);
-  Recorder local{reactor(), pair.local, Interest::readable};
-  const Interrupter interrupter{reactor(), [](int) {}};
-  const auto start = Clock::now();
-  EXPECT_EQ(reactor().run_once(15ms), 0u);
-  EXPECT_GE(Clock::now() - start, 15ms);
-}
-
-POLLUX_ON_EACH_BACKEND(TheLoopAndSignals);
-
-class TheLoopsOwnProbes : public OnEachKind {};
-
-TEST_P(TheLoopsOwnProbes, NeverRaiseSigpipe) {
-  // With the signal at its default, which would kill: whatever the library sends to see whether one
-  // may still write must not raise it.
-  const auto ignored = std::signal(SIGPIPE, SIG_DFL);
-  const History histories[] = {[](Pair& pair) { pair.peer.close(); },
-                               [](Pair& pair) { shutdown_write(pair.local); },
-                               [](Pair& pair) {
-                                 shutdown_write(pair.local);
-                                 pair.peer.close();
-                               },
-                               [](Pair& pair) { shutdown_both(pair.local); },
-                               [](Pair& pair) {
-                                 write_bytes(pair.peer, "abc");
-                                 pair.peer.close();
-                                 shutdown_write(pair.local);
-                               },
-                               [](Pair& pair) {
-                                 write_bytes(pair.peer, "abc");
-                                 reset_by_peer(pair);
-                               }};
-  for (const History& history : histories) {
-    for (const Interest interest :
-         {Interest::none, Interest::readable, Interest::writable,
-          Interest::readable | Interest::writable | Interest::peer_closed}) {
-      before_and_after(interest, history, [&](Pair& pair, Recorder&) {
-        settle(reactor());
-        drain(pair.local);
-        settle(reactor());
-      });
-    }
-  }
-  std::signal(SIGPIPE, ignored);
-}
-
-POLLUX_ON_EACH_KIND(TheLoopsOwnProbes, sockets);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -3,12 +3,9 @@
 // hang-up is pending. Each is delivered, and none turns the loop while it is all there is.
 #include <chrono>
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/limits.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -56,16 +53,16 @@ TEST_P(Priority, LearnsOfUrgentDataAndOfNothingElse) {
   EXPECT_EQ(delivered.calls, 0);
   for (int i = 0; i < 3; ++i) {
     delivered = {};
-    ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+    ASSERT_EQ(write_urgent(pair.peer), 1);
     EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
     EXPECT_FALSE(delivered.readable);
-    char byte = 0;
-    EXPECT_EQ(::recv(pair.local.get(), &byte, 1, MSG_OOB), 1);
+    EXPECT_EQ(read_urgent(pair.local), 1);
     EXPECT_TRUE(sleeps());
   }
 }
 
 TEST_P(Priority, IsRefusedWhereItCouldNotBeDeliveredForWantOfDescriptors) {
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no limit of descriptors here");
   if (!has_priority()) return;
   const Pair pair = make_pair(kind());
   const Pair other = make_pair(kind());
@@ -85,7 +82,7 @@ TEST_P(Priority, IsRefusedWhereItCouldNotBeDeliveredForWantOfDescriptors) {
     short_of.run_once(1ms);
   }
   if (!watch) watch = short_of.watch(pair.local.get(), Interest::priority, note);
-  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(write_urgent(pair.peer), 1);
   EXPECT_TRUE(run_until(short_of, [&] { return delivered.priority; }));
 }
 
@@ -95,7 +92,7 @@ TEST_P(Priority, ThatNobodyDealsWithDoesNotTurnTheLoop) {
   Delivered delivered;
   const Watch watch = reactor().watch(pair.local.get(), Interest::priority,
                                       [&](Readiness readiness) { delivered(readiness); });
-  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(write_urgent(pair.peer), 1);
   EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
   EXPECT_TRUE(sleeps());
 }
@@ -106,7 +103,7 @@ TEST_P(Priority, ThatNobodyDealtWithIsNotDeliveredOnceItsWatchHasEnded) {
   Delivered delivered;
   Watch watch = reactor().watch(pair.local.get(), Interest::priority,
                                 [&](Readiness readiness) { delivered(readiness); });
-  ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(write_urgent(pair.peer), 1);
   EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
   settle(reactor());
   watch.reset();
@@ -123,10 +120,9 @@ TEST_P(Priority, MayBeAskedForAndNoLonger) {
   Watch watch = reactor().watch(pair.local.get(), Interest::readable,
                                 [&](Readiness readiness) { delivered(readiness); });
   watch.set_interest(Interest::readable | Interest::priority);
-  EXPECT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB), 1);
+  EXPECT_EQ(write_urgent(pair.peer), 1);
   EXPECT_TRUE(run_until(reactor(), [&] { return delivered.priority; }));
-  char byte = 0;
-  EXPECT_EQ(::recv(pair.local.get(), &byte, 1, MSG_OOB), 1);
+  EXPECT_EQ(read_urgent(pair.local), 1);
   watch.set_interest(Interest::readable);
   settle(reactor());
   delivered = {};
@@ -141,17 +137,7 @@ class AHint : public OnEachBackend {};
 
 TEST_P(AHint, SaysThatAnErrorIsPendingAndDoesNotTurnTheLoop) {
   use({.probe_interval_min = 1h, .probe_interval_max = 1h});
-  const Handle local{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  Handle gone{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const name = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::bind(gone.get(), name, size), 0);
-  ASSERT_EQ(::getsockname(gone.get(), name, &size), 0);
-  gone.close();
-  ASSERT_EQ(::connect(local.get(), name, size), 0);
+  const Handle local = make_deserted_mailbox();
   Delivered delivered;
   const Watch watch = reactor().watch(local.get(), Interest::readable,
                                       [&](Readiness readiness) { delivered(readiness); });
@@ -163,14 +149,14 @@ TEST_P(AHint, SaysThatAnErrorIsPendingAndDoesNotTurnTheLoop) {
 }
 
 TEST_P(AHint, SaysThatTheOtherSideIsGone) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  const Handle local{ends[0]};
-  Handle peer{ends[1]};
+  std::optional<Pair> pair = make_packet_pair();
+  if (!pair) return RecordProperty("not_played", "no AF_UNIX sockets of packets here");
+  const Handle local = std::move(pair->local);
+  Handle peer = std::move(pair->peer);
   Delivered delivered;
   const Watch watch = reactor().watch(local.get(), Interest::readable,
                                       [&](Readiness readiness) { delivered(readiness); });
-  EXPECT_EQ(::send(peer.get(), "", 0, MSG_NOSIGNAL), 0);
+  EXPECT_EQ(write_nothing(peer), 0);
   EXPECT_TRUE(run_until(reactor(), [&] { return delivered.readable; }));
   EXPECT_FALSE(delivered.hangup) << "a packet of no bytes";
   EXPECT_EQ(read_bytes(local), 0);

@@ -5,9 +5,6 @@
 #include <cerrno>
 #include <chrono>
 
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-
 #include "conformance/kit/kit.hpp"
 
 namespace pollux::conformance {
@@ -152,7 +149,7 @@ TEST_P(AReadinessWatchOfASocket, IsWokenByAHangUpWhicheverWasAskedFor) {
   for (const Interest interest : {Interest::readable, Interest::writable, both}) {
     const Pair pair = make_pair(kind());
     Listening local{reactor(), pair.local, interest};
-    shutdown_both(pair.local);
+    end_both(pair.local);
     expect_delivered(local, interest);
   }
 }
@@ -201,66 +198,6 @@ TEST_P(AReadinessWatchOfAListener, IsReadableForAsLongAsAConnectionWaits) {
 }
 
 POLLUX_ON_EACH_KIND(AReadinessWatchOfAListener, sockets);
-
-class AReadinessWatchOfAnEvent : public OnEachBackend {};
-
-TEST_P(AReadinessWatchOfAnEvent, IsReadableUntilTheEventIsTaken) {
-  const Handle event{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-  int calls = 0;
-  const Watch watch = reactor().watch(event.get(), Interest::readable, [&](Readiness readiness) {
-    EXPECT_TRUE(readiness.readable());
-    EXPECT_FALSE(readiness.writable());
-    ++calls;
-    eventfd_t value = 0;
-    EXPECT_EQ(::eventfd_read(event.get(), &value), 0);
-  });
-  EXPECT_EQ(reactor().poll(), 0u);
-  for (int i = 1; i <= 3; ++i) {
-    ::eventfd_write(event.get(), 1);
-    EXPECT_EQ(reactor().run_once(5s), 1u);
-    EXPECT_EQ(calls, i);
-  }
-  EXPECT_TRUE(sleeps());
-}
-
-TEST_P(AReadinessWatchOfAnEvent, OfManyIsDistinguished) {
-  std::vector<Handle> events;
-  std::vector<Watch> watches;
-  std::vector<std::size_t> received;
-  for (std::size_t i = 0; i < 700; ++i) {
-    events.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    watches.push_back(reactor().watch(events[i].get(), Interest::readable, [&, i](Readiness) {
-      received.push_back(i);
-      eventfd_t value = 0;
-      ::eventfd_read(events[i].get(), &value);
-    }));
-  }
-  for (const std::size_t i : {699u, 3u, 256u, 0u, 511u}) {
-    ::eventfd_write(events[i].get(), 1);
-    reactor().run_once(5s);
-    EXPECT_EQ(received, std::vector<std::size_t>{i});
-    received.clear();
-  }
-}
-
-TEST_P(AReadinessWatchOfAnEvent, OfAPacketOfNoBytesIsNoEndOfAnything) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  const Handle local{ends[0]};
-  const Handle peer{ends[1]};
-  int calls = 0;
-  const Watch watch = reactor().watch(local.get(), Interest::readable, [&](Readiness) { ++calls; });
-  EXPECT_EQ(::send(peer.get(), "", 0, MSG_NOSIGNAL), 0);
-  reactor().run_once(5s);
-  EXPECT_EQ(calls, 1);
-  EXPECT_EQ(read_bytes(local), 0);
-  EXPECT_TRUE(sleeps());
-  write_bytes(peer, "abc");
-  reactor().run_once(5s);
-  EXPECT_EQ(calls, 2);
-}
-
-POLLUX_ON_EACH_BACKEND(AReadinessWatchOfAnEvent);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -5,10 +5,8 @@
 // unread and taken, in every interest that a stream can have.
 #include <chrono>
 
-#include <fcntl.h>
-#include <sys/socket.h>
-
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -16,15 +14,13 @@ namespace {
 using namespace std::chrono_literals;
 
 void send_urgent(const Handle& handle) {
-  EXPECT_EQ(::send(handle.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+  EXPECT_EQ(write_urgent(handle), 1);
 }
 
 /// Waits until the urgent byte is there, and takes it.
 void take_urgent(const Handle& handle) {
-  char byte = 0;
-  while (::recv(handle.get(), &byte, 1, MSG_OOB | MSG_DONTWAIT) < 0) {
+  while (read_urgent(handle) != 1) {
   }
-  EXPECT_EQ(byte, '!');
 }
 
 class AnUrgentByte : public OnEachKind {
@@ -53,7 +49,7 @@ TEST_P(AnUrgentByte, DoesNotHoldUpTheLoopWhereAReadWouldWait) {
   // A look that waited for a byte would hang the test, which ctest's time limit ends.
   use_no_looks();
   const Pair pair = make_pair(kind());
-  ASSERT_EQ(::fcntl(pair.local.get(), F_SETFL, 0), 0);
+  set_blocking(pair.local, true);
   Recorder local{reactor(), pair.local, Interest::readable};
   send_urgent(pair.peer);
   EXPECT_TRUE(delivers_nothing(local));

@@ -79,7 +79,7 @@ TEST_P(AnIdleLoop, SleepsOnAHeldStreamThatIsOverWithBytesUnread) {
                  local.ignore(Event::peer_closed | Event::writable);
                  write_bytes(pair.peer, "abc");
                  pair.peer.close();
-                 if (kind() != PairKind::pipe) shutdown_write(pair.local);
+                 if (kind() != PairKind::pipe) end_writing(pair.local);
                });
 }
 
@@ -87,7 +87,7 @@ TEST_P(AnIdleLoop, SleepsAfterAHeldStreamWasReadByItsOwner) {
   sleeps_after({paused}, "", [&](Pair& pair, Recorder& local) {
     write_bytes(pair.peer, "abc");
     pair.peer.close();
-    if (kind() != PairKind::pipe) shutdown_write(pair.local);
+    if (kind() != PairKind::pipe) end_writing(pair.local);
     EXPECT_TRUE(delivers_nothing(local));
     EXPECT_EQ(drain(pair.local), 3u);
   });
@@ -123,23 +123,23 @@ TEST_P(AnIdleLoopOnSockets, SleepsWhilePausedAtAPeersHalfCloseBehindBytes) {
 
 TEST_P(AnIdleLoopOnSockets, SleepsAfterItsOwnEndOfWriting) {
   sleeps_after({reading, reading_all, paused, paused_all}, "",
-               [](Pair& pair, Recorder&) { shutdown_write(pair.local); });
+               [](Pair& pair, Recorder&) { end_writing(pair.local); });
 }
 
 TEST_P(AnIdleLoopOnSockets, SleepsAfterItsOwnEndOfReading) {
   sleeps_after({reading, reading_all}, "end_of_stream",
-               [](Pair& pair, Recorder&) { shutdown_read(pair.local); });
+               [](Pair& pair, Recorder&) { end_reading(pair.local); });
 }
 
 TEST_P(AnIdleLoopOnSockets, SleepsWhilePausedAfterItsOwnEndOfReading) {
-  sleeps_after({paused}, "", [](Pair& pair, Recorder&) { shutdown_read(pair.local); });
+  sleeps_after({paused}, "", [](Pair& pair, Recorder&) { end_reading(pair.local); });
 }
 
 TEST_P(AnIdleLoopOnSockets, SleepsAfterBothItsOwnShutdowns) {
   sleeps_after({reading, reading_all, paused, paused_all, Interest::writable},
                "end_of_stream hangup", [](Pair& pair, Recorder& local) {
                  local.ignore(Event::peer_closed | Event::writable);
-                 shutdown_both(pair.local);
+                 end_both(pair.local);
                });
 }
 
@@ -148,7 +148,7 @@ TEST_P(AnIdleLoopOnSockets, SleepsAfterHangup) {
                "end_of_stream hangup", [](Pair& pair, Recorder& local) {
                  local.ignore(Event::peer_closed | Event::writable);
                  shutdown_write(pair.peer);
-                 shutdown_write(pair.local);
+                 end_writing(pair.local);
                });
 }
 
@@ -203,7 +203,7 @@ TEST_P(AnIdleLoopOnTcp, SleepsWhilePeerClosedIsDeliveredAndBytesAreUnread) {
 
 TEST_P(AnIdleLoopOnTcp, SleepsWhileDataComesAfterItsOwnEndOfReading) {
   sleeps_after({reading}, "end_of_stream", [](Pair& pair, Recorder& local) {
-    shutdown_read(pair.local);
+    end_reading(pair.local);
     local.on_event([&pair](const StreamEvent&) { write_bytes(pair.peer, "later"); });
   });
 }
@@ -252,7 +252,7 @@ POLLUX_ON_EACH_KIND(ALoopThatLooksForAFin, sockets);
 class ATcpLoopThatLooksForAFin : public ALoopThatLooksForAFin {};
 
 TEST_P(ATcpLoopThatLooksForAFin, SleepsBetweenTheLooksAfterItsOwnEndOfReading) {
-  expect_only_the_timer([](Pair& pair) { shutdown_read(pair.local); });
+  expect_only_the_timer([](Pair& pair) { end_reading(pair.local); });
 }
 
 POLLUX_ON_EACH_KIND(ATcpLoopThatLooksForAFin, tcp);

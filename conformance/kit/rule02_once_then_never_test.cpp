@@ -21,7 +21,7 @@ TEST_P(OnceThenNever, AWholeLifeIsDeliveredOnce) {
   pair.peer.close();
   if (is_tcp(kind())) {
     EXPECT_TRUE(delivers(local, "end_of_stream"));
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
   } else {
     EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
@@ -46,7 +46,7 @@ TEST_P(OnceThenNever, AfterHangupTheKernelReportsNothingMore) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   const auto reports = reactor().stats().reports;
   EXPECT_TRUE(delivers_nothing(local));
@@ -57,7 +57,7 @@ TEST_P(OnceThenNever, AfterHangupAChangeOfInterestHasNoEffect) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   for (const Interest interest :
        {Interest::none, Interest::writable, Interest::readable,
@@ -74,7 +74,7 @@ TEST_P(OnceThenNever, AfterHangupTheDescriptorCanBeWatchedAgainAndReportsItsEndA
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   Recorder again{reactor(), pair.local, Interest::readable};
   EXPECT_TRUE(delivers(again, "end_of_stream hangup"));
@@ -85,7 +85,7 @@ TEST_P(OnceThenNever, AStreamThatIsOverStaysOpenForItsOwnerToClose) {
   Pair pair = make_pair(kind());
   Recorder local{reactor(), pair.local, Interest::readable};
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
   local.watch.reset();
   EXPECT_EQ(read_bytes(pair.local), 0);

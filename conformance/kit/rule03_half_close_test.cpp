@@ -61,7 +61,7 @@ TEST_P(HalfClose, ThePeerSeesBytesAndTheEndOfTheAnswer) {
   EXPECT_TRUE(delivers(local, "end_of_stream"));
   write_bytes(pair.local, "an answer");
   EXPECT_TRUE(delivers(peer, "readable"));
-  shutdown_write(pair.local);
+  end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "hangup"));
   EXPECT_TRUE(delivers(peer, "end_of_stream hangup"));
   EXPECT_EQ(received, 9u);
@@ -72,7 +72,7 @@ TEST_P(HalfClose, ItEndsWithHangupWhenTheOtherDirectionEnds) {
     before_and_after(interest, end_of_peer, [&](Pair& pair, Recorder& local) {
       local.ignore(Event::writable);
       EXPECT_TRUE(delivers(local, "end_of_stream"));
-      shutdown_write(pair.local);
+      end_writing(pair.local);
       EXPECT_TRUE(delivers(local, "hangup"));
     });
   }
@@ -83,7 +83,7 @@ TEST_P(HalfClose, PausedAtTheEndItStillEndsWithHangup) {
     EXPECT_TRUE(delivers(local, "end_of_stream"));
     local.watch.set_interest(Interest::none);
     EXPECT_TRUE(delivers_nothing(local));
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
   });
 }

@@ -13,7 +13,7 @@ class Pausing : public OnEachKind {
   /// Ends both directions.
   void end_both(Pair& pair) {
     pair.peer.close();
-    if (is_tcp(kind())) shutdown_write(pair.local);
+    if (is_tcp(kind())) end_writing(pair.local);
   }
 };
 
@@ -198,7 +198,7 @@ TEST_P(PausingASocket, OurOwnEndAfterThePeersComesThroughAtOnce) {
   while_paused([](Pair& pair) { shutdown_write(pair.peer); },
                [&](Pair& pair, Recorder& local) {
                  EXPECT_TRUE(delivers_nothing(local));
-                 shutdown_write(pair.local);
+                 end_writing(pair.local);
                  EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
                });
 }
@@ -213,7 +213,7 @@ TEST_P(PausingASocket, BytesReadByTheOwnerWhilePausedLetTheEndComeThrough) {
         EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(drain(pair.local), 3u);
         EXPECT_TRUE(delivers_nothing(local));
-        shutdown_write(pair.local);
+        end_writing(pair.local);
         EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }

@@ -15,7 +15,7 @@ class OwnShutdown : public OnEachKind {};
 
 TEST_P(OwnShutdown, OfReadingIsTheEndOfTheStream) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(read_bytes(pair.local), 0);
@@ -24,7 +24,7 @@ TEST_P(OwnShutdown, OfReadingIsTheEndOfTheStream) {
 
 TEST_P(OwnShutdown, OfReadingLeavesWritingAsItWas) {
   before_and_after(
-      Interest::readable | Interest::writable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable | Interest::writable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream writable"));
         EXPECT_EQ(write_bytes(pair.local, "abc"), 3);
@@ -37,7 +37,7 @@ TEST_P(OwnShutdown, OfReadingLetsWhatHadArrivedBeReadFirst) {
       Interest::readable,
       [](Pair& pair) {
         write_bytes(pair.peer, "abc");
-        shutdown_read(pair.local);
+        end_reading(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "readable"));
@@ -49,7 +49,7 @@ TEST_P(OwnShutdown, OfReadingLetsWhatHadArrivedBeReadFirst) {
 }
 
 TEST_P(OwnShutdown, OfReadingIsNotDeliveredWhilePaused) {
-  while_paused([](Pair& pair) { shutdown_read(pair.local); },
+  while_paused([](Pair& pair) { end_reading(pair.local); },
                [&](Pair&, Recorder& local) {
                  EXPECT_TRUE(delivers_nothing(local));
                  local.watch.set_interest(Interest::readable);
@@ -63,7 +63,7 @@ TEST_P(OwnShutdown, OfReadingByTheHandlerIsTheEndOfTheStream) {
   local.on_event([&](const StreamEvent& event) {
     if (!event.readable()) return;
     EXPECT_EQ(drain(pair.local), 3u);
-    shutdown_read(pair.local);
+    end_reading(pair.local);
   });
   write_bytes(pair.peer, "abc");
   EXPECT_TRUE(delivers(local, "readable end_of_stream"));
@@ -72,7 +72,7 @@ TEST_P(OwnShutdown, OfReadingByTheHandlerIsTheEndOfTheStream) {
 TEST_P(OwnShutdown, OfReadingIsInvisibleToThePeer) {
   Pair pair = make_pair(kind());
   Recorder peer{reactor(), pair.peer, Interest::readable | Interest::peer_closed};
-  shutdown_read(pair.local);
+  end_reading(pair.local);
   EXPECT_EQ(write_bytes(pair.peer, "abc"), is_tcp(kind()) ? 3 : -EPIPE);
   EXPECT_TRUE(delivers_nothing(peer));
   EXPECT_TRUE(sleeps());
@@ -82,7 +82,7 @@ TEST_P(OwnShutdown, OfWritingIsNoEvent) {
   for (const Interest interest : {Interest::none, Interest::readable, Interest::peer_closed,
                                   Interest::readable | Interest::peer_closed}) {
     before_and_after(
-        interest, [](Pair& pair) { shutdown_write(pair.local); },
+        interest, [](Pair& pair) { end_writing(pair.local); },
         [&](Pair& pair, Recorder& local) {
           EXPECT_TRUE(delivers_nothing(local));
           EXPECT_EQ(write_bytes(pair.local, "x"), -EPIPE);
@@ -93,7 +93,7 @@ TEST_P(OwnShutdown, OfWritingIsNoEvent) {
 
 TEST_P(OwnShutdown, OfWritingLeavesReadingAsItWas) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
+      Interest::readable, [](Pair& pair) { end_writing(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers_nothing(local));
         EXPECT_EQ(read_bytes(pair.peer), 0);
@@ -108,15 +108,15 @@ TEST_P(OwnShutdown, OfWritingLeavesReadingAsItWas) {
 
 TEST_P(OwnShutdown, OfBothDirectionsIsTheEndAndHangup) {
   const std::pair<const char*, History> orders[] = {
-      {"at once", [](Pair& pair) { shutdown_both(pair.local); }},
+      {"at once", [](Pair& pair) { end_both(pair.local); }},
       {"reading first",
        [](Pair& pair) {
-         shutdown_read(pair.local);
-         shutdown_write(pair.local);
+         end_reading(pair.local);
+         end_writing(pair.local);
        }},
       {"writing first", [](Pair& pair) {
-         shutdown_write(pair.local);
-         shutdown_read(pair.local);
+         end_writing(pair.local);
+         end_reading(pair.local);
        }}};
   for (const auto& [order, history] : orders) {
     SCOPED_TRACE(order);
@@ -130,17 +130,17 @@ TEST_P(OwnShutdown, OfBothDirectionsIsTheEndAndHangup) {
 
 TEST_P(OwnShutdown, OfOneDirectionAfterTheOtherIsDeliveredWhenItCompletesTheEnd) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream"));
-        shutdown_write(pair.local);
+        end_writing(pair.local);
         EXPECT_TRUE(delivers(local, "hangup"));
       });
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_write(pair.local); },
+      Interest::readable, [](Pair& pair) { end_writing(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers_nothing(local));
-        shutdown_read(pair.local);
+        end_reading(pair.local);
         EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
       });
 }
@@ -150,7 +150,7 @@ TEST_P(OwnShutdown, OfBothDirectionsLetsWhatHadArrivedBeReadFirst) {
       Interest::readable | Interest::writable,
       [](Pair& pair) {
         write_bytes(pair.peer, "abc");
-        shutdown_both(pair.local);
+        end_both(pair.local);
       },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "readable"));
@@ -163,7 +163,7 @@ TEST_P(OwnShutdown, OfWritingAndThePeersEndMakeAHangup) {
   before_and_after(
       Interest::readable,
       [](Pair& pair) {
-        shutdown_write(pair.local);
+        end_writing(pair.local);
         shutdown_write(pair.peer);
       },
       [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "end_of_stream hangup")); });
@@ -172,7 +172,7 @@ TEST_P(OwnShutdown, OfWritingAndThePeersEndMakeAHangup) {
 TEST_P(OwnShutdown, ThePeerLearnsOfBothDirections) {
   Pair pair = make_pair(kind());
   Recorder peer{reactor(), pair.peer, Interest::readable};
-  shutdown_both(pair.local);
+  end_both(pair.local);
   EXPECT_TRUE(delivers(peer, is_tcp(kind()) ? "end_of_stream" : "end_of_stream hangup"));
 }
 
@@ -245,7 +245,7 @@ class OwnShutdownOfTcp : public OnEachKind {};
 
 TEST_P(OwnShutdownOfTcp, OfReadingSilencesWhatThePeerSendsLater) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
@@ -261,19 +261,19 @@ TEST_P(OwnShutdownOfTcp, OfReadingSilencesWhatThePeerSendsLater) {
 
 TEST_P(OwnShutdownOfTcp, OfReadingAndLaterDataStillEndWithHangup) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream"));
         EXPECT_EQ(write_bytes(pair.peer, "later"), 5);
         EXPECT_TRUE(delivers_nothing(local));
-        shutdown_write(pair.local);
+        end_writing(pair.local);
         EXPECT_TRUE(delivers(local, "hangup"));
       });
 }
 
 TEST_P(OwnShutdownOfTcp, OfReadingIsStillFollowedByAReset) {
   before_and_after(
-      Interest::readable, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::readable, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "end_of_stream"));
         reset_by_peer(pair);

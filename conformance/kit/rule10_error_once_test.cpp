@@ -6,20 +6,11 @@
 #include <cerrno>
 #include <stdexcept>
 
-#include <sys/socket.h>
-
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/forwarding_backend.hpp"
 
 namespace pollux::conformance {
 namespace {
-
-int pending_error(const Handle& handle) {
-  int error = -1;
-  socklen_t size = sizeof error;
-  ::getsockopt(handle.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  return error;
-}
 
 class TheErrorIsFetchedOnce : public OnEachKind {
  protected:

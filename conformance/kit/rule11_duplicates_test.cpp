@@ -6,22 +6,18 @@
 #include <cerrno>
 #include <system_error>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <pollux/error.hpp>
 
-#include <sys/eventfd.h>
-
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
 
 /// Makes `number`, which must be free, another name of what `handle` is.
 Handle duplicate_as(const Handle& handle, NativeHandle number) {
-  Handle copy{::fcntl(handle.get(), F_DUPFD_CLOEXEC, number)};
-  EXPECT_EQ(copy.get(), number);
+  Handle copy = duplicate_at(handle, number);
+  EXPECT_TRUE(copy);
   return copy;
 }
 
@@ -359,43 +355,6 @@ TEST_P(ClosedUnderItsWatch, ItDoesNotTakeTheErrorOfAnotherFileWithItsNumber) {
 }
 
 POLLUX_ON_EACH_KIND(ClosedUnderItsWatch, streams);
-
-// Files that share an inode.
-
-class AnEventfdClosedUnderItsWatch : public OnEachBackend {};
-
-TEST_P(AnEventfdClosedUnderItsWatch, LeavesItsNumberToAnother) {
-  Handle old{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-  const Watch watch = reactor().watch(old.get(), Interest::readable, [](Readiness) { FAIL(); });
-  settle(reactor());
-  const NativeHandle number = old.get();
-  old.close();
-  Handle other{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
-  ASSERT_EQ(other.get(), number);
-  int calls = 0;
-  const Watch fresh = reactor().watch(number, Interest::readable, [&](Readiness) {
-    ++calls;
-    eventfd_t value = 0;
-    ::eventfd_read(number, &value);
-  });
-  settle(reactor());
-  EXPECT_EQ(calls, 1);
-  EXPECT_TRUE(sleeps());
-}
-
-TEST_P(AnEventfdClosedUnderItsWatch, ReceivesAtMostForAWhileOfAnotherThatIsNotWatched) {
-  Handle old{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-  int calls = 0;
-  const Watch watch = reactor().watch(old.get(), Interest::readable, [&](Readiness) { ++calls; });
-  settle(reactor());
-  old.close();
-  const Handle other{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
-  for (int i = 0; i < 600; ++i) reactor().poll();
-  EXPECT_LE(calls, 256);
-  EXPECT_TRUE(sleeps());
-}
-
-POLLUX_ON_EACH_BACKEND(AnEventfdClosedUnderItsWatch);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -2,10 +2,8 @@
 // Rule 12: an event fetched for an old descriptor never reaches a new watch that got the same
 // number, not even inside one turn. Goal: two events fetched by one wait, where the first handler
 // closes what the second event is for, and watches something else under its number.
-#include <fcntl.h>
-#include <sys/eventfd.h>
-
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -16,8 +14,8 @@ class DescriptorReuse : public OnEachKind {
   static void take_number(Handle& taken, Handle& other) {
     const NativeHandle number = taken.get();
     taken.close();
-    Handle same{::fcntl(other.get(), F_DUPFD_CLOEXEC, number)};
-    ASSERT_EQ(same.get(), number);
+    Handle same = duplicate_at(other, number);
+    ASSERT_TRUE(same);
     other = std::move(same);
   }
 
@@ -100,9 +98,10 @@ TEST_P(DescriptorReuse, TheNewOneIsTakenForTheOldAfterNoNumberOfTurns) {
   drain(pair.local);
   take_number(pair.local, fresh.local);
   // Room to write is asked for from inside a turn, as many turns later as 16 bits have numbers.
-  Handle event{::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)};
+  const Pair busy = make_pair(cheapest_pair_kind());
+  write_bytes(busy.peer, "never read");
   std::error_code answer;
-  const Watch every_turn = reactor().watch(event.get(), Interest::readable, [&](Readiness) {
+  const Watch every_turn = reactor().watch(busy.local.get(), Interest::readable, [&](Readiness) {
     if (reactor().stats().turns - reported_in == 65536)
       local.watch.set_interest(Interest::readable | Interest::writable, answer);
   });

@@ -157,7 +157,7 @@ TEST_P(PeerClosedOfASocket, LeavesEveryOtherEventInItsPlace) {
                        EXPECT_TRUE(delivers(local, "readable"));
                        EXPECT_EQ(drain(pair.local), 3u);
                        EXPECT_TRUE(delivers(local, "end_of_stream"));
-                       shutdown_write(pair.local);
+                       end_writing(pair.local);
                        EXPECT_TRUE(delivers(local, "hangup"));
                        EXPECT_EQ(times_delivered(local), asked ? 1 : 0);
                      });
@@ -197,7 +197,7 @@ TEST_P(PeerClosedOfASocket, IsFollowedByTheErrorOfALaterReset) {
 TEST_P(PeerClosedOfASocket, IsNotDeliveredOurOwnEndOfWriting) {
   for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
     before_and_after(
-        interest, [](Pair& pair) { shutdown_write(pair.local); },
+        interest, [](Pair& pair) { end_writing(pair.local); },
         [&](Pair& pair, Recorder& local) {
           EXPECT_TRUE(delivers_nothing(local));
           half_close(pair);
@@ -246,7 +246,7 @@ TEST_P(PeerClosedOfTcp, IsDeliveredIfTheFinComesLongAfterTheBytes) {
 TEST_P(PeerClosedOfTcp, IsNotDeliveredOurOwnEndOfReading) {
   for (const Interest interest : {reading, Interest{Interest::peer_closed}}) {
     before_and_after(
-        interest, [](Pair& pair) { shutdown_read(pair.local); },
+        interest, [](Pair& pair) { end_reading(pair.local); },
         [&](Pair&, Recorder& local) {
           EXPECT_TRUE(delivers(local, interest == reading ? "end_of_stream" : ""));
         });
@@ -255,7 +255,7 @@ TEST_P(PeerClosedOfTcp, IsNotDeliveredOurOwnEndOfReading) {
 
 TEST_P(PeerClosedOfTcp, LearnsOfThePeersEndAfterOurOwnEndOfReading) {
   before_and_after(
-      Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::peer_closed, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers_nothing(local));
         shutdown_write(pair.peer);
@@ -280,10 +280,10 @@ class PeerClosedOfAUnixStream : public OnEachKind {};
 TEST_P(PeerClosedOfAUnixStream, LearnsOfOurOwnEndOfReadingToo) {
   // Nothing tells it from the peer's: there an own SHUT_RD counts, on every backend.
   before_and_after(
-      reading, [](Pair& pair) { shutdown_read(pair.local); },
+      reading, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "peer_closed end_of_stream")); });
   before_and_after(
-      Interest::peer_closed, [](Pair& pair) { shutdown_read(pair.local); },
+      Interest::peer_closed, [](Pair& pair) { end_reading(pair.local); },
       [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "peer_closed")); });
 }
 
@@ -375,7 +375,7 @@ TEST_P(PeerClosedOfMptcp, IsDeliveredWhilePausedAtUnreadBytesAndMakesNoTurnAfter
     EXPECT_EQ(drain(pair.local), 3u);
     EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_TRUE(sleeps());
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
     EXPECT_TRUE(sleeps());
   });
@@ -392,14 +392,14 @@ TEST_P(PeerClosedOfMptcp, ComesBeforeTheEnd) {
 TEST_P(PeerClosedOfMptcp, IsNotOurOwnEndOfReading) {
   on_each_side(reading, [&](Pair& pair, Recorder& local) {
     EXPECT_TRUE(delivers_nothing(local));
-    shutdown_read(pair.local);
+    end_reading(pair.local);
     EXPECT_TRUE(delivers(local, "end_of_stream"));
     EXPECT_TRUE(sleeps());
   });
   on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
     EXPECT_TRUE(delivers_nothing(local));
     write_bytes(pair.peer, "abc");
-    shutdown_read(pair.local);
+    end_reading(pair.local);
     EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
     EXPECT_TRUE(delivers(local, "peer_closed"));
@@ -409,7 +409,7 @@ TEST_P(PeerClosedOfMptcp, IsNotOurOwnEndOfReading) {
 TEST_P(PeerClosedOfMptcp, IsDeliveredBehindOurOwnEndOfReading) {
   on_each_side(Interest::peer_closed, [&](Pair& pair, Recorder& local) {
     EXPECT_TRUE(delivers_nothing(local));
-    shutdown_read(pair.local);
+    end_reading(pair.local);
     EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
     EXPECT_TRUE(delivers(local, "peer_closed"));

@@ -162,7 +162,7 @@ TEST_P(ErrWithoutAnError, DoesNotKeepTheEndFromBeingDelivered) {
     EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
     EXPECT_TRUE(delivers(local, "end_of_stream"));
-    shutdown_write(pair.local);
+    end_writing(pair.local);
     EXPECT_TRUE(delivers(local, "hangup"));
   });
 }
@@ -484,7 +484,7 @@ TEST_P(AnIcmpAnswerOnAConnection, LeavesReadingAndWritingAsTheyWere) {
     EXPECT_TRUE(delivers_nothing(local));
     shutdown_write(pair.peer);
     EXPECT_TRUE(delivers(local, "end_of_stream"));
-    shutdown_write(pair.local);
+    end_writing(pair.local);
   });
 }
 

@@ -29,7 +29,8 @@ std::vector<Played> all_played() {
   std::vector<Played> all;
   for (const Scenario& scenario : scenarios::all()) {
     for (const Contestant& contestant : contestants()) {
-      for (const PairKind kind : scenario.kinds) all.push_back({&contestant, &scenario, kind});
+      for (const PairKind kind : scenarios::playable_kinds(scenario))
+        all.push_back({&contestant, &scenario, kind});
     }
   }
   return all;

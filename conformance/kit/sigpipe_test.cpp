@@ -67,9 +67,9 @@ class NoSigpipe : public OnEachKind {
          {Interest::readable, Interest::none, Interest::readable | Interest::peer_closed,
           Interest::readable | Interest::writable}) {
       const History histories[] = {
-          [](Pair& pair) { shutdown_both(pair.local); },
+          [](Pair& pair) { end_both(pair.local); },
           [](Pair& pair) {
-            shutdown_write(pair.local);
+            end_writing(pair.local);
             pair.peer.close();
           },
           [](Pair& pair) { pair.peer.close(); },

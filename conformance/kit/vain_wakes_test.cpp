@@ -6,9 +6,8 @@
 #include <functional>
 #include <memory>
 
-#include <poll.h>
-
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -21,8 +20,7 @@ void wake_in_vain(const Pair& pair) {
 
 /// Whether the peer knows by now that nobody is there any more.
 bool is_alone(const Pair& pair, PairKind kind) {
-  pollfd peer{pair.peer.get(), kind == PairKind::pipe ? short{0} : short{POLLIN}, 0};
-  return ::poll(&peer, 1, 1000) == 1;
+  return await_close(kind, pair.peer, std::chrono::seconds{1});
 }
 
 class ASleepingWatch : public OnEachKind {};
@@ -96,7 +94,7 @@ TEST_P(AWakeInVain, KeepsNoFailureFromBeingDeliveredToOneThatIsPaused) {
   local.watch.set_interest(Interest::none);
   EXPECT_TRUE(sleeps());
   pair.peer.close();
-  if (is_tcp(kind())) shutdown_write(pair.local);
+  if (is_tcp(kind())) end_writing(pair.local);
   EXPECT_TRUE(delivers(local, "end_of_stream hangup"));
 }
 

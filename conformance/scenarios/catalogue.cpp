@@ -180,7 +180,7 @@ constexpr Scenario rows[] = {
                unwatch(local),
                reuse_number(),
                write(peer, 1, "1", {silence(local), silence(fresh)}),
-               write(far, 1, "1", {{fresh, "readable(1)", RawReady::in}}),
+               write(fresh_peer, 1, "1", {{fresh, "readable(1)", RawReady::in}}),
                write(peer, 1, "1", {silence(local), silence(fresh)})};
      }},
 
@@ -216,7 +216,7 @@ constexpr Scenario rows[] = {
      streams,
      [](PairKind) -> Script {
        const Step write_to_new =
-           write(far, 1, "1", {{fresh, "readable(1)", RawReady::in}, silence(local)});
+           write(fresh_peer, 1, "1", {{fresh, "readable(1)", RawReady::in}, silence(local)});
        return {watch({local}), close(local),   reuse_number(),
                write_to_new,   unwatch(local), write_to_new};
      }},
@@ -271,7 +271,7 @@ constexpr Scenario rows[] = {
      [](PairKind) -> Script {
        return {watch({local}), shutdown_write(peer, {{local, closed_by_peer, in_rdhup}}),
                leave(local), reuse_number(),
-               write(far, 1, "1", {{fresh, "readable(1)", RawReady::in}, silence(local)})};
+               write(fresh_peer, 1, "1", {{fresh, "readable(1)", RawReady::in}, silence(local)})};
      }},
 
     {"S23", "where RDHUP is missing",
@@ -294,7 +294,7 @@ constexpr Scenario rows[] = {
        return {watch({local}),
                fall_silent({{local, "error(timed_out) hangup", in_rdhup | hup_err}})};
      },
-     true},
+     true, true},
 };
 
 }  // namespace

@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/scenarios/scenarios.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "conformance/scenarios/stage.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::scenarios {
+
+std::vector<PairKind> playable_kinds(const Scenario& scenario) {
+  std::vector<PairKind> playable;
+  if (scenario.dead_peer && !support::can_play_dead()) return playable;
+  std::ranges::copy_if(scenario.kinds, std::back_inserter(playable), support::is_available);
+  return playable;
+}
+
+std::string why_unavailable(const Scenario& scenario) {
+  if (!playable_kinds(scenario).empty()) return {};
+  return std::string{scenario.id} + " cannot be played here: this system has no " +
+         (scenario.dead_peer ? "way to lose a peer's packets" : "such streams");
+}
 
 Transcript play(const Scenario& scenario, const support::Contestant& contestant, PairKind kind) {
   Stage stage{contestant, kind};

@@ -31,10 +31,17 @@ struct Scenario {
   /// Waits for a timer of the kernel, for seconds. All others take milliseconds, and reuse numbers
   /// of descriptors: while one of those is played, no other thread may open any.
   bool slow = false;
+  /// Needs a peer that the network has taken away.
+  bool dead_peer = false;
 };
 
 /// All of them, in order. Any thread.
 std::span<const Scenario> all() noexcept;
+
+/// Of its kinds, those that this system has; none where it lacks what else the scenario needs.
+std::vector<PairKind> playable_kinds(const Scenario& scenario);
+/// A sentence for that; empty where it can be played.
+std::string why_unavailable(const Scenario& scenario);
 
 /// What one watch saw and heard in one step.
 struct WatchRecord {

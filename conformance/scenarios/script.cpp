@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/scenarios/script.hpp"
 
-#include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <thread>
 #include <utility>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "conformance/scenarios/stage.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::scenarios {
 
@@ -48,11 +42,6 @@ Step start_watching(std::initializer_list<Name> who, Interest interest, bool rea
       std::move(delivers));
 }
 
-void set_option(const support::Handle& socket, int level, int option, int value, const char* what) {
-  if (::setsockopt(socket.get(), level, option, &value, sizeof value) != 0)
-    throw std::system_error{errno, std::system_category(), what};
-}
-
 }  // namespace
 
 Step watch(std::initializer_list<Name> who, Interest interest, std::vector<Delivers> delivers) {
@@ -77,7 +66,7 @@ Step leave(Name who, std::vector<Delivers> delivers) {
   return {on(who, "unwatch, close()"),
           [who](Stage& stage) {
             stage.unwatch(who);
-            return outcome(::close(stage.handle(who).release()) == 0 ? 0 : -errno);
+            return outcome(stage.handle(who).close());
           },
           "0", std::move(delivers)};
 }
@@ -155,11 +144,7 @@ Step fall_silent(std::vector<Delivers> delivers) {
   return step(
       "peer: dead to the network; local: SO_KEEPALIVE",
       [](Stage& stage) {
-        const support::Handle& socket = stage.handle(local);
-        set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
-        set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 1, "TCP_KEEPIDLE");
-        set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 1, "TCP_KEEPINTVL");
-        set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 1, "TCP_KEEPCNT");
+        support::keep_alive(stage.handle(local));
         support::play_dead(stage.handle(peer));
       },
       std::move(delivers));

@@ -21,9 +21,9 @@ using Name = std::string_view;
 // The descriptors of a scenario. Most have the first two only.
 inline constexpr Name local = "local";  ///< the end that an application would watch
 inline constexpr Name peer = "peer";
-inline constexpr Name dup = "dup";       ///< a duplicate of local
-inline constexpr Name fresh = "new";     ///< another stream, on the number that local had
-inline constexpr Name far = "new peer";  ///< its other end
+inline constexpr Name dup = "dup";              ///< a duplicate of local
+inline constexpr Name fresh = "new";            ///< another stream, on the number that local had
+inline constexpr Name fresh_peer = "new peer";  ///< its other end
 
 /// What one watch must be told in one step. Whoever is not named must be told nothing.
 struct Delivers {
@@ -59,7 +59,7 @@ Step leave(Name who, std::vector<Delivers> delivers = {});
 
 /// Makes `dup`.
 Step duplicate_local();
-/// Makes another stream of the same kind, `fresh` and `far`, puts `fresh` on the number that
+/// Makes another stream of the same kind, `fresh` and `fresh_peer`, puts `fresh` on the number that
 /// `local` had and watches it.
 Step reuse_number();
 

@@ -6,8 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/ioctl.h>
+#include "conformance/support/system.hpp"
 
 namespace pollux::scenarios {
 
@@ -76,13 +75,12 @@ void Stage::reuse_number() {
   support::Pair pair = support::make_pair(kind_);
   const NativeHandle number = number_of_local_;
   if (pair.peer.get() == number) pair.peer = support::duplicate(pair.peer);
-  if (pair.local.get() != number)
-    pair.local = support::Handle{::fcntl(pair.local.get(), F_DUPFD_CLOEXEC, number)};
+  if (pair.local.get() != number) pair.local = support::duplicate_at(pair.local, number);
   if (pair.local.get() != number)
     throw std::system_error{std::make_error_code(std::errc::device_or_resource_busy),
                             "another thread took the number of a descriptor that was closed here"};
   handle(fresh) = std::move(pair.local);
-  handle(far) = std::move(pair.peer);
+  handle(fresh_peer) = std::move(pair.peer);
 }
 
 std::vector<WatchRecord> Stage::settle(const std::vector<Delivers>& awaited) {
@@ -144,8 +142,7 @@ void Stage::on_readable(Part& part) {
   if (part.reads) {
     count = support::read_bytes(stream, 4096);
   } else {
-    int unread = 0;
-    count = ::ioctl(stream.get(), FIONREAD, &unread) == 0 ? unread : -errno;
+    count = support::unread_bytes(stream);
   }
   const bool goes_on = count > 0 && part.bytes > 0 && !part.delivered.empty() &&
                        part.delivered.back().starts_with("readable");

@@ -1,42 +1,32 @@
 // SPDX-License-Identifier: MIT
-// A program that has, or allows itself, no more descriptors.
+// A program that has, or allows itself, no more descriptors. Where a system has no such limit
+// (can_limit_descriptors() of system.hpp), these do nothing.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include "conformance/support/pairs.hpp"
+#include <cstddef>
 
 namespace pollux::support {
 
 /// While it lives, this process may have so many descriptors. Those that are open stay so.
 class DescriptorLimit {
  public:
-  explicit DescriptorLimit(rlim_t most) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = most;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
+  explicit DescriptorLimit(std::size_t most);
   DescriptorLimit(const DescriptorLimit&) = delete;
   DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  ~DescriptorLimit();
 
  private:
-  rlimit before_{};
+  std::size_t before_ = 0;
 };
 
 /// While it lives, this process gets no new descriptor, or only so many.
 class NoDescriptorLeft {
  public:
-  explicit NoDescriptorLeft(rlim_t but = 0) : limit_{lowest_free() + but} {}
+  explicit NoDescriptorLeft(std::size_t but = 0) : limit_{lowest_free() + but} {}
 
  private:
   /// Descriptors are given out lowest first: no new one fits below it.
-  static rlim_t lowest_free() {
-    return static_cast<rlim_t>(Handle{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)}.get());
-  }
+  static std::size_t lowest_free();
 
   DescriptorLimit limit_;
 };

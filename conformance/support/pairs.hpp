@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,24 +18,25 @@ class Handle {
  public:
   Handle() noexcept = default;
   explicit Handle(NativeHandle handle) noexcept : handle_{handle} {}
-  Handle(Handle&& other) noexcept : handle_{std::exchange(other.handle_, -1)} {}
+  Handle(Handle&& other) noexcept : handle_{std::exchange(other.handle_, no_handle)} {}
   Handle& operator=(Handle&& other) noexcept {
     if (this != &other) {
       close();
-      handle_ = std::exchange(other.handle_, -1);
+      handle_ = std::exchange(other.handle_, no_handle);
     }
     return *this;
   }
   ~Handle() { close(); }
 
   NativeHandle get() const noexcept { return handle_; }
-  explicit operator bool() const noexcept { return handle_ >= 0; }
-  void close() noexcept;
+  explicit operator bool() const noexcept { return handle_ != no_handle; }
+  /// 0, or minus the error number.
+  int close() noexcept;
   /// Gives up ownership without closing.
-  NativeHandle release() noexcept { return std::exchange(handle_, -1); }
+  NativeHandle release() noexcept { return std::exchange(handle_, no_handle); }
 
  private:
-  NativeHandle handle_ = -1;
+  NativeHandle handle_ = no_handle;
 };
 
 enum class PairKind { tcp4, tcp6, unix_stream, pipe };
@@ -50,6 +53,12 @@ struct Pair {
   Handle peer;
 };
 
+/// The kinds that this system has. What it has not is said once, by run() of the kit.
+std::span<const PairKind> available_pair_kinds() noexcept;
+bool is_available(PairKind kind) noexcept;
+/// Where any stream will do: what costs this system least.
+PairKind cheapest_pair_kind() noexcept;
+
 /// Of a socket: what the kind of pair means by itself, or MPTCP in place of TCP.
 enum class Protocol : int { usual = 0, multipath = 262 };
 
@@ -63,7 +72,8 @@ Pair make_pair(PairKind kind, Protocol protocol = Protocol::usual);
 Handle make_socket(PairKind kind, Protocol protocol = Protocol::usual);
 
 /// A listening socket on loopback with an ephemeral port (AF_UNIX: an abstract name), non-blocking.
-Handle make_listener(PairKind kind, Protocol protocol = Protocol::usual);
+/// `backlog` connections may wait for it.
+Handle make_listener(PairKind kind, Protocol protocol = Protocol::usual, int backlog = 8);
 
 /// Starts connecting a fresh non-blocking socket to `listener`'s address. AF_UNIX connects at once.
 Handle start_connect(PairKind kind, const Handle& listener, Protocol protocol = Protocol::usual);
@@ -73,8 +83,17 @@ Handle start_refused_connect(PairKind kind);
 
 /// Accepts one connection; waits for it for up to five seconds.
 Handle accept_one(const Handle& listener);
+/// Accepts one that is there; empty, and its reason in `error`, if there is none.
+Handle accept_now(const Handle& listener, int& error);
 
-// Operations. Each returns what the system call did: bytes, 0, or minus the error number.
+/// A socket that takes datagrams, on the loopback address that a listener of that kind would have.
+Handle make_mailbox(PairKind kind);
+
+/// Two datagram sockets over IPv4 that are connected to one another.
+Pair make_udp_pair();
+
+// Operations. Each returns what the system call did: bytes, 0, or minus the error number, which is
+// one of <cerrno> on every system. None waits.
 long write_bytes(const Handle& handle, std::string_view bytes);
 /// Reads up to `most` bytes.
 long read_bytes(const Handle& handle, std::size_t most = 65536);
@@ -82,25 +101,36 @@ long read_bytes(const Handle& handle, std::size_t most = 65536);
 std::size_t drain(const Handle& handle, long* last = nullptr);
 /// Writes until the kernel takes no more; how many bytes.
 std::size_t fill(const Handle& handle);
+/// One urgent byte.
+long write_urgent(const Handle& handle);
+long read_urgent(const Handle& handle);
+/// One byte, which stays.
+long peek(const Handle& handle);
+/// A packet of no bytes.
+long write_nothing(const Handle& handle);
+enum class Direction { read, write, both };
+/// 0, or minus the error number.
+long shut_down(const Handle& handle, Direction direction);
+// Those throw if it fails.
 void shutdown_read(const Handle& handle);
 void shutdown_write(const Handle& handle);
 void shutdown_both(const Handle& handle);
 /// Closes with a reset: SO_LINGER zero on TCP. On AF_UNIX a close with unread bytes is one: the
 /// caller sees to those.
 void reset_connection(Handle& handle);
-/// From now on the kernel drops every packet that arrives for this TCP socket: to its peer it is
-/// dead.
-void play_dead(const Handle& handle);
-/// And from now on it takes them again.
-void come_alive(const Handle& handle);
+/// From now on a close of it is a reset.
+void set_linger_zero(const Handle& handle);
 Handle duplicate(const Handle& handle);
 
 /// Whether at least one byte can be read.
 bool has_unread(const Handle& handle);
+/// How many; minus the error number if the system does not say.
+long unread_bytes(const Handle& handle);
+/// SO_ERROR, which takes it, as a number of <cerrno>.
+int pending_error(const Handle& handle);
+/// The port that it is bound to, in the order of the network.
+std::uint16_t port_of(const Handle& socket);
 /// Small segments go out at once (TCP_NODELAY); make_pair() does it for both ends.
 void set_no_delay(const Handle& handle);
-
-/// How many descriptors this process has open.
-std::size_t open_descriptors();
 
 }  // namespace pollux::support

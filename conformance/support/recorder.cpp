@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/support/recorder.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "conformance/support/contestants.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::support {
 
@@ -37,6 +40,52 @@ std::string_view broken_by(const StreamEvent& event, Event seen, Interest intere
 }
 
 }  // namespace
+
+namespace {
+
+/// Those of this thread, the newest last.
+std::vector<Recorder*>& recorders() {
+  thread_local std::vector<Recorder*> all;
+  return all;
+}
+
+/// What was ended while no Recorder was there.
+std::vector<std::pair<NativeHandle, Shutdown>>& ended() {
+  thread_local std::vector<std::pair<NativeHandle, Shutdown>> all;
+  return all;
+}
+
+void end_own(const Handle& handle, Direction direction, Shutdown how) {
+  if (!system_facts().own_shutdown_is_reported) {
+    const auto of_it = [&](const Recorder* recorder) { return recorder->handle() == handle.get(); };
+    const auto found = std::find_if(recorders().rbegin(), recorders().rend(), of_it);
+    if (found != recorders().rend()) return (*found)->watch.shutdown(how);
+    ended().emplace_back(handle.get(), how);
+  }
+  if (const long error = shut_down(handle, direction); error != 0)
+    throw std::system_error{static_cast<int>(-error), std::generic_category(), "shutdown"};
+}
+
+}  // namespace
+
+void forget_own_ends() {
+  ended().clear();
+}
+void report_own_ends(Recorder& recorder) {
+  for (const auto& [handle, how] : ended()) {
+    if (handle == recorder.handle()) recorder.watch.shutdown(how);
+  }
+}
+
+void end_reading(const Handle& handle) {
+  end_own(handle, Direction::read, Shutdown::read);
+}
+void end_writing(const Handle& handle) {
+  end_own(handle, Direction::write, Shutdown::write);
+}
+void end_both(const Handle& handle) {
+  end_own(handle, Direction::both, Shutdown::both);
+}
 
 bool run_until(Reactor& reactor, const std::function<bool()>& done) {
   const auto deadline = std::chrono::steady_clock::now() + 5s;
@@ -92,7 +141,14 @@ Recorder::Recorder(Reactor& reactor, const Handle& handle, Interest interest)
     : watch{reactor.watch_stream(handle.get(), interest,
                                  [this](const StreamEvent& event) { keep(event); })},
       reactor_{reactor},
-      once_{any(interest, Interest::one_shot) ? interest : Interest::none} {}
+      handle_{handle.get()},
+      once_{any(interest, Interest::one_shot) ? interest : Interest::none} {
+  recorders().push_back(this);
+}
+
+Recorder::~Recorder() {
+  std::erase(recorders(), this);
+}
 
 void Recorder::keep(const StreamEvent& event) {
   events_.push_back(event);

@@ -39,6 +39,7 @@ class Recorder {
 
   Recorder(Reactor& reactor, const Handle& handle, Interest interest);
   Recorder(Recorder&&) = delete;
+  ~Recorder();
 
   /// Called with each event after it has been kept.
   void on_event(Reaction reaction) { reaction_ = std::move(reaction); }
@@ -61,11 +62,14 @@ class Recorder {
 
   StreamWatch watch;
 
+  NativeHandle handle() const noexcept { return handle_; }
+
  private:
   void keep(const StreamEvent& event);
   std::string unheard() const;
 
   Reactor& reactor_;
+  NativeHandle handle_;
   std::vector<StreamEvent> events_;
   Event seen_ = Event::none;
   Event ignored_ = Event::none;
@@ -75,5 +79,16 @@ class Recorder {
   std::error_code error_;
   Reaction reaction_;
 };
+
+// What the owner of a stream does to end its own side: a shutdown by hand. Where a system reports
+// nothing of that (SystemFacts::own_shutdown_is_reported), it goes through the watch of the newest
+// Recorder that the stream has, if it has one.
+void end_reading(const Handle& handle);
+void end_writing(const Handle& handle);
+void end_both(const Handle& handle);
+/// What of that was done without a Recorder goes through the watch of one that comes later, on such
+/// a system: `recorder` learns of its own. Forgotten first, before its stream is made.
+void forget_own_ends();
+void report_own_ends(Recorder& recorder);
 
 }  // namespace pollux::support

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "conformance/support/system.hpp"
+
 namespace pollux::support {
 
 /// An environment variable has this value, or none (null), for as long as the object lives.
@@ -20,13 +22,7 @@ class EnvironmentVariable {
   ~EnvironmentVariable() { set(before_ ? before_->c_str() : nullptr); }
 
  private:
-  void set(const char* value) {
-    if (value != nullptr) {
-      ::setenv(name_, value, 1);
-    } else {
-      ::unsetenv(name_);
-    }
-  }
+  void set(const char* value) { set_environment(name_, value); }
 
   const char* name_;
   std::optional<std::string> before_;

@@ -98,7 +98,9 @@ void FakeBackend::complain_about(const FakeCall& call) {
 }
 
 std::error_code FakeBackend::answer(const FakeCall& call) {
-  if (call.handle < 0) return std::make_error_code(std::errc::bad_file_descriptor);
+  // Negative, where handles are: no test gives out so many.
+  if (static_cast<std::intptr_t>(call.handle) < 0)
+    return std::make_error_code(std::errc::bad_file_descriptor);
   if (any(call.to, RawInterest::edge) && !edges_)
     return std::make_error_code(std::errc::operation_not_supported);
   Registration* registration = find(call.handle);

@@ -25,7 +25,7 @@ def show(what, lists):
     for reason, tests in sorted(lists.items()):
         print(f"  {len(tests)}: {reason}")
         # A test counts once for each backend and kind of stream.
-        names = collections.Counter(re.sub(r"/(epoll|io_uring|poll|asio)[^/]*$", "", test) for test in tests)
+        names = collections.Counter(re.sub(r"/(epoll|io_uring|poll|asio|afd)[^/]*$", "", test) for test in tests)
         for name, count in names.items():
             print(f"    {name}" + (f" ({count})" if count > 1 else ""))
 
@@ -46,7 +46,7 @@ def main():
             continue
         for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
             test = f"{case.get('classname')}.{case.get('name')}"
-            row = re.match(r".*/(epoll|io_uring|poll|asio)(_|$)", test)
+            row = re.match(r".*/(epoll|io_uring|poll|asio|afd)(_|$)", test)
             left_out = case.find("skipped")
             for part in case.iter("property"):
                 if part.get("name") == "not_played":

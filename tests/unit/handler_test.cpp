@@ -326,7 +326,7 @@ TEST_F(HandlersOfWatches, NeverReceiveWhatWasFetchedForAnOlderWatchInTheirSlot) 
 TEST_F(HandlersOfWatches, StayWhereTheyAreHoweverManyWatchesTheyMake) {
   std::vector<Watch> many;
   first = on.reactor.watch(5, Interest::readable, [&, owned = capture](Readiness) {
-    for (int handle = 100; handle < 2100; ++handle)
+    for (NativeHandle handle = 100; handle < 2100; ++handle)
       many.push_back(on.reactor.watch(handle, Interest::readable, [](Readiness) {}));
     EXPECT_EQ(owned.use_count(), 2);
     first.reset();
@@ -337,7 +337,7 @@ TEST_F(HandlersOfWatches, StayWhereTheyAreHoweverManyWatchesTheyMake) {
 }
 
 TEST_F(HandlersOfWatches, OfAStreamMayEndItAtItsHangup) {
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   const NativeHandle handle = pair.local.get();
   StreamWatch watch;
   watch =

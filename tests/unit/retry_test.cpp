@@ -202,7 +202,7 @@ struct ErrorNotice {
     if (!edges) on.fake.fail(Operation::add, std::errc::no_space_on_device);
   }
 
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   NativeHandle handle = pair.local.get();
   Log log;
   FakeReactor on;

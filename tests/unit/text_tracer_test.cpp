@@ -34,7 +34,7 @@ struct Traced {
   }
 
   FakeReactor on;
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   const NativeHandle fd = pair.local.get();
   std::string text;
   TextTracer tracer{[this](std::string_view line) { text.append(line) += '\n'; }, FakeClock::now()};

@@ -28,7 +28,7 @@ struct VainStream {
     return on.fake.waits().size();
   }
 
-  Pair pair = make_pair(PairKind::unix_stream);
+  Pair pair = make_pair(cheapest_pair_kind());
   NativeHandle handle = pair.local.get();
   Log log;
   FakeReactor on;

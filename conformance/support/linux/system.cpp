@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// What only Linux has.
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+
+#include <linux/filter.h>
+
+#include "conformance/support/emulator.hpp"
+#include "conformance/support/system.hpp"
+#include "native_sockets.hpp"
+
+namespace pollux::support {
+
+namespace {
+
+template <class Value>
+void set_option(const Handle& socket, int level, int option, const Value& value, const char* what) {
+  if (::setsockopt(socket.get(), level, option, &value, sizeof value) != 0)
+    throw std::system_error{errno, std::generic_category(), what};
+}
+
+}  // namespace
+
+bool has_multipath() {
+  const Handle socket{native::open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)};
+  if (!socket || emulator().empty()) return static_cast<bool>(socket);
+  // An emulator may know nothing of MPTCP_INFO, and answer for one of the TCP connections instead.
+  constexpr int level_mptcp = 284;
+  constexpr int mptcp_info = 1;
+  char info[256];
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket.get(), level_mptcp, mptcp_info, info, &size) == 0;
+}
+
+const SystemFacts& system_facts() noexcept {
+  static constexpr SystemFacts facts;
+  return facts;
+}
+
+std::string left_out_here() {
+  return {};
+}
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator listing{"/proc/self/fd"};
+  // The listing itself holds one open.
+  return static_cast<std::size_t>(std::distance(begin(listing), end(listing))) - 1;
+}
+
+OtherEnd look_at_other_end(const Handle& handle, std::chrono::milliseconds limit) {
+  pollfd asked{handle.get(), POLLRDHUP, 0};
+  ::poll(&asked, 1, static_cast<int>(limit.count()));
+  if ((asked.revents & POLLERR) != 0) return OtherEnd::failed;
+  return (asked.revents & (POLLHUP | POLLRDHUP)) != 0 ? OtherEnd::closed : OtherEnd::open;
+}
+
+Handle make_vsock_socket() {
+  return Handle{::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+}
+
+bool start_fast_connect(const Handle& socket, const Handle& listener) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  if (::getsockname(listener.get(), name, &size) != 0) return false;
+  for (const int option : {TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE})
+    set_option(socket, IPPROTO_TCP, option, 1, "TCP_FASTOPEN");
+  return ::connect(socket.get(), name, size) == 0 || errno == EINPROGRESS;
+}
+
+bool can_play_dead() noexcept {
+  return true;
+}
+
+namespace {
+
+/// Of each packet that arrives the socket takes so many bytes.
+void take_of_packets(const Handle& handle, std::uint32_t bytes) {
+  sock_filter rule{BPF_RET | BPF_K, 0, 0, bytes};
+  const sock_fprog program{1, &rule};
+  set_option(handle, SOL_SOCKET, SO_ATTACH_FILTER, program, "SO_ATTACH_FILTER");
+}
+
+}  // namespace
+
+void play_dead(const Handle& handle) {
+  take_of_packets(handle, 0);
+}
+
+// Not SO_DETACH_FILTER, which qemu-user does not have: a filter takes the place of the one before.
+void come_alive(const Handle& handle) {
+  take_of_packets(handle, 0xffffffff);
+}
+
+void give_up_early(const Handle& handle) {
+  set_option(handle, IPPROTO_TCP, TCP_USER_TIMEOUT, 1u, "TCP_USER_TIMEOUT");
+}
+
+void keep_alive(const Handle& handle) {
+  set_option(handle, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
+  set_option(handle, IPPROTO_TCP, TCP_KEEPIDLE, 1, "TCP_KEEPIDLE");
+  set_option(handle, IPPROTO_TCP, TCP_KEEPINTVL, 1, "TCP_KEEPINTVL");
+  set_option(handle, IPPROTO_TCP, TCP_KEEPCNT, 1, "TCP_KEEPCNT");
+}
+
+}  // namespace pollux::support

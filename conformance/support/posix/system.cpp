@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/support/system.hpp"
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <system_error>
+
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include "conformance/support/limits.hpp"
+#include "conformance/support/processes.hpp"
+#include "conformance/support/tcp_pair.hpp"
+#include "native_sockets.hpp"
+
+namespace pollux::support {
+
+namespace {
+
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error{errno, std::generic_category(), what};
+}
+
+int check(int result, const char* what) {
+  if (result < 0) fail(what);
+  return result;
+}
+
+}  // namespace
+
+int Handle::close() noexcept {
+  if (handle_ < 0) return 0;
+  return ::close(std::exchange(handle_, no_handle)) == 0 ? 0 : -errno;
+}
+
+std::span<const PairKind> available_pair_kinds() noexcept {
+  static constexpr PairKind all[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream,
+                                     PairKind::pipe};
+  return all;
+}
+
+PairKind cheapest_pair_kind() noexcept {
+  return PairKind::unix_stream;
+}
+
+Pair make_pair(PairKind kind, Protocol protocol) {
+  std::array<int, 2> ends{};
+  if (kind == PairKind::pipe) {
+    check(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), "pipe");
+    return {Handle{ends[0]}, Handle{ends[1]}};
+  }
+  if (kind == PairKind::unix_stream) {
+    check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
+          "socketpair");
+    return {Handle{ends[0]}, Handle{ends[1]}};
+  }
+  return make_tcp_pair(kind, protocol);
+}
+
+long write_bytes(const Handle& handle, std::string_view bytes) {
+  auto count = native::send(handle.get(), bytes.data(), bytes.size(), 0);
+  // Pipes have no send(); tests that break one ignore SIGPIPE.
+  if (count < 0 && errno == ENOTSOCK) count = ::write(handle.get(), bytes.data(), bytes.size());
+  return count >= 0 ? count : -errno;
+}
+
+long read_bytes(const Handle& handle, std::size_t most) {
+  std::array<char, 65536> buffer;
+  const auto count = ::read(handle.get(), buffer.data(), std::min(most, buffer.size()));
+  return count >= 0 ? static_cast<long>(count) : -errno;
+}
+
+Handle duplicate(const Handle& handle) {
+  return Handle{check(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "dup")};
+}
+
+Handle duplicate_at(const Handle& handle, NativeHandle number) {
+  Handle copy{::fcntl(handle.get(), F_DUPFD_CLOEXEC, number)};
+  if (copy.get() != number) copy.close();
+  return copy;
+}
+
+bool is_open(NativeHandle handle) noexcept {
+  return ::fcntl(handle, F_GETFD) != -1;
+}
+
+std::vector<NativeHandle> never_open() {
+  return {-1, INT_MAX};
+}
+
+RegularFile::RegularFile() : file_{::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)} {
+  if (file_ < 0) fail("open");
+}
+RegularFile::~RegularFile() {
+  ::close(file_);
+}
+
+void set_blocking(const Handle& handle, bool blocking) {
+  check(::fcntl(handle.get(), F_SETFL, blocking ? 0 : O_NONBLOCK), "F_SETFL");
+}
+
+int settings_of(const Handle& handle) {
+  return ::fcntl(handle.get(), F_GETFL);
+}
+
+bool await(NativeHandle handle, Await what, std::chrono::milliseconds limit) {
+  const short events = what == Await::readable   ? short{POLLIN}
+                       : what == Await::writable ? short{POLLOUT}
+                                                 : short{0};
+  native::Polled asked{handle, events, 0};  // which passes over no_handle
+  return native::poll(&asked, static_cast<int>(limit.count())) == 1;
+}
+
+bool await_close(PairKind kind, const Handle& handle, std::chrono::milliseconds limit) {
+  return await(handle, kind == PairKind::pipe ? Await::hang_up : Await::readable, limit);
+}
+
+std::optional<Pair> make_packet_pair() {
+  std::array<int, 2> ends{};
+  check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
+        "socketpair");
+  return Pair{Handle{ends[0]}, Handle{ends[1]}};
+}
+
+void set_environment(const char* name, const char* value) {
+  if (value != nullptr) {
+    ::setenv(name, value, 1);
+  } else {
+    ::unsetenv(name);
+  }
+}
+
+bool can_fork() noexcept {
+  return true;
+}
+
+bool run_forked(const std::function<bool()>& child) {
+  return in_a_child(child);
+}
+
+void end_process(bool killed) {
+  if (killed) ::raise(SIGKILL);
+  ::_exit(0);
+}
+
+ExitingProcess::ExitingProcess(int code) : pid_{::fork()} {
+  if (pid_ == 0) ::_exit(code);
+}
+ExitingProcess::~ExitingProcess() {
+  wait();
+}
+bool ExitingProcess::wait() {
+  const int pid = std::exchange(pid_, -1);
+  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid;
+}
+
+int signal_of_ours() noexcept {
+  return SIGUSR1;
+}
+
+void raise_signal(int signal) {
+  ::kill(::getpid(), signal);
+}
+
+bool can_limit_descriptors() noexcept {
+  return true;
+}
+
+DescriptorLimit::DescriptorLimit(std::size_t most) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  before_ = static_cast<std::size_t>(limit.rlim_cur);
+  limit.rlim_cur = most;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+DescriptorLimit::~DescriptorLimit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = before_;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::size_t NoDescriptorLeft::lowest_free() {
+  return static_cast<std::size_t>(Handle{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)}.get());
+}
+
+void ignore_broken_pipes() {
+  std::signal(SIGPIPE, SIG_IGN);  // a pipe has no MSG_NOSIGNAL
+}
+
+std::string system_name() {
+  utsname names{};
+  ::uname(&names);
+  return std::string{names.sysname} + ' ' + names.release + ' ' + names.machine;
+}
+
+bool is_terminal_output() noexcept {
+  return ::isatty(STDOUT_FILENO) == 1;
+}
+bool is_terminal_errors() noexcept {
+  return ::isatty(STDERR_FILENO) == 1;
+}
+
+}  // namespace pollux::support

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// What tests need of the operating system beside pairs of streams (pairs.hpp). One file a system
+// implements both: posix/, with linux/ for what only Linux has, and windows/. Tests ask here what a
+// system has and how it differs; they have no #if on one.
+#pragma once
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conformance/support/pairs.hpp"
+
+namespace pollux::support {
+
+/// What systems do differently about TCP, and the contract leaves to them (docs/contract.md). Each
+/// is a documented fact (docs/kernel-facts.md has the sources), or a deviation of an emulation from
+/// one, which is named as such. The values here are Linux's.
+struct SystemFacts {
+  /// Bytes that are unread when a reset comes are gone. (Windows.)
+  bool reset_discards_unread = false;
+  /// A reset behind a FIN is a broken pipe. (tcp(7). On Windows it is a reset like others.)
+  bool reset_behind_fin_is_broken_pipe = true;
+  /// Whoever asks for a failure takes it (rule 10). (On Windows it stays, for each who asks.)
+  bool failure_is_taken = true;
+  /// A shutdown of reading leaves what has arrived to be read. (On Windows a read fails from then
+  /// on, with WSAESHUTDOWN: EPIPE.)
+  bool own_shutdown_leaves_unread = true;
+  /// A shutdown by hand is reported. (On Windows StreamWatch::shutdown() is the only way.)
+  bool own_shutdown_is_reported = true;
+  /// Bytes for a socket whose owner has ended both sides are answered with a reset (RFC 1122,
+  /// 4.2.2.13; not by Wine 8, which keeps the socket open to them), and those for one whose owner
+  /// has ended the reading side are. (On Windows.)
+  bool bytes_behind_both_shutdowns_reset = true;
+  bool bytes_behind_own_shutdown_reset = false;
+  /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
+  int read_without_urgent_byte = -EINVAL;
+  /// What calls give after a connect was refused, once the failure was delivered. 0: as after any
+  /// other failure.
+  int read_after_refusal = 0;
+  int write_after_refusal = 0;
+  // Deviations of Wine 8 from Windows.
+  /// A FIN shows only when the bytes before it have been read.
+  bool unread_bytes_hide_fin = false;
+  /// A reset hides a FIN that came before it, if that was not delivered before.
+  bool reset_hides_fin = false;
+  /// A read behind a failure gives 0.
+  bool read_behind_failure_is_the_end = false;
+};
+
+const SystemFacts& system_facts() noexcept;
+
+/// A sentence each, about what this system has not that the kit has tests of elsewhere; one a line.
+/// Empty where nothing is left out.
+std::string left_out_here();
+
+// Descriptors.
+
+/// How many this process has open.
+std::size_t open_descriptors();
+/// Whether one of that number is.
+bool is_open(NativeHandle handle) noexcept;
+/// Another of the same, under that number, which is free. Empty if it cannot be had.
+Handle duplicate_at(const Handle& handle, NativeHandle number);
+/// Numbers that nothing is open under, whatever a process has open.
+std::vector<NativeHandle> never_open();
+/// What no system can wait for: a regular file.
+class RegularFile {
+ public:
+  RegularFile();
+  RegularFile(const RegularFile&) = delete;
+  RegularFile& operator=(const RegularFile&) = delete;
+  ~RegularFile();
+
+  NativeHandle get() const noexcept { return file_; }
+
+ private:
+  NativeHandle file_ = no_handle;
+};
+
+/// Whether calls wait.
+void set_blocking(const Handle& handle, bool blocking);
+/// How it is set, as far as the system says so: equal before and after what changes nothing.
+int settings_of(const Handle& handle);
+
+// Waits.
+
+enum class Await { readable, writable, hang_up };
+
+/// Whether it comes true within that time; of no_handle, nothing does.
+bool await(NativeHandle handle, Await what, std::chrono::milliseconds limit);
+inline bool await(const Handle& handle, Await what, std::chrono::milliseconds limit) {
+  return await(handle.get(), what, limit);
+}
+/// What shows of the other end within that time, without taking anything: not even its failure.
+enum class OtherEnd { open, closed, failed };
+OtherEnd look_at_other_end(const Handle& handle, std::chrono::milliseconds limit);
+/// Whether the other end of `handle` shows as closed within that time.
+bool await_close(PairKind kind, const Handle& handle, std::chrono::milliseconds limit);
+
+// The network.
+
+/// Whether a listener on IPv4 loopback may have that port, in the order of the network.
+bool is_free(std::uint16_t port);
+
+/// Where a socket is bound, and what it is.
+class BoundAddress {
+ public:
+  explicit BoundAddress(const Handle& bound);
+
+  /// A socket like the first, if the address is free.
+  Handle bind() const;
+  bool is_free() const { return static_cast<bool>(bind()); }
+
+ private:
+  alignas(8) unsigned char name_[128]{};
+  int size_ = sizeof name_;
+  int type_ = 0;
+};
+
+/// A datagram socket that is connected to a port on loopback where nobody is.
+Handle make_deserted_mailbox();
+/// Two AF_UNIX sockets that take packets; none where there are none.
+std::optional<Pair> make_packet_pair();
+/// A socket for a connection between virtual machines, empty where there is none.
+Handle make_vsock_socket();
+/// Has `socket` connect to the listener with its first bytes, which wait for nothing. False where
+/// there is nothing of the kind.
+bool start_fast_connect(const Handle& socket, const Handle& listener);
+
+/// Whether the system can be had to do what follows.
+bool can_play_dead() noexcept;
+/// From now on the system drops every packet that arrives for this TCP socket: to its peer it is
+/// dead. And no longer.
+void play_dead(const Handle& handle);
+void come_alive(const Handle& handle);
+/// TCP gives up on a peer that does not answer, at its first retransmission.
+void give_up_early(const Handle& handle);
+/// Asks an idle peer after a second, and once more, whether it is there.
+void keep_alive(const Handle& handle);
+
+// The process.
+
+/// Of the environment; null: there is none of that name any more.
+void set_environment(const char* name, const char* value);
+
+/// Whether a process can be copied; then run_forked() runs `child` in a copy, and waits for it:
+/// whether it said true.
+bool can_fork() noexcept;
+bool run_forked(const std::function<bool()>& child);
+/// Ends this process at once; by a signal that nobody can catch, or by leaving it.
+[[noreturn]] void end_process(bool killed);
+/// A child process that ends by itself, with that code; whoever has not been waited for by then is
+/// in the end.
+class ExitingProcess {
+ public:
+  explicit ExitingProcess(int code);
+  ExitingProcess(const ExitingProcess&) = delete;
+  ExitingProcess& operator=(const ExitingProcess&) = delete;
+  ~ExitingProcess();
+
+  int pid() const noexcept { return pid_; }
+  /// Waits for it: false if somebody else has.
+  bool wait();
+
+ private:
+  int pid_ = 0;
+  NativeHandle process_ = no_handle;  ///< where a process is known by more than a number
+};
+
+/// A signal that a program may use for itself and raise_signal() sends to this process; 0 where
+/// there is none.
+int signal_of_ours() noexcept;
+void raise_signal(int signal);
+/// Whether a process can lower its limit of descriptors (limits.hpp).
+bool can_limit_descriptors() noexcept;
+
+/// Where a write into what nobody reads raises a signal, it is ignored from now on.
+void ignore_broken_pipes();
+/// "Linux 6.1 x86_64"
+std::string system_name();
+bool is_terminal_output() noexcept;
+bool is_terminal_errors() noexcept;
+
+}  // namespace pollux::support
