@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/kit/kit.hpp"
 
+#include <cerrno>
+
 #include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
@@ -107,6 +109,23 @@ void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& to
   recorder.on_event([&handle, &total](const StreamEvent& event) {
     if (event.readable()) total += drain(handle);
   });
+}
+
+long read_of_a_reset() {
+  return system_facts().read_behind_failure_is_the_end ? 0 : -ECONNRESET;
+}
+
+std::string_view end_of_a_taken_failure() {
+  return system_facts().failure_is_taken ? "end_of_stream hangup" : "error hangup";
+}
+
+std::errc error_behind_a_fin() {
+  return system_facts().reset_behind_fin_is_broken_pipe ? std::errc::broken_pipe
+                                                        : std::errc::connection_reset;
+}
+
+std::string_view fin_and_reset() {
+  return system_facts().reset_hides_fin ? "error hangup" : "end_of_stream error hangup";
 }
 
 void reset_by_peer(Pair& pair) {

@@ -110,6 +110,16 @@ testing::AssertionResult delivers_nothing(Recorder& recorder);
 /// Makes the recorder's handler read all there is whenever something is readable; `total` counts.
 void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& total);
 
+/// Of a stream that was reset: what a read gives, and what there is to be delivered once the owner
+/// has read so (rule 10): the end that is left, or, where a failure stays, that.
+long read_of_a_reset();
+std::string_view end_of_a_taken_failure();
+
+/// Of TCP: what a reset behind a FIN is, and what is delivered of both if the loop has not run in
+/// between.
+std::errc error_behind_a_fin();
+std::string_view fin_and_reset();
+
 /// The peer resets the connection. (On AF_UNIX that is a close with bytes unread.)
 void reset_by_peer(Pair& pair);
 

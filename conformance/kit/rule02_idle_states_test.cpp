@@ -158,13 +158,12 @@ TEST_P(AnIdleLoopOnSockets, SleepsAfterAnError) {
 }
 
 TEST_P(AnIdleLoopOnSockets, SleepsAfterAnErrorBehindTheEnd) {
-  sleeps_after({reading, reading_all}, "end_of_stream error hangup",
-               [](Pair& pair, Recorder& local) {
-                 shutdown_write(pair.peer);
-                 local.on_event([&pair](const StreamEvent& event) {
-                   if (event.end_of_stream()) reset_by_peer(pair);
-                 });
-               });
+  sleeps_after({reading, reading_all}, fin_and_reset(), [](Pair& pair, Recorder& local) {
+    shutdown_write(pair.peer);
+    local.on_event([&pair](const StreamEvent& event) {
+      if (event.end_of_stream()) reset_by_peer(pair);
+    });
+  });
 }
 
 TEST_P(AnIdleLoopOnSockets, SleepsWhenNoRoomIsLeftToWrite) {

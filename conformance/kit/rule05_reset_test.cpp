@@ -97,7 +97,7 @@ TEST_P(ResetOfTcp, BehindTheEndItFollowsEndOfStream) {
         shutdown_write(pair.peer);
         reset_by_peer(pair);
       },
-      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, "end_of_stream error hangup")); });
+      [&](Pair&, Recorder& local) { EXPECT_TRUE(delivers(local, fin_and_reset())); });
 }
 
 TEST_P(ResetOfTcp, BehindBytesAndTheEndItComesLast) {
@@ -111,7 +111,7 @@ TEST_P(ResetOfTcp, BehindBytesAndTheEndItComesLast) {
       [&](Pair& pair, Recorder& local) {
         EXPECT_TRUE(delivers(local, "readable"));
         EXPECT_EQ(read_bytes(pair.local, 3), 3);
-        EXPECT_TRUE(delivers(local, "end_of_stream error hangup"));
+        EXPECT_TRUE(delivers(local, fin_and_reset()));
       });
 }
 

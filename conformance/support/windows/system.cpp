@@ -122,12 +122,16 @@ Handle duplicate(const Handle& handle) {
 }
 
 Handle duplicate_at(const Handle& handle, NativeHandle number) {
-  // The system chooses among those that are free: they are taken until it is that one's turn.
+  // The system chooses among those that are free: they are taken until it is that one's turn. Not
+  // by WSADuplicateSocket(), which has a handle of its own meanwhile, and that would be it.
   std::vector<Handle> others;
   for (int i = 0; i < 4096; ++i) {
-    Handle copy = duplicate(handle);
-    if (copy.get() == number) return copy;
-    others.push_back(std::move(copy));
+    HANDLE copy = nullptr;
+    if (::DuplicateHandle(::GetCurrentProcess(), as_handle(handle.get()), ::GetCurrentProcess(),
+                          &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) == 0)
+      return {};
+    others.emplace_back(native::made_non_blocking(reinterpret_cast<SOCKET>(copy)));
+    if (others.back().get() == number) return std::move(others.back());
   }
   return {};
 }
