@@ -163,7 +163,6 @@ struct Failure {
 
 std::mutex mutex;
 Failure planned;
-unsigned long made = 0;
 std::uint64_t last_serial = 0;
 
 class Queue {
@@ -358,7 +357,6 @@ void leave_to_parent() {
 int kevent_now(int queue, const struct kevent* changes, int change_count, struct kevent* events,
                int event_count, int& receipts) {
   const std::lock_guard lock{mutex};
-  ++made;
   const auto found = queues().find(queue);
   if (found == queues().end()) {
     errno = EBADF;
@@ -381,10 +379,6 @@ int kevent_now(int queue, const struct kevent* changes, int change_count, struct
 
 void fail_next(short filter, unsigned flags, int error) {
   planned = {filter, flags, error};
-}
-
-unsigned long calls() {
-  return made;
 }
 
 }  // namespace pollux::bsd

@@ -10,7 +10,4 @@ namespace pollux::bsd {
 /// nothing. Before kevent() is called by another thread.
 void fail_next(short filter, unsigned flags, int error);
 
-/// As if the kernel had made a system call more or less: how often kevent() was called.
-unsigned long calls();
-
 }  // namespace pollux::bsd
