@@ -131,6 +131,12 @@ std::string story_of(std::string text, NativeHandle handle) {
   return story;
 }
 
+/// What a close of the peer does to AF_UNIX; TCP has two ends to end.
+void end_both_directions(Pair& pair) {
+  if (is_tcp(cheapest_pair_kind())) shutdown_write(pair.local);
+  pair.peer.close();
+}
+
 TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
   std::string text;
   TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
@@ -149,7 +155,7 @@ TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
   write_bytes(pair.peer, "abc");
   ASSERT_TRUE(run_until(reactor(), [&] { return watch.interest() == Interest::none; }));
   watch.set_interest(Interest::readable);
-  pair.peer.close();
+  end_both_directions(pair);
   ASSERT_TRUE(run_until(reactor(), [&] { return over; }));
   watch.reset();
   EXPECT_EQ(story_of(text, handle),
@@ -170,7 +176,7 @@ TEST_P(LookingInside, ATextTracerSaysOnEachBackendThatAPausedStreamIsParked) {
   const StreamWatch watch =
       reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
   write_bytes(pair.peer, "abc");
-  pair.peer.close();
+  end_both_directions(pair);
   // No handler is called for it, and so no run ends by itself.
   const Timer tick = reactor().every(std::chrono::milliseconds{1}, [] {});
   ASSERT_TRUE(run_until(reactor(), [&] { return text.find("parked") != std::string::npos; }));
