@@ -140,6 +140,7 @@ std::size_t WatchService::deliver_rechecks() {
     Slot& slot = table().slot(index);
     if (!slot.used || slot.closed || slot.state.over) continue;
     const RawReady ready = registrations_.prober().what_is_true(slot);
+    if (ready == RawReady::none) continue;
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
     if (deliver_to_stream({table().token(index)}, slot, ready, true)) ++called;
   }

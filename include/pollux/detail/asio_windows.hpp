@@ -178,7 +178,7 @@ class AsioEntry {
   RawInterest interest_ = RawInterest::none;
   RawReady ready_ = RawReady::none;
   int error_ = 0;
-  ULONG armed_ = 0;  ///< what the poll that is pending was made for; 0: there is none
+  ULONG armed_ = 0;         ///< what the poll that is pending was made for; 0: there is none
   bool is_queued_ = false;  ///< among what was reported
   Memory memory_;
   Queue* reported_;                  ///< null once removed
