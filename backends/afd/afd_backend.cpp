@@ -48,17 +48,15 @@ class AfdBackend final : public Backend {
     if (from == RawInterest::none) return add(handle, to, token);
     Registration* const found = find(handle, token);
     if (found == nullptr) return system_error_code(std::errc::no_such_file_or_directory);
-    const bool is_ours = files_.is_same(token.slot, handle);
+    // Only the question has to be asked; otherwise the caller may be trusted.
+    const bool is_ours =
+        from == to ? files_.is_same(token.slot, handle) : !files_.was_closed(token.slot);
     if (!is_ours || to == RawInterest::none) {
       remove(*found);
     } else if (from != to) {
       change(*found, to);
     }
     return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
-  }
-
-  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
-    return set_interest(handle, from, RawInterest::none, token);  // asks by itself
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -178,6 +176,9 @@ class AfdBackend final : public Backend {
   }
 
   std::error_code arm(Registration& registration) noexcept {
+    // By number: it could be another's.
+    if (files_.was_closed(registration.token.slot))
+      return system_error_code(std::errc::bad_file_descriptor);
     const ULONG events = afd::to_native(registration.asked);
     const std::error_code error =
         registration.device.begin(registration, registration.base, events);
