@@ -48,17 +48,15 @@ class AfdBackend final : public Backend {
     if (from == RawInterest::none) return add(handle, to, token);
     Registration* const found = find(handle, token);
     if (found == nullptr) return system_error_code(std::errc::no_such_file_or_directory);
-    const bool is_ours = files_.is_same(token.slot, handle);
+    // Only the question has to be asked; otherwise the caller may be trusted.
+    const bool is_ours =
+        from == to ? files_.is_same(token.slot, handle) : !files_.was_closed(token.slot);
     if (!is_ours || to == RawInterest::none) {
       remove(*found);
     } else if (from != to) {
       change(*found, to);
     }
     return is_ours ? std::error_code{} : system_error_code(std::errc::no_such_file_or_directory);
-  }
-
-  std::error_code remove_closing(NativeHandle handle, RawInterest from, Token token) override {
-    return set_interest(handle, from, RawInterest::none, token);  // asks by itself
   }
 
   WaitResult wait(std::span<RawEvent> out, Timeout timeout) override {
@@ -76,7 +74,7 @@ class AfdBackend final : public Backend {
     if (result.error == 0) result.error = arm_all();
     if (result.error != 0) return result;
     const auto most = static_cast<ULONG>(std::min<std::size_t>(out.size(), most_at_once));
-    const int timeout_ms = woken ? 0 : timeout.poll_ms();
+    const int timeout_ms = woken ? 0 : timer_.in_ticks(timeout).poll_ms();
     const bool is_timed = !woken && timer_.set(timeout);
     fetched = fetch(most, timeout_ms < 0 ? INFINITE : static_cast<DWORD>(timeout_ms), result.error,
                     is_timed);
@@ -178,6 +176,9 @@ class AfdBackend final : public Backend {
   }
 
   std::error_code arm(Registration& registration) noexcept {
+    // By number: it could be another's.
+    if (files_.was_closed(registration.token.slot))
+      return system_error_code(std::errc::bad_file_descriptor);
     const ULONG events = afd::to_native(registration.asked);
     const std::error_code error =
         registration.device.begin(registration, registration.base, events);

@@ -24,10 +24,15 @@ class WaitTimer {
     if (timer_ != nullptr) ::CloseHandle(timer_);
   }
 
+  /// How long a wait by ticks may last for a wait of `timeout`. One that is long ends early by two
+  /// of them, and the core waits again for the rest: a busy loop whose timers are far pays nothing.
+  Timeout in_ticks(Timeout timeout) const noexcept {
+    if (timeout.is_infinite() || timeout.duration() <= longest) return timeout;
+    return Timeout{timeout.duration() - two_ticks};
+  }
   /// From now on counted. False if the wait will not be ended by it.
   bool set(Timeout timeout) noexcept {
     constexpr std::int64_t ns_a_step = 100;
-    constexpr auto longest = std::chrono::nanoseconds{std::chrono::hours{24}};
     if (timeout.is_zero() || timeout.duration() > longest) return false;
     if (!tried_) make();
     if (timer_ == nullptr) return false;
@@ -43,6 +48,9 @@ class WaitTimer {
   }
 
  private:
+  static constexpr std::chrono::nanoseconds two_ticks = std::chrono::milliseconds{32};
+  static constexpr std::chrono::nanoseconds longest = 2 * two_ticks;
+
   static void CALLBACK expired(void*, DWORD, DWORD) {}
 
   void make() noexcept {

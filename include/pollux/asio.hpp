@@ -221,7 +221,7 @@ class AsioBackend final : public Backend {
     for (; next != handed_out_.end() && !error; ++next) {
       if (!(*next)->active()) continue;
       ++system_calls_;
-      error = AsioEntry::arm_again(*next);
+      error = AsioEntry::arm_again(*next, files_);
     }
     if (error) {
       handed_out_.erase(handed_out_.begin(), next - 1);

@@ -189,6 +189,9 @@ class POLLUX_EXPORT HandleRegistry {
   }
   /// Whether `handle` was noted under `key`, and still stands for the same open file.
   bool is_same(std::uint32_t key, NativeHandle handle) noexcept;
+  /// Whether the system has said by itself that it was closed: costs no call. Only Windows says so,
+  /// where a poll goes by number and no set forgets one.
+  bool was_closed(std::uint32_t key) const noexcept;
   /// What fstat(2) answered then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {
     return knows(key) ? known_[key].identity : HandleIdentity{};

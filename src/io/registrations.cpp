@@ -159,6 +159,7 @@ void Registrations::set_interest(Token token, Interest interest, std::error_code
     slot->fast_path = is_fast_path(set_.traits(*slot), slot->type, interest, Watched::readiness);
   slot->backoff = 0;
   set_.cancel_retry(token.slot);
+  if (slot->type.has(Quirk::silent) && !slot->state.over) set_.schedule_recheck(token.slot);
   if (loop_.tracer != nullptr && !slot->is_internal() && interest != interest_before)
     loop_.tracer->interest_changed(loop_.now(), token, interest_before, interest);
 }
@@ -187,7 +188,7 @@ void Registrations::shutdown(Token token, Shutdown how, std::error_code& error) 
     error = Errc::watch_closed;
     return;
   }
-  error = platform::error_code(prober_.system().shut_down(slot->handle, how));
+  error = platform::error_code(prober_.system().shut_down(slot->handle, how, slot->type));
   if (!error && !slot->state.over) set_.schedule_recheck(token.slot);
 }
 

@@ -121,8 +121,9 @@ class System {
   /// Closes a handle of the core's own.
   void close_handle(NativeHandle handle) noexcept;
 
-  /// Ends one's own side of a stream socket: 0, or the system's number.
-  int shut_down(NativeHandle handle, Shutdown how) noexcept;
+  /// Ends one's own side of a stream socket: 0, or the system's number. Where the kernel reports
+  /// nothing of that, the stream is `silent` from then on.
+  int shut_down(NativeHandle handle, Shutdown how, StreamType& type) noexcept;
 
   // What a handle shows. See HandlePoller.
 

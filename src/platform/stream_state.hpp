@@ -23,7 +23,8 @@ enum class Quirk : std::uint8_t {
   odd = 16,
   /// An urgent byte, which is none of the stream, makes it readable to the kernel (AF_UNIX).
   urgent = 32,
-  /// It was never connected, and this kernel will report nothing of it.
+  /// It was never connected, or its owner has ended a side of it, and this kernel will report
+  /// nothing of that: it is rechecked when it is registered, and when its interest changes.
   silent = 64,
 };
 

@@ -101,6 +101,24 @@ TEST(Afd, KnowsAtOnceThatASocketWasClosed) {
             std::errc::no_such_file_or_directory);
 }
 
+TEST(Afd, DoesNotCloseANumberThatIsAnothersWhileADuplicateLives) {
+  Reactor reactor{"afd"};
+  Pair pair = make_pair(PairKind::tcp4);
+  const NativeHandle number = pair.local.get();
+  StreamWatch watch =
+      reactor.watch_stream(number, Interest::readable, [](const StreamEvent&) { FAIL(); });
+  const Handle copy = duplicate(pair.local);
+  pair.local.close();
+  std::vector<Handle> others;
+  for (int i = 0; i < 64 && (others.empty() || others.back().get() != number); ++i)
+    others.push_back(make_socket(PairKind::tcp4));
+  ASSERT_EQ(others.back().get(), number) << "the system gives the lowest number that is free";
+  EXPECT_FALSE(watch.close());
+  int type = 0;
+  int size = sizeof type;
+  EXPECT_EQ(::getsockopt(number, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &size), 0);
+}
+
 TEST(Afd, MayBeResetAndEndedWhilePollsArePending) {
   std::vector<Pair> pairs;
   for (int i = 0; i < 100; ++i) pairs.push_back(make_pair(PairKind::tcp4));

@@ -86,7 +86,7 @@ class AsioEntry {
   } catch (const std::bad_alloc&) {
     return system_error_code(std::errc::not_enough_memory);
   }
-  static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry) {
+  static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry, const HandleRegistry&) {
     return arm(entry, entry->interest_);
   }
 

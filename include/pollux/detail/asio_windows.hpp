@@ -99,9 +99,11 @@ class AsioEntry {
     entry->interest_ = interest;
     return {};
   }
-  static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry) {
+  static std::error_code arm_again(const std::shared_ptr<AsioEntry>& entry,
+                                   const HandleRegistry& files) {
+    // Closed under its watch: a poll goes by number, which could be another's.
+    if (files.was_closed(entry->token_.slot)) return {};
     const std::error_code error = arm(entry, entry->interest_);
-    // Closed under its watch: whoever asks learns that it is another file.
     return error == std::errc::not_enough_memory ? error : std::error_code{};
   }
 

@@ -120,6 +120,10 @@ bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle) noexcept {
   return identity == known.identity;
 }
 
+bool HandleRegistry::was_closed(std::uint32_t) const noexcept {
+  return false;
+}
+
 /// Fails where the number is another's by now: the set has forgotten the file that was closed.
 void HandleRegistry::remove_from_set(std::uint32_t, NativeHandle handle) noexcept {
   platform::System{calls_}.remove_from_file_set(set_, handle);

@@ -164,7 +164,7 @@ void System::close_handle(NativeHandle handle) noexcept {
   ::close(handle);
 }
 
-int System::shut_down(NativeHandle handle, Shutdown how) noexcept {
+int System::shut_down(NativeHandle handle, Shutdown how, StreamType&) noexcept {
   constexpr int sides[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};  // in the order of Shutdown
   ++calls_;
   return ::shutdown(handle, sides[static_cast<std::size_t>(how)]) == 0 ? 0 : errno;

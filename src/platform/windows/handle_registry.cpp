@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Who may be watched, sockets alone, and which open socket a number stands for.
+#include <bit>
+#include <cstddef>
 #include <new>
 
 #include <pollux/backend_support.hpp>
@@ -20,11 +22,40 @@ FileSet* set_of(NativeHandle set) noexcept {
   return set != no_handle ? reinterpret_cast<FileSet*>(set) : nullptr;
 }
 
+/// 0 for what has none. As HandleIdentity keeps them.
+struct Ports {
+  std::uint16_t own;
+  std::uint16_t peer;
+  std::uint32_t is_socket;
+};
+
+std::uint16_t port_of(int(WSAAPI* ask)(SOCKET, sockaddr*, int*), NativeHandle handle,
+                      std::uint32_t& is_socket) noexcept {
+  sockaddr_storage name{};
+  int size = sizeof name;
+  if (ask(handle, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    if (::WSAGetLastError() == WSAENOTSOCK) is_socket = 0;
+    return 0;
+  }
+  // At the same place in both families.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  return reinterpret_cast<const sockaddr_in&>(name).sin_port;
+}
+
+Ports ports_of(NativeHandle handle, SystemCalls& calls) noexcept {
+  Ports ports{0, 0, 1};
+  calls += 2;
+  ports.own = port_of(&::getsockname, handle, ports.is_socket);
+  if (ports.is_socket != 0) ports.peer = port_of(&::getpeername, handle, ports.is_socket);
+  return ports;
+}
+
 }  // namespace
 
 HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept {
   const SOCKET base = detail::afd::base_socket(handle, calls, error);
-  return error ? HandleIdentity{} : HandleIdentity{0, base, 0};
+  if (error) return {};
+  return {std::bit_cast<std::uint64_t>(ports_of(handle, calls)), base, 0};
 }
 
 NativeHandle duplicate_handle(NativeHandle handle, std::error_code& error) noexcept {
@@ -72,8 +103,19 @@ std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle, HandleI
   return system_error_code(std::errc::not_enough_memory);
 }
 
-bool HandleRegistry::is_same(std::uint32_t key, NativeHandle) noexcept {
-  return knows(key) && set_of(set_)->is_open(key);
+/// The set does not learn that a number was closed while a duplicate of the socket is open. By then
+/// the number may be another's, which has other ports.
+bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle) noexcept {
+  if (!knows(key) || was_closed(key)) return false;
+  const Ports then = std::bit_cast<Ports>(known_[key].identity.device);
+  const Ports now = ports_of(handle, calls_);
+  if (!now.is_socket || (then.own != 0 && now.own != then.own)) return false;
+  // That of the peer comes with the connection, and may go with it.
+  return then.peer == 0 || now.peer == 0 || now.peer == then.peer;
+}
+
+bool HandleRegistry::was_closed(std::uint32_t key) const noexcept {
+  return knows(key) && !set_of(set_)->is_open(key);
 }
 
 void HandleRegistry::remove_from_set(std::uint32_t key, NativeHandle) noexcept {

@@ -177,10 +177,12 @@ void System::close_handle(NativeHandle handle) noexcept {
   ::closesocket(handle);
 }
 
-int System::shut_down(NativeHandle handle, Shutdown how) noexcept {
+int System::shut_down(NativeHandle handle, Shutdown how, StreamType& type) noexcept {
   constexpr int sides[] = {SD_RECEIVE, SD_SEND, SD_BOTH};  // in the order of Shutdown
   ++calls_;
-  return ::shutdown(handle, sides[static_cast<std::size_t>(how)]) == 0 ? 0 : ::WSAGetLastError();
+  if (::shutdown(handle, sides[static_cast<std::size_t>(how)]) != 0) return ::WSAGetLastError();
+  type.set(Quirk::silent);
+  return 0;
 }
 
 namespace {
