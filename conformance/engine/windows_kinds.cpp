@@ -40,7 +40,7 @@ Pair make_of_this_system(Kind) {
 
 std::string_view why_unavailable(Kind kind, Op op) {
   if (kind == Kind::udp && op == Op::peer_close)
-    return "what becomes of the answer to a lost datagram differs between Windows and Wine";
+    return "what becomes of the answer to a lost datagram is not the same on Windows and Wine";
   if (op == Op::peek) return "Windows has no SO_PEEK_OFF";
   if (op == Op::low_water) return "Windows has no SO_RCVLOWAT";
   return {};

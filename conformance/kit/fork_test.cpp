@@ -49,7 +49,7 @@ TEST_P(AForkedReactor, SaysSoUntilItIsDelivered) {
 }
 
 TEST_P(AForkedReactor, SaysSoIfItCannotHaveWhatItNeeds) {
-  for (rlim_t few = 0; few < 6; ++few) {
+  for (std::size_t few = 0; few < 6; ++few) {
     EXPECT_TRUE(in_each_child([&] {
       std::error_code error;
       {

@@ -136,6 +136,8 @@ POLLUX_ON_EACH_KIND(Priority, tcp);
 class AHint : public OnEachBackend {};
 
 TEST_P(AHint, SaysThatAnErrorIsPendingAndDoesNotTurnTheLoop) {
+  if (!system_facts().lost_datagram_is_an_error)
+    return RecordProperty("not_played", "a lost datagram is no steady error here");
   use({.probe_interval_min = 1h, .probe_interval_max = 1h});
   const Handle local = make_deserted_mailbox();
   Delivered delivered;

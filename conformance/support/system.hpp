@@ -42,6 +42,9 @@ struct SystemFacts {
   /// other failure.
   int read_after_refusal = 0;
   int write_after_refusal = 0;
+  /// The host's answer to a datagram that nobody takes is the sender's next error. (Winsock makes
+  /// it a reset, which SIO_UDP_CONNRESET turns off; Wine 8 may have taken it.)
+  bool lost_datagram_is_an_error = true;
   // Deviations of Wine 8 from Windows.
   /// A FIN shows only when the bytes before it have been read.
   bool unread_bytes_hide_fin = false;

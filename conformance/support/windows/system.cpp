@@ -64,6 +64,7 @@ const SystemFacts& system_facts() noexcept {
     windows.read_without_urgent_byte = -EAGAIN;
     windows.read_after_refusal = is_wine ? 0 : -ENOTCONN;
     windows.write_after_refusal = is_wine ? -ECONNRESET : -ENOTCONN;
+    windows.lost_datagram_is_an_error = false;
     windows.unread_bytes_hide_fin = is_wine;
     windows.reset_hides_fin = is_wine;
     windows.read_behind_failure_is_the_end = is_wine;
