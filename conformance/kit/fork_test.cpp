@@ -2,6 +2,7 @@
 // Forks: the child has a reactor of its own after after_fork(), is told so before, and never
 // disturbs its parent, with or without fork handlers. Each test really forks; what the child finds
 // is its exit status.
+#include <cstddef>
 #include <latch>
 #include <memory>
 #include <string>
