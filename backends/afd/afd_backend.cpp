@@ -74,7 +74,7 @@ class AfdBackend final : public Backend {
     if (result.error == 0) result.error = arm_all();
     if (result.error != 0) return result;
     const auto most = static_cast<ULONG>(std::min<std::size_t>(out.size(), most_at_once));
-    const int timeout_ms = woken ? 0 : timer_.in_ticks(timeout).poll_ms();
+    const int timeout_ms = woken ? 0 : timeout.poll_ms();
     const bool is_timed = !woken && timer_.set(timeout);
     fetched = fetch(most, timeout_ms < 0 ? INFINITE : static_cast<DWORD>(timeout_ms), result.error,
                     is_timed);

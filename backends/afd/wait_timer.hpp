@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a wait to the fraction of a millisecond. The timeout of a wait is counted in ticks of
-// Windows' clock, which may be 15.6 ms apart.
+// The end of a wait of up to a second to the fraction of a millisecond. The timeout of a wait is
+// counted in ticks of Windows' clock, which may be 15.6 ms apart.
 #pragma once
 
 #include <algorithm>
@@ -24,13 +24,8 @@ class WaitTimer {
     if (timer_ != nullptr) ::CloseHandle(timer_);
   }
 
-  /// How long a wait by ticks may last for a wait of `timeout`. One that is long ends early by two
-  /// of them, and the core waits again for the rest: a busy loop whose timers are far pays nothing.
-  Timeout in_ticks(Timeout timeout) const noexcept {
-    if (timeout.is_infinite() || timeout.duration() <= longest) return timeout;
-    return Timeout{timeout.duration() - two_ticks};
-  }
-  /// From now on counted. False if the wait will not be ended by it.
+  /// From now on counted. False if the wait will not be ended by it: a tick is little of one that
+  /// is long, and a busy loop whose timers are far away pays nothing.
   bool set(Timeout timeout) noexcept {
     constexpr std::int64_t ns_a_step = 100;
     if (timeout.is_zero() || timeout.duration() > longest) return false;
@@ -48,8 +43,7 @@ class WaitTimer {
   }
 
  private:
-  static constexpr std::chrono::nanoseconds two_ticks = std::chrono::milliseconds{32};
-  static constexpr std::chrono::nanoseconds longest = 2 * two_ticks;
+  static constexpr std::chrono::nanoseconds longest = std::chrono::seconds{1};
 
   static void CALLBACK expired(void*, DWORD, DWORD) {}
 

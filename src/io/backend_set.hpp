@@ -41,9 +41,12 @@ class BackendSet {
   Detached& detached() noexcept { return detached_; }
   const Capabilities& capabilities() const noexcept { return capabilities_; }
   Traits traits(const Slot& slot) const noexcept {
-    return {slot.type.kind, capabilities_.knows_fin, capabilities_.knows_over,
+    return {slot.type.kind,
+            capabilities_.knows_fin,
+            capabilities_.knows_over,
             capabilities_.reports_failures_unasked,
-            slot.type.has(Quirk::urgent) && capabilities_.knows_urgent};
+            slot.type.has(Quirk::urgent) && capabilities_.knows_urgent,
+            slot.type.has(Quirk::silent)};
   }
 
   // What is asked for.

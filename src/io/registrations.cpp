@@ -189,6 +189,10 @@ void Registrations::shutdown(Token token, Shutdown how, std::error_code& error) 
     return;
   }
   error = platform::error_code(prober_.system().shut_down(slot->handle, how, slot->type));
+  if (slot->type.has(Quirk::silent)) {
+    slot->fast_path = false;
+    set_.note_change(token.slot);  // the peer's FIN is asked for from now on
+  }
   if (!error && !slot->state.over) set_.schedule_recheck(token.slot);
 }
 

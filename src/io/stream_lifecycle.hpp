@@ -22,6 +22,7 @@ struct Traits {
   bool reports_failures_unasked =
       false;                  ///< hang-up and error are reported also if nothing is asked for
   bool shows_urgent = false;  ///< an urgent byte makes it readable, and can be asked for
+  bool silent = false;        ///< no report shows that its owner has ended a side, or both are over
 };
 
 /// What can be asked about a stream.
@@ -85,6 +86,11 @@ constexpr bool awaits_fin(const Traits& traits, Interest interest, const State& 
          !state.ended && !state.peer_closed_delivered;
 }
 
+/// Whether the peer's FIN has to show that both directions are over.
+constexpr bool finds_over_by_fin(const Traits& traits, const State& state) {
+  return traits.silent && traits.knows_fin && !state.ended;
+}
+
 /// What the kernel is to be asked for, so that exactly the events that can still come wake the
 /// loop.
 constexpr RawInterest raw_interest(const Traits& traits, Interest interest, const State& state) {
@@ -95,7 +101,8 @@ constexpr RawInterest raw_interest(const Traits& traits, Interest interest, cons
     bits |= RawInterest::in;
     if (traits.knows_fin && socket) bits |= RawInterest::rdhup;
     if (traits.knows_fin && traits.shows_urgent) bits |= RawInterest::pri;
-  } else if (awaits_fin(traits, interest, state) && state.mask != Mask::hint) {
+  } else if (state.mask != Mask::hint &&
+             (awaits_fin(traits, interest, state) || finds_over_by_fin(traits, state))) {
     bits |= traits.knows_fin ? RawInterest::rdhup : RawInterest::in;
   }
   if (any(interest, Interest::writable)) bits |= RawInterest::out;
@@ -118,7 +125,7 @@ struct Decision {
 
 /// Whether a stream's reports can be delivered without a probe, as long as is_fast_path() says so.
 constexpr bool can_take_fast_path(const Traits& traits) {
-  return traits.knows_fin && traits.reports_failures_unasked &&
+  return traits.knows_fin && traits.reports_failures_unasked && !traits.silent &&
          (traits.kind == StreamKind::socket || traits.kind == StreamKind::pipe_reader);
 }
 
@@ -171,7 +178,10 @@ class Lifecycle {
   constexpr bool saw_probe_bit() const {
     return !traits_.reports_failures_unasked && saw(RawReady::in);
   }
-  constexpr bool may_be_over() const { return saw_hup_or_err() || (saw_probe_bit() && !is_good()); }
+  constexpr bool may_be_over() const {
+    return saw_hup_or_err() || (saw_probe_bit() && !is_good()) ||
+           (finds_over_by_fin(traits_, state_) && saw(RawReady::rdhup));
+  }
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
   constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
@@ -225,7 +235,7 @@ class Lifecycle {
   /// Whether the kernel would be asked for a bit that leads to no event.
   constexpr bool is_hint_asked_for(State state) const {
     if (state.mask == Mask::hint || is_reading(traits_, interest_, state)) return false;
-    if (awaits_fin(traits_, interest_, state)) return true;
+    if (awaits_fin(traits_, interest_, state) || finds_over_by_fin(traits_, state)) return true;
     // Not if it is asked for anyhow.
     const bool writing = traits_.kind == StreamKind::pipe_writer && wants_writable();
     return !traits_.reports_failures_unasked && !writing;
