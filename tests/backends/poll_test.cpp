@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 
+#include <fcntl.h>
+
 #include <gtest/gtest.h>
 
 #include <pollux/backends.hpp>
