@@ -4,6 +4,7 @@
 
 #include "conformance/scenarios/scenarios.hpp"
 #include "conformance/scenarios/script.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::scenarios {
 
@@ -30,7 +31,9 @@ class Reader {
       if (watch.delivered != story)
         differ(step,
                watch.watch + " was told " + quoted(watch.delivered) + ", not " + quoted(story));
-      if (named && delivers->native != RawReady::none && any(transcript_.reports, RawReady::rdhup))
+      const bool native =
+          any(transcript_.reports, RawReady::rdhup) && support::system_facts().raw_flags_are_linux;
+      if (named && delivers->native != RawReady::none && native)
         compare(step, watch, delivers->native);
     }
   }

@@ -13,6 +13,8 @@ namespace pollux::scenarios {
 std::vector<PairKind> playable_kinds(const Scenario& scenario) {
   std::vector<PairKind> playable;
   if (scenario.dead_peer && !support::can_play_dead()) return playable;
+  if (scenario.shutdown_elsewhere && !support::system_facts().own_shutdown_is_reported)
+    return playable;
   std::ranges::copy_if(scenario.kinds, std::back_inserter(playable), support::is_available);
   return playable;
 }
@@ -20,7 +22,9 @@ std::vector<PairKind> playable_kinds(const Scenario& scenario) {
 std::string why_unavailable(const Scenario& scenario) {
   if (!playable_kinds(scenario).empty()) return {};
   return std::string{scenario.id} + " cannot be played here: this system has no " +
-         (scenario.dead_peer ? "way to lose a peer's packets" : "such streams");
+         (scenario.dead_peer            ? "way to lose a peer's packets"
+          : scenario.shutdown_elsewhere ? "report of a shutdown by hand"
+                                        : "such streams");
 }
 
 Transcript play(const Scenario& scenario, const support::Contestant& contestant, PairKind kind) {

@@ -33,6 +33,8 @@ struct Scenario {
   bool slow = false;
   /// Needs a peer that the network has taken away.
   bool dead_peer = false;
+  /// Needs a system that reports a shutdown by hand, through another descriptor.
+  bool shutdown_elsewhere = false;
 };
 
 /// All of them, in order. Any thread.

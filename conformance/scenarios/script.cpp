@@ -108,14 +108,14 @@ Step read(Name who, std::string result, std::vector<Delivers> delivers) {
 
 Step shutdown_read(Name who, std::vector<Delivers> delivers) {
   return step(
-      on(who, "shutdown(SHUT_RD)"),
-      [who](Stage& stage) { support::shutdown_read(stage.handle(who)); }, std::move(delivers));
+      on(who, "shutdown(SHUT_RD)"), [who](Stage& stage) { stage.shut_down(who, Shutdown::read); },
+      std::move(delivers));
 }
 
 Step shutdown_write(Name who, std::vector<Delivers> delivers) {
   return step(
-      on(who, "shutdown(SHUT_WR)"),
-      [who](Stage& stage) { support::shutdown_write(stage.handle(who)); }, std::move(delivers));
+      on(who, "shutdown(SHUT_WR)"), [who](Stage& stage) { stage.shut_down(who, Shutdown::write); },
+      std::move(delivers));
 }
 
 Step close(Name who, std::vector<Delivers> delivers) {

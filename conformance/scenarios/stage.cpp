@@ -71,6 +71,18 @@ void Stage::watch(Name name, Interest interest, bool reads) {
   part.tokens.push_back(log_.last_watched);
 }
 
+void Stage::shut_down(Name name, Shutdown how) {
+  if (how == Shutdown::read) {
+    support::shutdown_read(handle(name));
+  } else {
+    support::shutdown_write(handle(name));
+  }
+  if (support::system_facts().own_shutdown_is_reported) return;
+  for (Part& part : parts_) {
+    if (part.name == name && part.watch) part.watch.shutdown(how);
+  }
+}
+
 void Stage::reuse_number() {
   support::Pair pair = support::make_pair(kind_);
   const NativeHandle number = number_of_local_;

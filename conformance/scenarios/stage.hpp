@@ -44,6 +44,8 @@ class Stage {
   void watch(Name name, Interest interest, bool reads);
   void ask(Name name, Interest interest) { part(name).watch.set_interest(interest); }
   void unwatch(Name name) { part(name).watch.reset(); }
+  /// By hand; and where a system reports nothing of that, through the watch as well.
+  void shut_down(Name name, Shutdown how);
   void reuse_number();
 
   /// Runs the loop: until what is awaited has been delivered, for a bounded time, and then until

@@ -36,6 +36,8 @@ struct SystemFacts {
   /// has ended the reading side are. (On Windows.)
   bool bytes_behind_both_shutdowns_reset = true;
   bool bytes_behind_own_shutdown_reset = false;
+  /// Backends report in the words of Linux's poll(2), with its flags.
+  bool raw_flags_are_linux = true;
   /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
   int read_without_urgent_byte = -EINVAL;
   /// What calls give after a connect was refused, once the failure was delivered. 0: as after any

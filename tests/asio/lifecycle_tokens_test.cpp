@@ -25,6 +25,7 @@
 #include <asio/experimental/deferred.hpp>
 #endif
 
+#include "conformance/support/system.hpp"
 #include "waiting_socket.hpp"
 
 namespace {

@@ -19,6 +19,7 @@
 #include "conformance/support/contestants.hpp"
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/recorder.hpp"
+#include "conformance/support/system.hpp"
 #include "embed/host.hpp"
 
 namespace pollux::embed {

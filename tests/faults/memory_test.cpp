@@ -30,6 +30,7 @@
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/processes.hpp"
 #include "conformance/support/recorder.hpp"
+#include "conformance/support/system.hpp"
 
 namespace {
 

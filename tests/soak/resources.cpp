@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "conformance/support/system.hpp"
 #include "soak/resources.hpp"
 
 #include <fstream>

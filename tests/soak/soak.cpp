@@ -21,6 +21,7 @@
 #include <pollux/backends.hpp>
 #include <pollux/reactor.hpp>
 
+#include "conformance/support/system.hpp"
 #include "soak/connection.hpp"
 #include "soak/resources.hpp"
 

@@ -12,6 +12,7 @@
 #include <pollux/pollux.hpp>
 
 #include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 #include "support/environment.hpp"
 #include "unit/fake_reactor.hpp"
 
