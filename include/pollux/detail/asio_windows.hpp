@@ -107,14 +107,15 @@ class AsioEntry {
     return error == std::errc::not_enough_memory ? error : std::error_code{};
   }
 
-  /// What was reported since the last call, as far as it is still true: the kernel completes a poll
-  /// at any time.
+  /// What is true now, of what was reported since the last call: the kernel completes a poll at any
+  /// time, and bytes that have been read since may have an end behind them.
   RawReady take_ready(SystemCalls& calls) noexcept {
     is_queued_ = false;
     const RawReady reported = std::exchange(ready_, RawReady::none);
+    if (reported == RawReady::none || any(reported, RawReady::err)) return reported;
     const RawReady seen = poll_once(handle_, interest_, calls);
-    const unsigned both = static_cast<unsigned>(reported) & static_cast<unsigned>(seen);
-    return any(reported, RawReady::err) ? reported : static_cast<RawReady>(both);
+    const bool asks_for_fin = any(interest_, RawInterest::in | RawInterest::rdhup);
+    return asks_for_fin ? seen : without(seen, RawReady::rdhup);
   }
   /// The number of the failure that was reported, or 0.
   int error() const noexcept { return error_; }
