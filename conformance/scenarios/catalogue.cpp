@@ -296,9 +296,14 @@ constexpr Scenario rows[] = {
      "and asks TCP for its state. So peer_closed comes with bytes unread, and none is taken.",
      tcp,
      [](PairKind) -> Script {
+       const bool hidden = support::system_facts().unread_bytes_hide_fin;
+       const Interest interest = Interest::readable | (hidden ? usual : Interest::none);
        return {watch({local}, Interest::peer_closed), write(peer, 3, "3", {silence(local)}),
-               shutdown_write(peer, {{local, "peer_closed", RawReady::rdhup}}),
-               ask(local, Interest::readable, {{local, "readable(3) end_of_stream", in_rdhup}})};
+               shutdown_write(peer, {{local, hidden ? "" : "peer_closed", RawReady::rdhup}}),
+               ask(local, interest,
+                   {{local,
+                     hidden ? "readable(3) peer_closed end_of_stream" : "readable(3) end_of_stream",
+                     in_rdhup}})};
      }},
 
     {"S24", "a peer that is gone without a FIN",

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "conformance/support/system.hpp"
 #include "soak/resources.hpp"
 
 #include <fstream>
@@ -11,6 +10,7 @@
 #endif
 
 #include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::soak {
 

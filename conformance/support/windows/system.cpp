@@ -123,19 +123,29 @@ Handle duplicate(const Handle& handle) {
   return copy;
 }
 
+namespace {
+
+/// A low number that is ours, made before anything else.
+HANDLE reserve = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
+
+}  // namespace
+
 Handle duplicate_at(const Handle& handle, NativeHandle number) {
-  // The system chooses among those that are free: they are taken until it is that one's turn. Not
-  // by WSADuplicateSocket(), which has a handle of its own meanwhile, and that would be it.
+  // The system chooses among those that are free: they are taken until it is that one's turn.
+  // WSADuplicateSocket() has a handle of its own meanwhile, for which there has to be another.
   std::vector<Handle> others;
-  for (int i = 0; i < 4096; ++i) {
-    HANDLE copy = nullptr;
-    if (::DuplicateHandle(::GetCurrentProcess(), as_handle(handle.get()), ::GetCurrentProcess(),
-                          &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) == 0)
-      return {};
-    others.emplace_back(native::made_non_blocking(reinterpret_cast<SOCKET>(copy)));
-    if (others.back().get() == number) return std::move(others.back());
+  Handle found;
+  for (int i = 0; i < 4096 && !found; ++i) {
+    ::CloseHandle(reserve);
+    Handle copy = duplicate(handle);
+    reserve = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
+    if (copy.get() == number) {
+      found = std::move(copy);
+    } else {
+      others.push_back(std::move(copy));
+    }
   }
-  return {};
+  return found;
 }
 
 std::size_t open_descriptors() {
