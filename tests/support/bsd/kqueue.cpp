@@ -426,8 +426,8 @@ extern "C" int kevent(int queue, const struct kevent* changes, int change_count,
     const auto left = end - Clock::now();
     if (count != 0 || event_count == 0 || left <= Clock::duration::zero()) return count;
     timespec spec{};
-    spec.tv_sec =
-        std::min<time_t>(std::chrono::duration_cast<std::chrono::seconds>(left).count(), 3600);
+    spec.tv_sec = static_cast<time_t>(std::min<std::int64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(left).count(), 3600));
     spec.tv_nsec = static_cast<long>((left % std::chrono::seconds{1}).count());
     pollfd sleeper{queue, POLLIN, 0};
     if (::ppoll(&sleeper, 1, &spec, nullptr) < 0) return -1;
