@@ -47,13 +47,15 @@
 // lock: unsubscribe()
 // left out, one watch:               watches.load relaxed
 // left out, one watch:               watches.fetch_sub relaxed
-#define take_any          acquire  // any_raised.exchange
-#define take_looks        relaxed  // raised.load
-#define take_raised       acquire  // raised.exchange
 // left out, forks:                   wakes.store relaxed
 // lock: close()
 // left out, one watch:               watches.load relaxed
 #define close_inside      seq_cst  // inside.load
+
+// orders: src/platform/signals.cpp
+#define take_any          acquire  // any_raised.exchange
+#define take_looks        relaxed  // raised.load
+#define take_raised       acquire  // raised.exchange
 
 // scenario: two threads raise the same signal, one of them twice
 // scenario: they raise two signals  -DSECOND=1

@@ -156,19 +156,6 @@ void SignalInbox::unsubscribe(int signo) noexcept {
   }
 }
 
-SignalSet SignalInbox::take() noexcept {
-  SignalSet taken;
-  if (target_ == nullptr) return taken;
-  // First this, then those: what is raised meanwhile is found now, or by the next call.
-  target_->any_raised.exchange(false, std::memory_order_acq_rel);
-  for (std::size_t signal = 0; signal < signal_numbers; ++signal) {
-    std::atomic<bool>& raised = target_->raised[signal];
-    if (raised.load(std::memory_order_relaxed))
-      taken[signal] = raised.exchange(false, std::memory_order_acq_rel);
-  }
-  return taken;
-}
-
 void SignalInbox::after_fork() noexcept {}
 
 void SignalInbox::close() noexcept {
