@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What no kernel call can wait for: it is looked at again, less and less often, and by no timer
+// What no kernel call can wait for: it is asked about again, less and less often, and by no timer
 // when nobody needs one. The streams are real, what the kernel is said to report about them is not.
 #include <gtest/gtest.h>
 #include <pollux/reactor.hpp>
@@ -53,14 +53,14 @@ struct HiddenFin {
   StreamWatch watch;
 };
 
-TEST(LookLater, BacksOffFromOneMillisecondToAHundred) {
+TEST(ARetry, BacksOffFromOneMillisecondToAHundred) {
   HiddenFin stream;
   stream.on.reactor.run_for(400ms);
   EXPECT_EQ(stream.intervals(), (Intervals{1ms, 2ms, 4ms, 8ms, 16ms, 32ms, 64ms, 100ms, 100ms}));
   EXPECT_EQ(stream.log, Log{});
 }
 
-TEST(LookLater, FindsAFinThatNobodyReports) {
+TEST(ARetry, FindsAFinThatNobodyReports) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.close_peer();
@@ -68,7 +68,7 @@ TEST(LookLater, FindsAFinThatNobodyReports) {
   EXPECT_EQ(stream.log, Log{"peer_closed"});
 }
 
-TEST(LookLater, FindsAFinAlsoInsideAnotherLoop) {
+TEST(ARetry, FindsAFinAlsoInsideAnotherLoop) {
   HiddenFin stream;
   Reactor& reactor = stream.on.reactor;
   const auto turn = [&] {
@@ -81,7 +81,7 @@ TEST(LookLater, FindsAFinAlsoInsideAnotherLoop) {
   EXPECT_EQ(stream.log, Log{"peer_closed"});
 }
 
-TEST(LookLater, IsOverWhenThereIsNothingLeftToFind) {
+TEST(ARetry, IsOverWhenThereIsNothingLeftToFind) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.close_peer();
@@ -92,7 +92,7 @@ TEST(LookLater, IsOverWhenThereIsNothingLeftToFind) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
-TEST(LookLater, IsOverWhenNobodyAsksAnyMore) {
+TEST(ARetry, IsOverWhenNobodyAsksAnyMore) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.watch.set_interest(Interest::none);
@@ -101,7 +101,7 @@ TEST(LookLater, IsOverWhenNobodyAsksAnyMore) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
-TEST(LookLater, IsOverWhenTheWatchHasEnded) {
+TEST(ARetry, IsOverWhenTheWatchHasEnded) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.watch.reset();
@@ -110,7 +110,7 @@ TEST(LookLater, IsOverWhenTheWatchHasEnded) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
-TEST(LookLater, IsOverAfterHangup) {
+TEST(ARetry, IsOverAfterHangup) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   reset_connection(stream.pair.peer);
@@ -121,7 +121,7 @@ TEST(LookLater, IsOverAfterHangup) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
-TEST(LookLater, IsOverWhenTheDescriptorWasClosed) {
+TEST(ARetry, IsOverWhenTheDescriptorWasClosed) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.on.fake.close(stream.pair.local.get());
@@ -132,7 +132,7 @@ TEST(LookLater, IsOverWhenTheDescriptorWasClosed) {
   EXPECT_EQ(timeouts(stream.on.fake), Intervals{1h});
 }
 
-TEST(LookLater, DoesNotOutlastADeadline) {
+TEST(ARetry, DoesNotOutlastADeadline) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   const auto start = FakeClock::now();
@@ -140,7 +140,7 @@ TEST(LookLater, DoesNotOutlastADeadline) {
   EXPECT_EQ(FakeClock::now() - start, 1ms);
 }
 
-TEST(LookLater, IsOneTimerAWatchAlsoWhereAChangeFails) {
+TEST(ARetry, IsOneTimerAWatchAlsoWhereAChangeFails) {
   HiddenFin stream;
   stream.on.fake.fail(Operation::change, std::errc::not_enough_memory);
   for (int i = 0; i < 20; ++i) {
@@ -153,7 +153,7 @@ TEST(LookLater, IsOneTimerAWatchAlsoWhereAChangeFails) {
   EXPECT_LE(stream.on.fake.waits().size(), 22u);
 }
 
-TEST(LookLater, IsOneTimerAWatchHoweverOftenItsInterestChanges) {
+TEST(ARetry, IsOneTimerAWatchHoweverOftenItsInterestChanges) {
   HiddenFin stream;
   for (int i = 0; i < 50; ++i) {
     stream.watch.set_interest(Interest::peer_closed | Interest::writable);
@@ -168,7 +168,7 @@ TEST(LookLater, IsOneTimerAWatchHoweverOftenItsInterestChanges) {
   EXPECT_LE(stream.on.fake.waits().size(), 22u);
 }
 
-TEST(LookLater, StartsAnewWithEachChangeOfInterest) {
+TEST(ARetry, StartsAnewWithEachChangeOfInterest) {
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.watch.set_interest(Interest::peer_closed);
@@ -177,13 +177,13 @@ TEST(LookLater, StartsAnewWithEachChangeOfInterest) {
   EXPECT_EQ(stream.intervals(), (Intervals{1ms, 2ms, 4ms}));
 }
 
-TEST(LookLater, TakesItsIntervalsFromTheOptions) {
+TEST(ARetry, TakesItsIntervalsFromTheOptions) {
   HiddenFin stream{{.probe_interval_min = 10ms, .probe_interval_max = 30ms}};
   stream.on.reactor.run_for(150ms);
   EXPECT_EQ(stream.intervals(), (Intervals{10ms, 20ms, 30ms, 30ms, 30ms}));
 }
 
-TEST(LookLater, IsAtEveryTurnWithIntervalsOfZero) {
+TEST(ARetry, IsAtEveryTurnWithIntervalsOfZero) {
   HiddenFin stream{{.probe_interval_min = 0ns, .probe_interval_max = 0ns}};
   for (int i = 0; i < 10; ++i) stream.on.reactor.poll();
   stream.close_peer();
