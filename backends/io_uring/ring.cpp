@@ -8,6 +8,10 @@
 
 #include <pollux/backend_support.hpp>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace pollux::detail::io_uring {
 
 namespace {
@@ -30,6 +34,24 @@ std::uint64_t to_data(Request request) {
   return std::bit_cast<std::uint64_t>(request);
 }
 
+// liburing maps and unmaps a ring's memory by system calls of its own, which ThreadSanitizer does
+// not see. It would take a ring at the address of another thread's former ring for memory of both.
+#ifdef __SANITIZE_THREAD__
+char unmapped;
+
+void memory_is_mapped() {
+  __tsan_acquire(&unmapped);
+}
+
+void memory_will_be_unmapped() {
+  __tsan_release(&unmapped);
+}
+#else
+void memory_is_mapped() {}
+
+void memory_will_be_unmapped() {}
+#endif
+
 int unless_passing(int error) {
   return error == EINTR || error == ETIME || error == EAGAIN || error == EBUSY ? 0 : error;
 }
@@ -46,6 +68,7 @@ Ring::Ring(SystemCalls& calls, std::error_code& error) noexcept
     error = {-result, std::system_category()};
     return;
   }
+  memory_is_mapped();
   // The places of the queue are used in turn, always.
   for (unsigned i = 0; i < ring_.sq.ring_entries; ++i) ring_.sq.array[i] = i;
 }
@@ -55,6 +78,7 @@ Ring::~Ring() {
   const int error = is_mine() ? end_all() : 0;
   // Somebody has closed the descriptor, and the number may be another file's by now.
   if (error == EBADF || error == EOPNOTSUPP) ring_.ring_fd = no_handle;
+  memory_will_be_unmapped();
   io_uring_queue_exit(&ring_);
 }
 
