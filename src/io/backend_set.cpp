@@ -52,15 +52,22 @@ void BackendSet::schedule_recheck(std::uint32_t index) noexcept {
   Slot& slot = table_.slot(index);
   if (slot.listed.recheck) return;
   slot.listed.recheck = true;
+  if (rechecks_.size() == rechecks_.capacity()) drop_taken_rechecks();
   rechecks_.push_back(index);  // there is room
   loop_.work_added();
 }
 
 std::uint32_t BackendSet::take_recheck() noexcept {
-  const std::uint32_t index = rechecks_.front();
-  rechecks_.erase(rechecks_.begin());
+  const std::uint32_t index = rechecks_[taken_rechecks_++];
+  if (!has_rechecks()) drop_taken_rechecks();
   table_.slot(index).listed.recheck = false;
   return index;
+}
+
+void BackendSet::drop_taken_rechecks() noexcept {
+  rechecks_.erase(rechecks_.begin(),
+                  rechecks_.begin() + static_cast<std::ptrdiff_t>(taken_rechecks_));
+  taken_rechecks_ = 0;
 }
 
 void BackendSet::make_room() {

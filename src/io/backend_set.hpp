@@ -92,8 +92,8 @@ class BackendSet {
 
   bool has_changes() const noexcept { return changes_ != 0; }
   bool has_retries() const noexcept { return !retries_.empty(); }
-  bool has_rechecks() const noexcept { return !rechecks_.empty(); }
-  std::size_t rechecks() const noexcept { return rechecks_.size(); }
+  bool has_rechecks() const noexcept { return rechecks() != 0; }
+  std::size_t rechecks() const noexcept { return rechecks_.size() - taken_rechecks_; }
   /// The watch that waits longest to be rechecked, which it does no longer. There is one.
   std::uint32_t take_recheck() noexcept;
   /// When the next watch is to be asked about again; time_point::max() without any.
@@ -120,6 +120,7 @@ class BackendSet {
   void apply_change(std::uint32_t index);
   void change_failed(std::uint32_t index, std::error_code error);
   void mask_without_edges(std::uint32_t index, RawInterest wanted);
+  void drop_taken_rechecks() noexcept;
   void run_due_retries();
 
   LoopContext& loop_;
@@ -130,8 +131,10 @@ class BackendSet {
   /// Watches whose interest may have to be changed in the kernel, each once: the first `changes_`.
   std::vector<std::uint32_t> changed_;
   std::size_t changes_ = 0;
-  std::vector<std::uint32_t> rechecks_;  ///< watches to recheck, each once
-  bool can_edge_ = true;                 ///< until the backend has answered that it can't
+  /// Watches to recheck, each once, behind the first `taken_rechecks_`.
+  std::vector<std::uint32_t> rechecks_;
+  std::size_t taken_rechecks_ = 0;
+  bool can_edge_ = true;  ///< until the backend has answered that it can't
 };
 
 // Here for the compiler to see: what each registration and each change takes.

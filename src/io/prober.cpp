@@ -83,11 +83,11 @@ Outcome Prober::probe_outbound(Slot& slot, Observation& found) noexcept {
 
 Outcome Prober::take_error(Slot& slot, Observation& found) noexcept {
   found.error_known = true;
-  found.error = slot.take_error();
+  const int reported = std::exchange(found.error, slot.take_error());
   if (found.error != 0) return Outcome::answered;
   const auto answer = system_.take_error(slot.handle, slot.type.kind, known(found));
   if (answer.outcome != Outcome::answered) return answer.outcome;
-  const int error = answer.found != 0 ? answer.found : found.reported_error;
+  const int error = answer.found != 0 ? answer.found : reported;
   if (error != 0 && !is_none_of_its_own(slot, found.ready)) found.error = error;
   return Outcome::answered;
 }

@@ -45,8 +45,6 @@ struct Observation {
   Standing standing = Standing::unknown;
   bool error_known = false;
   int error = 0;
-  int reported_error =
-      0;  ///< what came with the report; the pending error if the kernel knows none
   /// What was reported of late has led to nothing: `in` is no promise of bytes.
   bool doubted = false;
 };

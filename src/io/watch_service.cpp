@@ -11,6 +11,9 @@ namespace pollux::detail {
 
 namespace {
 
+/// Beside the bits of a recheck, which are no report, and not as good as one.
+constexpr auto rechecked = static_cast<RawReady>(0x80);
+
 /// Whether a readiness watch has what it asked for, and not only a hint: a read or a write does not
 /// block. (At the end of a pipe Linux shows hup alone, and a read is 0.)
 bool has_what_was_asked(RawReady ready, Interest asked) {
@@ -47,7 +50,7 @@ class WatchService::Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
   ~Batch() {
-    while (!done()) {
+    while (++of_.delivered_ < of_.batch_size_) {
       const Token token = next().token;
       Slot* slot = of_.table().find(token);
       if (slot == nullptr) continue;
@@ -62,25 +65,27 @@ class WatchService::Batch {
       }
     }
     of_.batch_size_ = 0;
+    of_.delivered_ = 0;
   }
 
-  bool done() const { return next_ == of_.batch_size_; }
-  const RawEvent& next() { return of_.batch_[next_++]; }
+  bool done() const { return of_.delivered_ == of_.batch_size_; }
+  const RawEvent& next() const { return of_.batch_[of_.delivered_]; }
+  void advance() { ++of_.delivered_; }
 
  private:
   WatchService& of_;
-  std::uint32_t next_ = 0;
 };
 
 std::size_t WatchService::deliver_batch() {
   std::size_t called = 0;
   LoopContext& loop = loop_;
   Batch batch{*this};
-  while (!batch.done()) {
+  for (; !batch.done(); batch.advance()) {
     const RawEvent& event = batch.next();
     Slot* const slot = table().find(event.token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
-    if (deliver_report(event, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    if (deliver_report(event.token.slot, *slot, std::exchange(slot->ready, RawReady::none)))
+      ++called;
     if (loop.stopped()) break;
   }
   return called;
@@ -142,7 +147,7 @@ std::size_t WatchService::deliver_rechecks() {
     const RawReady ready = registrations_.prober().what_is_true(slot);
     if (ready == RawReady::none) continue;
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
-    if (deliver_to_stream({table().token(index)}, slot, ready, true)) ++called;
+    if (deliver_to_stream(index, slot, ready | rechecked)) ++called;
   }
   return called;
 }
@@ -157,7 +162,7 @@ std::size_t WatchService::deliver_edges() {
     if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), event->token, event->ready);
     Slot* const slot = table().find(event->token);
     if (slot != nullptr && slot->outside == Outside::in_edge_set &&
-        deliver_slowly(*event, *slot, event->ready))
+        deliver_slowly(event->token.slot, *slot, event->ready))
       ++called;
   }
   return called;
@@ -220,7 +225,8 @@ bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
 /// loop (rule 2). An exceptional condition that nobody asked for stays up by its nature.
 bool WatchService::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept {
   constexpr std::uint8_t chance = 2;
-  if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge)) return false;
+  if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge) || any(ready, rechecked))
+    return false;
   if (slot.backoff < chance) ++slot.backoff;
   if (slot.backoff < chance && !any(ready, RawReady::pri)) return false;
   mask(index, slot);
@@ -233,11 +239,11 @@ void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
   loop_.trace(table().token(index), slot.is_internal(), WatchChange::masked);
 }
 
-bool WatchService::deliver_slowly(const RawEvent& event, Slot& slot, RawReady ready) {
+bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
   if (slot.closed) return false;
   const bool counts = !slot.is_internal();  // run_once() waits for the handlers of users
-  const bool called = slot.is_stream() ? deliver_to_stream(event, slot, ready, false)
-                                       : deliver_readiness(event.token.slot, slot, ready);
+  const bool called = slot.is_stream() ? deliver_to_stream(index, slot, ready)
+                                       : deliver_readiness(index, slot, ready);
   return called && counts;
 }
 
@@ -260,13 +266,8 @@ bool WatchService::deliver_readiness(std::uint32_t index, Slot& slot, RawReady r
   return true;
 }
 
-/// `doubted`: the bits are not the backend's report, and not as good as one.
-bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, RawReady ready,
-                                     bool doubted) {
-  const std::uint32_t index = event.token.slot;
-  Observation found{.ready = ready,
-                    .inbound = std::exchange(slot.inbound, Inbound::unknown),
-                    .reported_error = event.error};
+bool WatchService::deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready) {
+  Observation found{.ready = ready, .inbound = std::exchange(slot.inbound, Inbound::unknown)};
   if (found.inbound == Inbound::failed) found.error = slot.take_error();
   if (set().capabilities().knows_fin) {
     slot.verified_in = set().epoch();
@@ -279,7 +280,7 @@ bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, RawReady
   if (before.mask == Mask::all) slot.state.mask = Mask::none;  // something has happened
   if (slot.type.has(Quirk::unasked)) registrations_.learn_fin_number(slot);
   // An urgent byte is no byte of the stream, but makes an AF_UNIX socket readable.
-  found.doubted = doubted || before.mask == Mask::all || any(ready, RawReady::pri);
+  found.doubted = before.mask == Mask::all || any(ready, RawReady::pri | rechecked);
   Decision decision;
   switch (decide(index, slot, found, decision)) {
     case platform::Outcome::answered:
@@ -306,7 +307,7 @@ bool WatchService::deliver_to_stream(const RawEvent& event, Slot& slot, RawReady
   const bool failed = any(decision.events, Event::error);
   if (!failed) slot.keep_error(found.error);
   if (decision.events == Event::none)
-    return decision.state == before && !doubted ? note_vain(index, slot, ready) : false;
+    return decision.state == before ? note_vain(index, slot, ready) : false;
   slot.backoff = 0;
   const StreamEvent delivered{decision.events,
                               failed ? platform::error_code(found.error) : std::error_code{}};
@@ -352,7 +353,14 @@ platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wan
   if (wanted == Probe::inbound && !set().capabilities().knows_fin &&
       slot.verified_in != set().epoch() && set().is_gone_from_kernel(index, slot))
     return platform::Outcome::gone;
+  if (wanted == Probe::error) found.error = reported_error(index);
   return registrations_.prober().probe(slot, wanted, found);
+}
+
+/// What the kernel has brought along with the report that is being delivered, if with this one.
+int WatchService::reported_error(std::uint32_t index) noexcept {
+  const RawEvent& event = batch_[delivered_];
+  return event.token == table().token(index) ? event.error : 0;
 }
 
 void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* event) {

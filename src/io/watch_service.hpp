@@ -65,15 +65,17 @@ class WatchService {
     return slot != nullptr && slot->installed != RawInterest::none ? slot : nullptr;
   }
   /// Delivers the only report, to its watch. Whether a handler was called.
-  bool deliver_only(Slot& slot) { return deliver_report(batch_[0], slot, batch_[0].ready); }
+  bool deliver_only(Slot& slot) {
+    return deliver_report(batch_[0].token.slot, slot, batch_[0].ready);
+  }
 
  private:
   class Batch;
 
-  bool deliver_report(const RawEvent& event, Slot& slot, RawReady ready);
-  bool deliver_slowly(const RawEvent& event, Slot& slot, RawReady ready);
+  bool deliver_report(std::uint32_t index, Slot& slot, RawReady ready);
+  bool deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready);
   bool deliver_readiness(std::uint32_t index, Slot& slot, RawReady ready);
-  bool deliver_to_stream(const RawEvent& event, Slot& slot, RawReady ready, bool doubted);
+  bool deliver_to_stream(std::uint32_t index, Slot& slot, RawReady ready);
   std::size_t deliver_batch();
   std::size_t deliver_rechecks();
   std::size_t deliver_edges();
@@ -82,6 +84,7 @@ class WatchService {
   bool is_report_in_vain(std::uint32_t index, RawReady ready);
   platform::Outcome decide(std::uint32_t index, Slot& slot, Observation& found, Decision& decision);
   platform::Outcome probe(std::uint32_t index, Slot& slot, Probe wanted, Observation& found);
+  int reported_error(std::uint32_t index) noexcept;
   void apply(std::uint32_t index, State before, State after);
   bool note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept;
   void mask(std::uint32_t index, Slot& slot) noexcept;
@@ -103,6 +106,7 @@ class WatchService {
   std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a watch after merge()
   std::uint32_t batch_room_ = 0;
   std::uint32_t batch_size_ = 0;
+  std::uint32_t delivered_ = 0;  ///< how many of the batch; the next is being delivered
   /// The most frequent events, by the bits of Interest that each stands for, and made once: an
   /// error code takes a call to its category.
   const std::array<StreamEvent, 6> fast_path_events_{
@@ -117,8 +121,7 @@ class WatchService {
 
 /// Delivers one report, or several of one watch: `ready` is what all of them have. Whether a
 /// handler was called.
-inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot, RawReady ready) {
-  const std::uint32_t index = event.token.slot;
+inline bool WatchService::deliver_report(std::uint32_t index, Slot& slot, RawReady ready) {
   if (++slot.reports == 0 && is_report_in_vain(index, ready)) return false;
   LoopContext& loop = loop_;  // once: the compiler takes a store to a slot for one to this as well
   if (slot.fast_path && is_fast_path(slot.interest, slot.state, ready) && loop.tracer == nullptr) {
@@ -130,7 +133,7 @@ inline bool WatchService::deliver_report(const RawEvent& event, Slot& slot, RawR
     call(index, slot, fast_path_event(slot, bits));
     return true;
   }
-  return deliver_slowly(event, slot, ready);
+  return deliver_slowly(index, slot, ready);
 }
 
 }  // namespace pollux::detail
