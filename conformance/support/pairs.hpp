@@ -97,6 +97,8 @@ Pair make_udp_pair();
 long write_bytes(const Handle& handle, std::string_view bytes);
 /// Reads up to `most` bytes.
 long read_bytes(const Handle& handle, std::size_t most = 65536);
+/// The same, up to 65,536 bytes, which are added to `text`.
+long read_onto(std::string& text, const Handle& handle);
 /// Reads until nothing is left; how many bytes, and through `last` what the last call returned.
 std::size_t drain(const Handle& handle, long* last = nullptr);
 /// Writes until the kernel takes no more; how many bytes.

@@ -23,6 +23,7 @@ enum class Errc {
   forked,             ///< in the child of a fork, before Reactor::after_fork()
                       ///< (operation_not_permitted)
   trace_unavailable,  ///< the file that $POLLUX_TRACE names cannot be opened (io_error)
+  stream_closed,      ///< the stream is empty, or has ended, or is being closed (not_connected)
 };
 
 /// The category of Errc, named "pollux". Any thread.

@@ -24,6 +24,10 @@
 
 namespace pollux {
 
+namespace detail {
+class StreamService;
+}
+
 /// How a reactor is set up. The defaults suit nearly everybody.
 struct ReactorOptions {
   /// How many reports one wait may bring.
@@ -257,6 +261,8 @@ class POLLUX_EXPORT Reactor {
   RawReady backend_reports() const noexcept;
 
  private:
+  friend class detail::StreamService;
+
   detail::CorePointer core_;
 };
 

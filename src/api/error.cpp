@@ -33,6 +33,8 @@ class Category final : public std::error_category {
         return "the process was forked, and after_fork() has not been called";
       case Errc::trace_unavailable:
         return "the file that $POLLUX_TRACE names cannot be opened";
+      case Errc::stream_closed:
+        return "the stream is closed";
     }
     return "unknown error";
   }
@@ -55,6 +57,8 @@ class Category final : public std::error_category {
         return std::errc::operation_not_permitted;
       case Errc::trace_unavailable:
         return std::errc::io_error;
+      case Errc::stream_closed:
+        return std::errc::not_connected;
     }
     return {value, *this};
   }

@@ -35,6 +35,10 @@ class Registrations {
   Interest interest(Token token) const noexcept;
   PeerClosedLatency peer_closed_latency(Token token) noexcept;
   bool is_registered(Token token) const noexcept { return table().find(token) != nullptr; }
+  /// What kind of stream is watched under this number. There is one.
+  StreamKind stream_kind(NativeHandle handle) const noexcept {
+    return table().slot(table().by_handle(handle)).type.kind;
+  }
   /// The watch whose handler is running.
   Token called_token() const noexcept { return table().token(called_.index); }
   void shutdown(Token token, Shutdown how, std::error_code& error) noexcept;

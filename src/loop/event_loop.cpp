@@ -63,12 +63,13 @@ inline std::size_t EventLoop::turn(time_point deadline, std::error_code& error) 
 bool EventLoop::nothing_left() const noexcept {
   return watches_.registrations().count() == 0 && !timers_.any_armed() &&
          !processes_.any_active() && !posts_->has_posters() &&
-         !loop_.wakeup.is_pending(Wakeup::post);
+         !loop_.wakeup.is_pending(Wakeup::post) && !hook_has_work();
 }
 
 /// Asks the services to do what must be done before a wait. Whether none has anything pending
 /// afterwards: then the turns that follow need not ask, until one adds work.
 bool EventLoop::prepare() {
+  if (hook_) hook_->prepare();
   watches_.set().prepare();
   timers_.prepare();
   loop_.nothing_pending = !has_work() && !watches_.set().has_retries() && !timers_.need_clock() &&
@@ -110,6 +111,7 @@ std::size_t EventLoop::deliver_all() {
   std::size_t called = watches_.deliver();
   if (processes_.any_due() && !loop_.stopped()) called += processes_.deliver();
   if (timers_.need_clock() && !loop_.stopped()) called += timers_.deliver();
+  if (hook_has_work() && !loop_.stopped()) called += hook_->deliver();
   if (posts && !loop_.stopped()) called += posts_->deliver(loop_);
   if (posts) loop_.something_ended();
   return called;
@@ -138,7 +140,7 @@ Timeout EventLoop::from_now_until(time_point time) const noexcept {
 
 bool EventLoop::has_work() const noexcept {
   return watches_.has_work() || watches_.registrations().set().has_rechecks() ||
-         processes_.has_work();
+         processes_.has_work() || hook_has_work();
 }
 
 std::error_code EventLoop::refusal_to_run() const noexcept {
@@ -168,6 +170,7 @@ void EventLoop::close() noexcept {
   timers_.leave_kernel();
   // The kernel's set goes as a whole. Handlers go after it: their captures may close descriptors.
   loop_.backend.reset();
+  if (hook_) hook_->close();
   watches_.registrations().destroy_handlers();
   timers_.destroy_handlers();
   processes_.destroy_handlers();

@@ -14,6 +14,7 @@
 #include <pollux/reactor.hpp>
 
 #include "base/loop_context.hpp"
+#include "base/turn_hook.hpp"
 #include "io/registrations.hpp"
 #include "io/watch_service.hpp"
 #include "process/process_service.hpp"
@@ -86,6 +87,12 @@ class EventLoop : public CoreBase {
   const TimerService& timers() const noexcept { return timers_; }
   ProcessService& processes() noexcept { return processes_; }
   const std::shared_ptr<PostQueue>& posts() const noexcept { return posts_; }
+  /// Null, until it is set.
+  TurnHook* hook() const noexcept { return hook_.get(); }
+  void set_hook(std::unique_ptr<TurnHook> hook) noexcept { hook_ = std::move(hook); }
+  bool stopped() const noexcept { return loop_.stopped(); }
+  void work_added() noexcept { loop_.work_added(); }
+  SystemCalls& system_calls() noexcept { return loop_.system_calls; }
 
  private:
   /// While turns are run: a second run from inside a handler is refused, and a stop() is used up.
@@ -111,6 +118,7 @@ class EventLoop : public CoreBase {
   std::size_t deliver_all();
 
   bool has_work() const noexcept;
+  bool hook_has_work() const noexcept { return hook_ && hook_->has_work(); }
   time_point next_deadline() noexcept;
   Timeout until(time_point time) const noexcept;
   Timeout from_now_until(time_point time) const noexcept;
@@ -122,6 +130,7 @@ class EventLoop : public CoreBase {
   TimerService timers_{loop_, watches_.registrations()};
   ProcessService processes_{loop_, watches_.registrations()};
   std::shared_ptr<PostQueue> posts_;  ///< shared with those who post
+  std::unique_ptr<TurnHook> hook_;    ///< of the streams, if there are any
   bool woken_ = false;                ///< by wake(), before this turn's handlers were called
 };
 

@@ -67,6 +67,13 @@ long write_bytes(const Handle& handle, std::string_view bytes) {
   return count >= 0 ? count : -errno;
 }
 
+long read_onto(std::string& text, const Handle& handle) {
+  std::array<char, 65536> buffer;
+  const auto count = ::read(handle.get(), buffer.data(), buffer.size());
+  if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+  return count >= 0 ? static_cast<long>(count) : -errno;
+}
+
 long read_bytes(const Handle& handle, std::size_t most) {
   std::array<char, 65536> buffer;
   const auto count = ::read(handle.get(), buffer.data(), std::min(most, buffer.size()));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A send into a connection that is over raises SIGPIPE, which ends a program that has not provided
-// for it. Ours must not: the program has sent nothing.
+// A send of nothing, which finds out whether a connection is over. The program has sent nothing,
+// and so no SIGPIPE must come of it.
 #include <cerrno>
-#include <csignal>
-#include <ctime>
 
-#include <pthread.h>
 #include <sys/socket.h>
 
 #include "platform/platform.hpp"
+#if !defined(__APPLE__)
+#include "platform/posix/sigpipe.hpp"
+#endif
 
 namespace pollux::detail::platform {
 
@@ -42,25 +42,11 @@ long System::send_nothing(NativeHandle handle) noexcept {
 
 #else
 
-// The signal goes to the thread that sends: there it is blocked, and taken back. One that was
-// pending before is the owner's, and stays.
 long System::send_nothing(NativeHandle handle) noexcept {
-  sigset_t pipe;
-  sigset_t mask_before;
-  sigset_t pending_before;
-  ::sigemptyset(&pipe);
-  ::sigaddset(&pipe, SIGPIPE);
-  calls_ += 4;
-  ::pthread_sigmask(SIG_BLOCK, &pipe, &mask_before);
-  ::sigpending(&pending_before);
+  SigpipeBlocked blocked{calls_};
+  ++calls_;
   const long sent = ::send(handle, "", 0, MSG_DONTWAIT);
-  const int error = errno;
-  if (sent < 0 && error == EPIPE && ::sigismember(&pending_before, SIGPIPE) == 0) {
-    const timespec no_time{};
-    uninterrupted([&] { return ::sigtimedwait(&pipe, nullptr, &no_time); });
-  }
-  ::pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
-  errno = error;
+  if (sent < 0 && errno == EPIPE) blocked.raised();
   return sent;
 }
 

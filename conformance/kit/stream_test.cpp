@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+// pollux::Stream: the contract's lifecycle with the bytes in it. Goal: reading, keeping, pausing,
+// writing, each way of ending, and streams that end in their own handlers.
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <pollux/error.hpp>
+#include <pollux/stream.hpp>
+
+#include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
+
+namespace pollux::conformance {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What a stream delivers: bytes as they are, events in brackets.
+class Played {
+ public:
+  Played() = default;
+  Played(Played&&) = delete;
+
+  void runs_on(Reactor& reactor) noexcept { reactor_ = &reactor; }
+
+  void keep_data(Stream& stream) {
+    stream.on_data([this](Bytes bytes) { text += as_text(bytes); });
+  }
+  void keep_events(Stream& stream) {
+    stream.on_event([this](const StreamEvent& event) {
+      text += '[' + to_string(event.events()) + ']';
+      if (event.error()) error = event.error();
+    });
+  }
+  /// Runs until it is `expected`, and then some more; and begins anew.
+  testing::AssertionResult is(std::string_view expected) {
+    run_until(*reactor_, [&] { return text == expected; });
+    settle(*reactor_);
+    const std::string delivered = std::exchange(text, {});
+    if (delivered == expected) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "delivered: " << delivered << ", expected: " << expected;
+  }
+
+  std::string text;
+  std::error_code error;
+
+ private:
+  Reactor* reactor_ = nullptr;
+};
+
+class Streams : public OnEachKind {
+ protected:
+  /// A stream on the local side, which keeps its story.
+  Stream make_stream(Pair& of, const StreamOptions& options = {}) {
+    Stream stream = make_silent_stream(of.local, options);
+    story.keep_data(stream);
+    story.keep_events(stream);
+    return stream;
+  }
+  Stream make_silent_stream(Handle& handle, const StreamOptions& options = {}) {
+    return Stream{reactor(), UniqueHandle{handle.release()}, options};
+  }
+  /// All that the peer gets until `size` bytes are there, or its end; what the last read returned
+  /// goes to `last`.
+  std::string received_by(const Handle& peer, std::size_t size, long* last = nullptr) {
+    std::string got;
+    long count = 0;
+    run_until(reactor(), [&] {
+      while (got.size() < size && (count = read_onto(got, peer)) > 0) {
+      }
+      return got.size() >= size || (count != -EAGAIN && count <= 0);
+    });
+    if (last != nullptr) *last = count;
+    return got;
+  }
+  /// Whether the peer gets the end, and nothing before.
+  testing::AssertionResult peer_gets_the_end(const Handle& peer) {
+    long last = -1;
+    const std::string got = received_by(peer, 1, &last);
+    if (got.empty() && last == 0) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "the peer got '" << got << "' and " << last;
+  }
+
+  void SetUp() override {
+    OnEachKind::SetUp();
+    pair = make_pair(kind());
+    story.runs_on(reactor());
+  }
+  void TearDown() override {
+    pair = {};
+    OnEachKind::TearDown();
+  }
+
+  Pair pair;
+  Played story;
+};
+
+/// More than the buffers of the system take.
+std::string much() {
+  std::string text(8U << 20, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 + (i >> 12));
+  return text;
+}
+
+// Reading.
+
+TEST_P(Streams, DeliverTheBytesAndThenTheEnd) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(story.is("abc"));
+  write_bytes(pair.peer, "def");
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("def[end_of_stream]"));
+  EXPECT_TRUE(stream);
+}
+
+TEST_P(Streams, SayEarlyThatThePeerHasClosedIfThatIsAskedFor) {
+  Stream stream = make_stream(pair, {.peer_closed = true});
+  stream.pause();
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("[peer_closed]"));
+  stream.resume();
+  EXPECT_TRUE(story.is("[end_of_stream]"));
+}
+
+TEST_P(Streams, ReadNothingBeforeSomebodyTakesIt) {
+  Stream stream = make_silent_stream(pair.local);
+  write_bytes(pair.peer, "abc");
+  settle(reactor());
+  EXPECT_TRUE(sleeps());
+  story.keep_data(stream);
+  EXPECT_TRUE(story.is("abc"));
+}
+
+TEST_P(Streams, DeliverNothingWhilePausedAndAllOfItAfterwards) {
+  Stream stream = make_stream(pair);
+  stream.pause();
+  write_bytes(pair.peer, "abc");
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is(""));
+  EXPECT_TRUE(sleeps());
+  stream.resume();
+  EXPECT_TRUE(story.is("abc[end_of_stream]"));
+}
+
+TEST_P(Streams, DeliverAgainWhatAHandlerHasNotRead) {
+  Stream stream = make_stream(pair);
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    story.text += '<' + std::string{as_text(bytes)} + '>';
+    while (as_text(bytes).find('.') != std::string_view::npos) {
+      const Bytes line = self.read(as_text(bytes).find('.') + 1);
+      story.text += as_text(line);
+      bytes = bytes.subspan(line.size());
+    }
+    self.keep(bytes.size());
+  });
+  write_bytes(pair.peer, "ab");
+  EXPECT_TRUE(story.is("<ab>"));
+  write_bytes(pair.peer, "c.d.e");
+  EXPECT_TRUE(story.is("<abc.d.e>abc.d."));
+  write_bytes(pair.peer, "f.");
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("<ef.>ef.[end_of_stream]"));
+}
+
+TEST_P(Streams, DeliverWhatWasKeptWhenTheyGoOn) {
+  Stream stream = make_stream(pair);
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    story.text += as_text(bytes);
+    if (as_text(bytes) != "abc") return;
+    self.read(1);
+    self.pause();
+  });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(story.is("abc"));
+  write_bytes(pair.peer, "def");
+  EXPECT_TRUE(story.is(""));
+  stream.resume();
+  EXPECT_TRUE(story.is("bcdef"));
+}
+
+TEST_P(Streams, GiveWhatIsThereToAPausedReader) {
+  Stream stream = make_stream(pair);
+  stream.pause();
+  EXPECT_TRUE(stream.read(3).empty());
+  write_bytes(pair.peer, "abcdef");
+  std::string got;
+  run_until(reactor(), [&] {
+    got += as_text(stream.read(4 - got.size()));
+    return got.size() == 4;
+  });
+  EXPECT_EQ(got, "abcd");
+  EXPECT_EQ(as_text(stream.read(100)), "ef");
+  stream.resume();
+  write_bytes(pair.peer, "g");
+  EXPECT_TRUE(story.is("g"));
+}
+
+TEST_P(Streams, FailIfMoreIsKeptThanTheyMay) {
+  Stream stream = make_stream(pair, {.read_limit = 4});
+  stream.on_data([&](Stream& self, Bytes bytes) { self.keep(bytes.size()); });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(story.is(""));
+  write_bytes(pair.peer, "d");
+  EXPECT_TRUE(story.is("[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::no_buffer_space);
+  EXPECT_FALSE(stream);
+}
+
+// Writing.
+
+TEST_P(Streams, SendWhatIsWrittenInOrder) {
+  Stream stream = make_stream(pair);
+  const std::string b = "b";
+  const std::vector<Bytes> pieces{as_bytes("c"), as_bytes(""), as_bytes("d")};
+  EXPECT_TRUE(stream.write("a"));
+  EXPECT_TRUE(stream.write(b));
+  EXPECT_TRUE(stream.write(pieces));
+  EXPECT_TRUE(stream.write(std::string(5000, 'e')));
+  EXPECT_TRUE(stream.write(as_bytes(std::string(5000, 'f'))));
+  EXPECT_TRUE(stream.write("g"));
+  const std::string all = "abcd" + std::string(5000, 'e') + std::string(5000, 'f') + "g";
+  EXPECT_EQ(received_by(pair.peer, all.size()), all);
+  EXPECT_EQ(stream.unsent(), 0U);
+}
+
+TEST_P(Streams, SendWhatThePeerDoesNotTakeAtOnce) {
+  const std::string text = much();
+  for (int how = 0; how < 3; ++how) {
+    pair = make_pair(kind());
+    Stream stream = make_stream(pair);
+    switch (how) {
+      case 0:
+        EXPECT_FALSE(stream.write(text));
+        break;
+      case 1:
+        EXPECT_FALSE(stream.write(std::string{text}));
+        break;
+      default:
+        for (std::size_t at = 0; at < text.size(); at += 1000)
+          stream.write(std::string_view{text}.substr(at, 1000));
+    }
+    EXPECT_GT(stream.unsent(), 0U);
+    EXPECT_TRUE(received_by(pair.peer, text.size()) == text) << how;
+    EXPECT_EQ(stream.unsent(), 0U);
+    EXPECT_TRUE(sleeps());
+  }
+}
+
+TEST_P(Streams, SayWhenTheyHaveDrained) {
+  Stream stream = make_stream(pair, {.write_high_water = 100, .write_low_water = 0});
+  int drained = 0;
+  stream.on_drained([&] { ++drained; });
+  EXPECT_TRUE(stream.write("a"));
+  const std::string text = "a" + much();
+  EXPECT_FALSE(stream.write(std::string_view{text}.substr(1)));
+  settle(reactor());
+  EXPECT_EQ(drained, 0);
+  EXPECT_TRUE(received_by(pair.peer, text.size()) == text);
+  settle(reactor());
+  EXPECT_EQ(drained, 1);
+  EXPECT_TRUE(stream.write("b"));
+}
+
+TEST_P(Streams, RefuseWhatIsMoreThanMayWait) {
+  Stream stream =
+      make_stream(pair, {.write_high_water = 1000, .write_low_water = 0, .write_limit = 1000});
+  std::error_code error;
+  stream.write(std::string(1001, 'x'), error);
+  EXPECT_EQ(error, std::errc::no_buffer_space);
+  EXPECT_EQ(stream.unsent(), 0U);
+  EXPECT_TRUE(stream.write(std::string(1000, 'x'), error));
+  EXPECT_FALSE(error);
+  stream.write(as_bytes("x"), error);
+  EXPECT_EQ(error, std::errc::no_buffer_space);
+  EXPECT_EQ(received_by(pair.peer, 1000), std::string(1000, 'x'));
+}
+
+TEST_P(Streams, RefuseMarksThatMakeNoSense) {
+  std::error_code error;
+  Stream{reactor(), UniqueHandle{pair.local.release()},
+         StreamOptions{.write_high_water = 1, .write_low_water = 2}, error};
+  EXPECT_EQ(error, std::errc::invalid_argument);
+}
+
+// The end.
+
+TEST_P(Streams, EndTheirSideWhenAllHasBeenSent) {
+  Stream stream = make_stream(pair);
+  const std::string text = much();
+  stream.write(text);
+  stream.shutdown_write();
+  std::error_code error;
+  stream.write("x", error);
+  EXPECT_EQ(error, std::errc::broken_pipe);
+  EXPECT_TRUE(received_by(pair.peer, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(story.is("abc"));
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("[end_of_stream hangup]"));
+  EXPECT_FALSE(stream);
+}
+
+TEST_P(Streams, AnswerWhatCameBeforeTheEndAndCloseByThemselves) {
+  Stream stream = make_silent_stream(pair.local);
+  stream.on_data([](Stream& self, Bytes bytes) { self.write(bytes); });
+  stream.detach();
+  EXPECT_FALSE(stream);
+  write_bytes(pair.peer, "abc");
+  shutdown_write(pair.peer);
+  EXPECT_EQ(received_by(pair.peer, 3), "abc");
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  EXPECT_EQ(reactor().run(), 0U);  // nothing is left
+}
+
+TEST_P(Streams, SendAllBeforeTheyClose) {
+  Stream stream = make_stream(pair);
+  const std::string text = much();
+  stream.write(text);
+  write_bytes(pair.peer, "nobody reads this");
+  stream.close();
+  EXPECT_FALSE(stream);
+  std::error_code error;
+  stream.write("x", error);
+  EXPECT_EQ(error, Errc::stream_closed);
+  EXPECT_TRUE(received_by(pair.peer, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  EXPECT_TRUE(story.is(""));
+  pair.peer.close();
+  EXPECT_TRUE(story.is("[hangup]"));
+  EXPECT_EQ(stream.native_handle(), no_handle);
+}
+
+TEST_P(Streams, CloseAlthoughThePeerDoesNotRead) {
+  Stream stream = make_stream(pair, {.close_timeout = 20ms});
+  stream.write(much());
+  stream.close();
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
+TEST_P(Streams, CloseAlthoughThePeerDoesNotEnd) {
+  Stream stream = make_stream(pair, {.close_timeout = 20ms});
+  stream.write("abc");
+  stream.close();
+  EXPECT_EQ(received_by(pair.peer, 3), "abc");
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
+TEST_P(Streams, GoOnSendingWhenTheirOwnerHasGone) {
+  const std::string text = much();
+  {
+    Stream stream = make_stream(pair);
+    stream.write(text);
+  }
+  EXPECT_TRUE(received_by(pair.peer, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  pair.peer.close();
+  reactor().run();
+  EXPECT_EQ(story.text, "");
+}
+
+TEST_P(Streams, AreResetByAbort) {
+  Stream stream = make_stream(pair);
+  stream.write("abc");
+  stream.abort();
+  EXPECT_FALSE(stream);
+  long last = 0;
+  EXPECT_EQ(received_by(pair.peer, 1, &last), "");
+  EXPECT_EQ(last, is_tcp(kind()) ? -ECONNRESET : 0);
+  EXPECT_TRUE(story.is(""));
+}
+
+TEST_P(Streams, DeliverTheBytesBeforeAResetAndThenTheError) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  reset_by_peer(pair);
+  EXPECT_TRUE(story.is("abc[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::connection_reset);
+}
+
+TEST_P(Streams, AnswerAWriteToAConnectionThatHasFailedWithItsError) {
+  for (const bool paused : {false, true}) {
+    pair = make_pair(kind());
+    Stream stream = make_stream(pair);
+    if (paused) stream.pause();
+    reset_by_peer(pair);
+    std::error_code error;
+    stream.write(std::string(5000, 'x'), error);  // which takes the error out of the kernel
+    EXPECT_FALSE(error);
+    EXPECT_TRUE(story.is("[error hangup]")) << paused;
+    EXPECT_TRUE(story.error == std::errc::connection_reset || story.error == std::errc::broken_pipe)
+        << story.error.message();
+  }
+}
+
+TEST_P(Streams, FailWhenNothingMovesForTooLong) {
+  Stream stream = make_stream(pair, {.idle_timeout = 10ms});
+  EXPECT_TRUE(story.is("[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::timed_out);
+}
+
+TEST_P(Streams, FailWhenOneSideHasEndedForTooLong) {
+  Stream stream = make_stream(pair, {.half_closed_timeout = 10ms});
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("[end_of_stream][error hangup]"));
+  EXPECT_EQ(story.error, std::errc::timed_out);
+}
+
+TEST_P(Streams, MayBeDestroyedByEachOfTheirHandlers) {
+  std::optional<Stream> stream;
+  const auto destroys = [&](const std::shared_ptr<int>& capture) {
+    return [&stream, capture](auto&&...) {
+      stream.reset();
+      EXPECT_EQ(*capture, 1);  // still there
+    };
+  };
+  const auto capture = std::make_shared<int>(1);
+  const auto play = [&](auto set, auto happens) {
+    pair = make_pair(kind());
+    stream.emplace(make_silent_stream(pair.local, {.write_high_water = 1, .write_low_water = 0}));
+    set();
+    happens();
+    run_until(reactor(), [&] {
+      drain(pair.peer);
+      return !stream.has_value();
+    });
+    EXPECT_FALSE(stream.has_value());
+    pair.peer.close();
+    reactor().run();
+    EXPECT_EQ(capture.use_count(), 1);
+  };
+  play([&] { stream->on_data(destroys(capture)); }, [&] { write_bytes(pair.peer, "abc"); });
+  play(
+      [&] {
+        story.keep_data(*stream);
+        stream->on_event(destroys(capture));
+      },
+      [&] { shutdown_write(pair.peer); });
+  play([&] { stream->on_drained(destroys(capture)); }, [&] { stream->write(much()); });
+}
+
+TEST_P(Streams, AreGivenToTheirHandlers) {
+  Stream stream = make_stream(pair);
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    story.text += as_text(bytes);
+    const Stream nothing = std::move(self);  // it owns nothing
+    EXPECT_FALSE(nothing);
+  });
+  Stream moved = std::move(stream);
+  write_bytes(pair.peer, "a");
+  EXPECT_TRUE(story.is("a"));
+  EXPECT_FALSE(stream);
+  EXPECT_TRUE(moved);
+  write_bytes(pair.peer, "b");
+  EXPECT_TRUE(story.is("b"));
+}
+
+TEST_P(Streams, OutliveTheirReactor) {
+  std::optional<Reactor> other{std::in_place, make_contestant(backend())};
+  Stream stream{*other, UniqueHandle{pair.local.release()}};
+  stream.write("abc");
+  other.reset();
+  EXPECT_FALSE(stream);
+  std::error_code error;
+  stream.write("x", error);
+  EXPECT_EQ(error, Errc::reactor_closed);
+  stream.resume();
+  stream.shutdown_write();
+  stream.close();
+}
+
+POLLUX_ON_EACH_KIND(Streams, sockets);
+
+class PipeStreams : public Streams {};
+
+TEST_P(PipeStreams, DeliverTheBytesAndThenTheEndOfBoth) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  pair.peer.close();
+  EXPECT_TRUE(story.is("abc[end_of_stream hangup]"));
+}
+
+TEST_P(PipeStreams, SendAllAndEndIt) {
+  Stream writer = make_silent_stream(pair.peer);
+  story.keep_events(writer);
+  const std::string text = much();
+  writer.write(text);
+  writer.shutdown_write();
+  EXPECT_TRUE(received_by(pair.local, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.local));
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
+TEST_P(PipeStreams, FailAWriteThatNobodyWillRead) {
+  Stream writer = make_silent_stream(pair.peer);
+  story.keep_events(writer);
+  pair.local.close();
+  writer.write(std::string(5000, 'x'));  // and no SIGPIPE ends the test
+  EXPECT_TRUE(story.is("[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
+}
+
+POLLUX_ON_EACH_KIND(PipeStreams, pipes);
+
+class HalfReadStreams : public Streams {};
+
+TEST_P(HalfReadStreams, FailWhenThePeerReadsNoMore) {
+  Stream stream = make_stream(pair);
+  shutdown_read(pair.peer);
+  write_bytes(pair.peer, "abc");
+  stream.write(std::string(5000, 'x'));
+  EXPECT_TRUE(story.is("abc[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
+}
+
+POLLUX_ON_EACH_KIND(HalfReadStreams, unix_streams);
+
+}  // namespace
+}  // namespace pollux::conformance

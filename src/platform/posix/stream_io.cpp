@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "platform/stream_io.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#if !defined(__APPLE__)
+#include "platform/posix/sigpipe.hpp"
+#endif
+
+namespace pollux::detail::platform {
+
+namespace {
+
+#if defined(MSG_NOSIGNAL) && !defined(POLLUX_PORTABLE_SYSTEM)
+constexpr int quietly = MSG_NOSIGNAL;
+#else
+constexpr int quietly = 0;
+#endif
+
+Moved moved(long result) noexcept {
+  if (result >= 0) return {static_cast<std::size_t>(result)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {0, true};
+  return {0, false, errno};
+}
+
+#if defined(__APPLE__)
+
+/// prepare_to_move() has provided for it.
+template <class Write>
+Moved write_quietly(Write write, SystemCalls& calls) noexcept {
+  return moved(uninterrupted(write, calls));
+}
+
+#else
+
+bool ignores_sigpipe(SystemCalls& calls) noexcept {
+  struct sigaction action {};
+  ++calls;
+  return ::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/// Of what has no flag for it.
+template <class Write>
+Moved write_quietly(Write write, SystemCalls& calls) noexcept {
+  if (ignores_sigpipe(calls)) return moved(uninterrupted(write, calls));
+  SigpipeBlocked blocked{calls};
+  const Moved result = moved(uninterrupted(write, calls));
+  if (result.error == EPIPE) blocked.raised();
+  return result;
+}
+
+#endif
+
+}  // namespace
+
+int prepare_to_move(NativeHandle handle, StreamKind kind, SystemCalls& calls) noexcept {
+#if defined(__APPLE__)
+  const int on = 1;
+  ++calls;
+  if (kind == StreamKind::socket)
+    return ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0 ? 0 : errno;
+  ::fcntl(handle, F_SETNOSIGPIPE, on);
+#endif
+  if (kind == StreamKind::socket) return 0;
+  ++calls;
+  const int flags = ::fcntl(handle, F_GETFL);
+  if (flags < 0) return errno;
+  if ((flags & O_NONBLOCK) != 0) return 0;
+  ++calls;
+  return ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : errno;
+}
+
+Moved read_some(NativeHandle handle, StreamKind kind, std::span<std::byte> into,
+                SystemCalls& calls) noexcept {
+  const auto read = [&] {
+    return kind == StreamKind::socket ? ::recv(handle, into.data(), into.size(), MSG_DONTWAIT)
+                                      : ::read(handle, into.data(), into.size());
+  };
+  return moved(uninterrupted(read, calls));
+}
+
+Moved write_some(NativeHandle handle, StreamKind kind,
+                 std::span<const std::span<const std::byte>> pieces, SystemCalls& calls) noexcept {
+  std::array<iovec, most_pieces> vectors;
+  const std::size_t count = std::min(pieces.size(), vectors.size());
+  for (std::size_t i = 0; i < count; ++i)
+    vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
+  if (kind != StreamKind::socket) {
+    const auto write = [&] { return ::writev(handle, vectors.data(), static_cast<int>(count)); };
+    return write_quietly(write, calls);
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+  const auto send = [&] {
+    // One piece is sent in fewer steps.
+    return count == 1
+               ? ::send(handle, vectors[0].iov_base, vectors[0].iov_len, quietly | MSG_DONTWAIT)
+               : ::sendmsg(handle, &message, quietly | MSG_DONTWAIT);
+  };
+  return quietly != 0 ? moved(uninterrupted(send, calls)) : write_quietly(send, calls);
+}
+
+void reset_on_close(NativeHandle handle, SystemCalls& calls) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ++calls;
+  ::setsockopt(handle, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+int close_owned(NativeHandle handle) noexcept {
+  // What a signal cuts short is closed all the same, and the number may be another's by then.
+  if (::close(handle) == 0 || errno == EINTR || errno == EINPROGRESS) return 0;
+  return errno;
+}
+
+}  // namespace pollux::detail::platform

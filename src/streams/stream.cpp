@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The public face of a stream: everything is passed on to its core.
+#include <pollux/stream.hpp>
+
+#include <utility>
+
+#include <pollux/error.hpp>
+
+#include "streams/stream_core.hpp"
+
+namespace pollux {
+
+using detail::StreamCore;
+
+namespace {
+
+/// Runs `call` with an error code, and throws what it reports.
+template <class Call>
+bool throwing(Call call) {
+  std::error_code error;
+  const bool result = call(error);
+  if (error) throw std::system_error{error, "pollux::Stream::write"};
+  return result;
+}
+
+bool closed(std::error_code& error) noexcept {
+  error = Errc::stream_closed;
+  return false;
+}
+
+}  // namespace
+
+Stream::Stream(Reactor& reactor, UniqueHandle handle, const StreamOptions& options) {
+  std::error_code error;
+  core_ = StreamCore::make(reactor, std::move(handle), options, error);
+  if (error) throw std::system_error{error, "pollux::Stream"};
+}
+Stream::Stream(Reactor& reactor, UniqueHandle handle, const StreamOptions& options,
+               std::error_code& error)
+    : core_{StreamCore::make(reactor, std::move(handle), options, error)} {}
+Stream::Stream(Stream&& other) noexcept : core_{StreamCore::give(other)} {}
+Stream& Stream::operator=(Stream&& other) noexcept {
+  if (this != &other) {
+    StreamCore* const taken = StreamCore::give(other);
+    if (StreamCore* const before = StreamCore::give(*this)) before->orphan();
+    core_ = taken;
+  }
+  return *this;
+}
+Stream::~Stream() {
+  if (StreamCore* const core = StreamCore::give(*this)) core->orphan();
+}
+
+Stream::operator bool() const noexcept {
+  return core_ != nullptr && core_->is_open();
+}
+
+void Stream::on_data(StreamHandler<Bytes> handler) {
+  if (core_ != nullptr) core_->on_data(std::move(handler));
+}
+void Stream::on_event(StreamHandler<StreamEvent> handler) {
+  if (core_ != nullptr) core_->on_event(std::move(handler));
+}
+void Stream::on_drained(StreamHandler<void> handler) {
+  if (core_ != nullptr) core_->on_drained(std::move(handler));
+}
+
+void Stream::pause() noexcept {
+  if (core_ != nullptr) core_->pause();
+}
+void Stream::resume() noexcept {
+  if (core_ != nullptr) core_->resume();
+}
+bool Stream::is_paused() const noexcept {
+  return core_ != nullptr && core_->is_paused();
+}
+Bytes Stream::read(std::size_t most) noexcept {
+  return core_ != nullptr ? core_->read(most) : Bytes{};
+}
+void Stream::keep(std::size_t bytes) noexcept {
+  if (core_ != nullptr) core_->keep(bytes);
+}
+
+bool Stream::write(Bytes bytes, std::error_code& error) noexcept {
+  return write(std::span<const Bytes>{&bytes, 1}, error);
+}
+bool Stream::write(Bytes bytes) {
+  return throwing([&](std::error_code& error) { return write(bytes, error); });
+}
+bool Stream::write(std::string&& text, std::error_code& error) noexcept {
+  return core_ != nullptr ? core_->write(std::move(text), error) : closed(error);
+}
+bool Stream::write(std::string&& text) {
+  return throwing([&](std::error_code& error) { return write(std::move(text), error); });
+}
+bool Stream::write(std::span<const Bytes> pieces, std::error_code& error) noexcept {
+  return core_ != nullptr ? core_->write(pieces, error) : closed(error);
+}
+bool Stream::write(std::span<const Bytes> pieces) {
+  return throwing([&](std::error_code& error) { return write(pieces, error); });
+}
+std::size_t Stream::unsent() const noexcept {
+  return core_ != nullptr ? core_->unsent() : 0;
+}
+
+void Stream::shutdown_write() noexcept {
+  if (core_ != nullptr) core_->shutdown_write();
+}
+void Stream::close() noexcept {
+  if (core_ != nullptr) core_->close();
+}
+void Stream::abort() noexcept {
+  if (core_ != nullptr) core_->abort();
+}
+void Stream::detach() noexcept {
+  if (StreamCore* const core = StreamCore::give(*this)) core->let_go();
+}
+
+NativeHandle Stream::native_handle() const noexcept {
+  return core_ != nullptr ? core_->native_handle() : no_handle;
+}
+
+}  // namespace pollux

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// What the streams of one reactor share: memory, and their part in its turns.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <system_error>
+
+#include <pollux/reactor.hpp>
+#include <pollux/stream.hpp>
+
+#include "base/turn_hook.hpp"
+#include "loop/event_loop.hpp"
+#include "streams/buffer_pool.hpp"
+
+namespace pollux::detail {
+
+class StreamCore;
+
+/// One call of on_data().
+struct StreamDelivery {
+  Bytes bytes;
+  std::size_t read = 0;  ///< how many of them count as read, from the first one on
+  bool counts = false;   ///< the handler says so itself
+};
+
+/// A stream asks for a turn (StreamCore::ask_for_turn()): before the wait it sends what was
+/// gathered, and after it the handlers are called that could not be called at once. Loop thread.
+class StreamService final : public TurnHook {
+ public:
+  explicit StreamService(Reactor& reactor, EventLoop& loop) noexcept
+      : reactor_{&reactor}, loop_{loop} {}
+
+  /// The service of that reactor, made when the first stream is. Null, and an error, without
+  /// memory.
+  static StreamService* of(Reactor& reactor, std::error_code& error) noexcept;
+
+  /// Null when the reactor is gone.
+  Reactor* reactor() const noexcept { return reactor_; }
+  EventLoop& loop() const noexcept { return loop_; }
+  SystemCalls& calls() const noexcept { return loop_.system_calls(); }
+  BufferPool& read_blocks() noexcept { return read_blocks_; }
+  BufferPool& write_blocks() noexcept { return write_blocks_; }
+
+  /// The call of a stream's handler that is running; no handler runs inside of another.
+  struct Call {
+    const Stream* lent = nullptr;        ///< what the handler was given
+    StreamCore* core = nullptr;          ///< null, if it has let go of it
+    StreamDelivery* delivery = nullptr;  ///< of on_data()
+  };
+  Call& call() noexcept { return call_; }
+
+  /// `core` takes part in the next turn, once.
+  void add(StreamCore& core) noexcept;
+
+  void prepare() noexcept override;
+  bool has_work() const noexcept override { return any_due_; }
+  std::size_t deliver() override;
+  void close() noexcept override;
+
+ private:
+  /// Streams in the order in which they were added; each is held.
+  struct List {
+    StreamCore* first = nullptr;
+    StreamCore* last = nullptr;
+
+    void push(StreamCore& core) noexcept;
+    StreamCore* pop() noexcept;
+    void append(List other) noexcept;
+    bool has_due() const noexcept;
+  };
+
+  Reactor* reactor_;
+  EventLoop& loop_;
+  BufferPool read_blocks_{64 * 1024, 4};
+  BufferPool write_blocks_{16 * 1024, 64};
+  List asked_;  ///< of prepare()
+  List due_;    ///< of deliver(): what is due has gone through a wait first
+  Call call_;
+  bool any_due_ = false;  ///< in either
+};
+
+}  // namespace pollux::detail

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "streams/write_queue.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace pollux::detail {
+
+bool WriteQueue::reserve(std::size_t bytes, BufferPool& pool) noexcept {
+  const std::size_t block_room = pool.block_size() - sizeof(Piece);
+  std::size_t room = room_behind_last();
+  while (room < bytes) {
+    Piece* const block = make_block(pool);
+    if (block == nullptr) {
+      give_back_room(pool);
+      return false;
+    }
+    block->next = std::exchange(spare_, block);
+    room += block_room;
+  }
+  return true;
+}
+
+void WriteQueue::append(Bytes bytes) noexcept {
+  size_ += bytes.size();
+  if (room_behind_last() != 0) fill(*last_, bytes);
+  while (!bytes.empty()) {
+    Piece* const block = std::exchange(spare_, spare_->next);
+    block->next = nullptr;
+    fill(*block, bytes);
+    link(block);
+  }
+}
+
+void WriteQueue::give_back_room(BufferPool& pool) noexcept {
+  while (spare_ != nullptr) destroy(std::exchange(spare_, spare_->next), pool);
+}
+
+bool WriteQueue::append(std::string&& text) noexcept {
+  auto* const piece = new (std::nothrow) Piece;
+  if (piece == nullptr) return false;
+  piece->text = std::move(text);
+  piece->begin = reinterpret_cast<std::byte*>(piece->text.data());
+  piece->end = piece->begin + piece->text.size();
+  size_ += piece->text.size();
+  link(piece);
+  return true;
+}
+
+std::size_t WriteQueue::room_behind_last() const noexcept {
+  if (last_ == nullptr || last_->room == nullptr) return 0;
+  return static_cast<std::size_t>(last_->room - last_->end);
+}
+
+void WriteQueue::fill(Piece& piece, Bytes& bytes) noexcept {
+  const std::size_t size = std::min(bytes.size(), static_cast<std::size_t>(piece.room - piece.end));
+  if (size != 0) std::memcpy(piece.end, bytes.data(), size);
+  piece.end += size;
+  bytes = bytes.subspan(size);
+}
+
+std::size_t WriteQueue::first(std::span<Bytes, platform::most_pieces> pieces) const noexcept {
+  std::size_t count = 0;
+  for (const Piece* piece = first_; piece != nullptr && count < pieces.size(); piece = piece->next)
+    pieces[count++] = {piece->begin, piece->end};
+  return count;
+}
+
+void WriteQueue::remove(std::size_t bytes, BufferPool& pool) noexcept {
+  size_ -= bytes;
+  while (bytes != 0) {
+    const std::size_t size = std::min(bytes, static_cast<std::size_t>(first_->end - first_->begin));
+    first_->begin += size;
+    bytes -= size;
+    if (first_->begin == first_->end) drop_first(pool);
+  }
+}
+
+void WriteQueue::clear(BufferPool& pool) noexcept {
+  while (first_ != nullptr) drop_first(pool);
+  size_ = 0;
+}
+
+WriteQueue::Piece* WriteQueue::make_block(BufferPool& pool) noexcept {
+  BufferPool::Block block = pool.take();
+  if (!block) return nullptr;
+  std::byte* const memory = block.release();
+  auto* const piece = ::new (static_cast<void*>(memory)) Piece;
+  piece->begin = piece->end = memory + sizeof(Piece);
+  piece->room = memory + pool.block_size();
+  return piece;
+}
+
+void WriteQueue::link(Piece* piece) noexcept {
+  (last_ != nullptr ? last_->next : first_) = piece;
+  last_ = piece;
+}
+
+void WriteQueue::drop_first(BufferPool& pool) noexcept {
+  Piece* const piece = first_;
+  first_ = piece->next;
+  if (first_ == nullptr) last_ = nullptr;
+  destroy(piece, pool);
+}
+
+void WriteQueue::destroy(Piece* piece, BufferPool& pool) noexcept {
+  if (piece->room == nullptr) {
+    delete piece;
+    return;
+  }
+  piece->~Piece();
+  pool.give_back(BufferPool::Block{reinterpret_cast<std::byte*>(piece)});
+}
+
+}  // namespace pollux::detail

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What waits to be sent.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <pollux/stream.hpp>
+
+#include "platform/stream_io.hpp"
+#include "streams/buffer_pool.hpp"
+
+namespace pollux::detail {
+
+/// Bytes in order, in blocks of a pool, and in strings that were given. Holds no memory while it is
+/// empty.
+class WriteQueue {
+ public:
+  WriteQueue() noexcept = default;
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+
+  bool empty() const noexcept { return size_ == 0; }
+  std::size_t size() const noexcept { return size_; }
+
+  /// Takes the memory that append() needs for so many bytes. False, and nothing changed, without.
+  bool reserve(std::size_t bytes, BufferPool& pool) noexcept;
+  /// Copies what there is room for by reserve().
+  void append(Bytes bytes) noexcept;
+  /// What append() has not needed.
+  void give_back_room(BufferPool& pool) noexcept;
+  /// Takes `text`. False, and nothing changed, without memory.
+  bool append(std::string&& text) noexcept;
+  /// The first pieces, as many as one write takes; how many.
+  std::size_t first(std::span<Bytes, platform::most_pieces> pieces) const noexcept;
+  /// The first `bytes` have been sent.
+  void remove(std::size_t bytes, BufferPool& pool) noexcept;
+  void clear(BufferPool& pool) noexcept;
+
+ private:
+  /// In front of its bytes in a block, or by itself with a string.
+  struct Piece {
+    Piece* next = nullptr;
+    std::byte* begin = nullptr;
+    std::byte* end = nullptr;
+    std::byte* room = nullptr;  ///< the end of the block; null for a string
+    std::string text = {};
+  };
+
+  std::size_t room_behind_last() const noexcept;
+  void fill(Piece& piece, Bytes& bytes) noexcept;
+  static Piece* make_block(BufferPool& pool) noexcept;
+  void link(Piece* piece) noexcept;
+  void drop_first(BufferPool& pool) noexcept;
+  static void destroy(Piece* piece, BufferPool& pool) noexcept;
+
+  Piece* first_ = nullptr;
+  Piece* last_ = nullptr;
+  Piece* spare_ = nullptr;  ///< blocks between reserve() and give_back_room()
+  std::size_t size_ = 0;
+};
+
+}  // namespace pollux::detail
