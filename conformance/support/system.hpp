@@ -60,6 +60,8 @@ struct SystemFacts {
   /// it a reset, which SIO_UDP_CONNRESET turns off; Wine 8 may have taken it.)
   bool lost_datagram_is_an_error = true;
   // Deviations of Wine 8 from Windows.
+  /// Each call asks another process, so that what takes long is played in part.
+  bool is_emulated = false;
   /// A FIN shows only when the bytes before it have been read.
   bool unread_bytes_hide_fin = false;
   /// A reset hides a FIN that came before it, if that was not delivered before.

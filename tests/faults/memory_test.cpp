@@ -413,7 +413,7 @@ class Story {
 
   void end_children() {
     begin(Chapter::children);
-    const int children = can_fork() ? 3 : 1;  // elsewhere a process takes long to make
+    const int children = system_facts().is_emulated ? 1 : 3;
     for (int code = 0; code < children; ++code) {
       const ChildProcess child{code};
       int exited = -1;
@@ -533,7 +533,10 @@ class WithoutMemory : public testing::TestWithParam<std::string_view> {
 };
 
 TEST_P(WithoutMemory, ForASingleAllocationNothingIsLostAndNobodyDeaf) {
-  for (long nth = 1; !HasFailure(); ++nth) {
+  const long step = system_facts().is_emulated ? 13 : 1;
+  if (step != 1)
+    RecordProperty("not_played", "all but each 13th allocation: a story takes a second under Wine");
+  for (long nth = 1; !HasFailure(); nth += step) {
     SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
     if (play({.nth = nth}) == 0) break;
   }

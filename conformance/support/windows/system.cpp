@@ -72,6 +72,7 @@ const SystemFacts& system_facts() noexcept {
     windows.children_are_reaped = false;
     windows.has_process_handles = true;
     windows.signals_may_meet = false;
+    windows.is_emulated = is_wine;
     windows.unread_bytes_hide_fin = is_wine;
     windows.reset_hides_fin = is_wine;
     windows.read_behind_failure_is_the_end = is_wine;
