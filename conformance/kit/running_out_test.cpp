@@ -2,12 +2,12 @@
 // run() ends when nothing is left that could ever call a handler, and not before. A test that waits
 // for what does not come hangs, which ctest's time limit ends.
 #include <chrono>
-#include <latch>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/latch.hpp"
 #include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
@@ -105,7 +105,7 @@ TEST_P(ARun, CallsWhatIsPostedUntilTheLastPosterIsGone) {
 
 TEST_P(ARun, IsWokenByTheLastPosterThatGoes) {
   for (int i = 0; i < 50; ++i) {
-    std::latch started{1};
+    Latch started{1};
     std::jthread other{[&started, poster = reactor().poster()]() mutable {
       started.wait();
       poster = {};
