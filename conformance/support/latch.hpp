@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Threads that wait for each other. std::latch and the waits of std::atomic lose a notification now
-// and then where libstdc++ 12 has no futex, as on Windows: it notifies without the lock that the
-// waiting thread looks under.
+// What std::latch is, by a lock: its wait is that of std::atomic, which loses notifications in the
+// libstdc++ 12 of mingw-w64.
 #pragma once
 
 #include <condition_variable>
@@ -9,45 +8,30 @@
 
 namespace pollux::support {
 
-/// A number that grows. Any thread.
-class Progress {
- public:
-  void reach(int value) {
-    const std::lock_guard lock{mutex_};
-    value_ = value;
-    changed_.notify_all();
-  }
-  void add(int value) {
-    const std::lock_guard lock{mutex_};
-    value_ += value;
-    changed_.notify_all();
-  }
-  bool has_reached(int value) const {
-    const std::lock_guard lock{mutex_};
-    return value_ >= value;
-  }
-  void wait_for(int value) const {
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return value_ >= value; });
-  }
-
- private:
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  int value_ = 0;
-};
-
-/// As std::latch.
+/// Any thread.
 class Latch {
  public:
   explicit Latch(int count) : count_{count} {}
+  Latch(const Latch&) = delete;
+  Latch& operator=(const Latch&) = delete;
 
-  void count_down() { done_.add(1); }
-  bool try_wait() const { return done_.has_reached(count_); }
-  void wait() const { done_.wait_for(count_); }
+  void count_down() {
+    const std::lock_guard lock{mutex_};
+    // With the lock: who waits may end the latch as soon as it has it.
+    if (--count_ == 0) zero_.notify_all();
+  }
+  bool try_wait() {
+    const std::lock_guard lock{mutex_};
+    return count_ == 0;
+  }
+  void wait() {
+    std::unique_lock lock{mutex_};
+    zero_.wait(lock, [this] { return count_ == 0; });
+  }
 
  private:
-  Progress done_;
+  std::mutex mutex_;
+  std::condition_variable zero_;
   int count_;
 };
 

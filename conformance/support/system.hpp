@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +41,10 @@ struct SystemFacts {
   /// has ended the reading side are. (On Windows.)
   bool bytes_behind_both_shutdowns_reset = true;
   bool bytes_behind_own_shutdown_reset = false;
+  /// With how many calls the core finds out, once in 256 reports, whether a number still is what is
+  /// watched, and whether a byte is there. (On Windows a socket is known by its two ports, and a
+  /// poll has to come before the peek.)
+  std::uint64_t calls_of_a_check = 2;
   /// Backends report in the words of Linux's poll(2), with its flags.
   bool raw_flags_are_linux = true;
   /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)

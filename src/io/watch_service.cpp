@@ -76,11 +76,17 @@ std::size_t WatchService::deliver_batch() {
   std::size_t called = 0;
   LoopContext& loop = loop_;
   Batch batch{*this};
+  if (set().has_rechecks()) {
+    called = deliver_rechecks();
+    if (loop.stopped()) return called;
+  }
   while (!batch.done()) {
     const RawEvent& event = batch.next();
     Slot* const slot = table().find(event.token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
-    if (deliver_report(event, *slot, std::exchange(slot->ready, RawReady::none))) ++called;
+    const RawReady ready = std::exchange(slot->ready, RawReady::none);
+    if (ready == RawReady::none) continue;  // delivered with its recheck
+    if (deliver_report(event, *slot, ready)) ++called;
     if (loop.stopped()) break;
   }
   return called;
@@ -126,23 +132,27 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
 
 std::size_t WatchService::deliver() {
   std::size_t called = deliver_batch();
-  if (set().has_rechecks() && !loop_.stopped()) called += deliver_rechecks();
   if (set().detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
   return called;
 }
 
-/// Of these the kernel may have reported nothing: they are asked about. What a handler adds is for
-/// the next turn.
+/// Of these the kernel may have reported nothing: they are asked about. That comes before the
+/// reports, which may be of room to write behind an end that shows in none, and together with the
+/// watch's own. What a handler adds is for the next turn.
 std::size_t WatchService::deliver_rechecks() {
   std::size_t called = 0;
   for (std::size_t left = set().rechecks(); left > 0 && !loop_.stopped(); --left) {
     const std::uint32_t index = set().take_recheck();
     Slot& slot = table().slot(index);
     if (!slot.used || slot.closed || slot.state.over) continue;
-    const RawReady ready = registrations_.prober().what_is_true(slot);
+    RawReady ready = registrations_.prober().what_is_true(slot);
     if (ready == RawReady::none) continue;
-    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
-    if (deliver_to_stream({table().token(index)}, slot, ready, true)) ++called;
+    const Token token = table().token(index);
+    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), token, ready);
+    const bool is_reported = slot.ready != RawReady::none;
+    const RawEvent event = is_reported ? first_report(token) : RawEvent{token};
+    ready |= std::exchange(slot.ready, RawReady::none);
+    if (deliver_to_stream(event, slot, ready, true)) ++called;
   }
   return called;
 }

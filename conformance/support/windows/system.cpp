@@ -62,6 +62,7 @@ const SystemFacts& system_facts() noexcept {
     windows.failure_is_taken = false;
     windows.own_shutdown_leaves_unread = false;
     windows.own_shutdown_is_reported = false;
+    windows.calls_of_a_check = 4;
     windows.raw_flags_are_linux = false;
     windows.bytes_behind_both_shutdowns_reset = !is_wine;
     windows.bytes_behind_own_shutdown_reset = !is_wine;
@@ -84,9 +85,11 @@ const SystemFacts& system_facts() noexcept {
 std::string left_out_here() {
   return "this system has no pipes or terminals that a loop can watch, and no AF_UNIX streams "
          "that pollux does\n"
-         "this system has no fork, no signals for a single thread, and no limit of descriptors\n"
-         "this system has no error queue, no peek offset, no eventfd, and no filter that drops "
-         "packets\n";
+         "this system has no fork, no signals for a single thread, and no limit of descriptors
+"
+         "this system has no error queue, no peek offset, no eventfd, no MPTCP, and no filter that "
+         "drops packets
+";
 }
 
 int Handle::close() noexcept {
