@@ -85,11 +85,9 @@ const SystemFacts& system_facts() noexcept {
 std::string left_out_here() {
   return "this system has no pipes or terminals that a loop can watch, and no AF_UNIX streams "
          "that pollux does\n"
-         "this system has no fork, no signals for a single thread, and no limit of descriptors
-"
+         "this system has no fork, no signals for a single thread, and no limit of descriptors\n"
          "this system has no error queue, no peek offset, no eventfd, no MPTCP, and no filter that "
-         "drops packets
-";
+         "drops packets\n";
 }
 
 int Handle::close() noexcept {
