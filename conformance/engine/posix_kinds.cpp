@@ -174,6 +174,8 @@ bool has_byte(Kind kind, const Handle& handle, bool urgent) {
   return support::has_unread(handle);
 }
 
+void await_arrival(const Handle&) {}
+
 void await_end(const Handle& handle) {
   if (handle) ready(handle, POLLRDHUP, later_ms);
 }

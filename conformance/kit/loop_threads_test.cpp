@@ -3,11 +3,11 @@
 // lost, whether it comes before, during or after a wait; also what ThreadSanitizer is run over.
 #include <atomic>
 #include <chrono>
-#include <latch>
 #include <thread>
 #include <vector>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/latch.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -20,7 +20,7 @@ TEST_P(AnotherThread, StopsTheLoop) {
   const Pair idle = make_pair(PairKind::tcp4);
   Recorder local{reactor(), idle.local, Interest::readable};
   for (int i = 0; i < 50; ++i) {
-    std::latch started{1};
+    Latch started{1};
     std::jthread other{[&] {
       started.wait();
       reactor().stop();
@@ -32,7 +32,7 @@ TEST_P(AnotherThread, StopsTheLoop) {
 
 TEST_P(AnotherThread, WakesTheLoop) {
   for (int i = 0; i < 50; ++i) {
-    std::latch started{1};
+    Latch started{1};
     std::jthread other{[&] {
       started.wait();
       reactor().wake();

@@ -3,7 +3,6 @@
 // A wake-up that was lost would hang its test, which ctest's time limit ends.
 #include <array>
 #include <atomic>
-#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/forwarding_backend.hpp"
+#include "conformance/support/latch.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -287,7 +287,7 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
 /// Each wake-up lasts until what it was for has been done, and a little longer.
 class SlowToWake : public support::ForwardingBackend {
  public:
-  SlowToWake(std::unique_ptr<Backend> inner, std::latch& done)
+  SlowToWake(std::unique_ptr<Backend> inner, Latch& done)
       : ForwardingBackend{std::move(inner)}, done_{done} {}
 
   void wake() noexcept override {
@@ -298,12 +298,12 @@ class SlowToWake : public support::ForwardingBackend {
   }
 
  private:
-  std::latch& done_;
+  Latch& done_;
 };
 
 TEST_P(APostedTask, IsCalledBeforeThePosterHasWokenTheLoopAndTheReactorGoesAfterThat) {
   for (int i = 0; i < 20; ++i) {
-    std::latch done{1};
+    Latch done{1};
     auto other =
         std::make_unique<Reactor>(std::make_unique<SlowToWake>(make_contestant(backend()), done));
     static_cast<void>(other->prepare());  // as if it slept: whoever posts now wakes it
@@ -316,7 +316,7 @@ TEST_P(APostedTask, IsCalledBeforeThePosterHasWokenTheLoopAndTheReactorGoesAfter
 TEST_P(APostedTask, IsRefusedOrCalledButNeverLostWhileTheReactorGoes) {
   for (int i = 0; i < 50; ++i) {
     auto other = std::make_unique<Reactor>(make_contestant(backend()));
-    std::latch posting{1};
+    Latch posting{1};
     std::jthread thread{[&, poster = other->poster()] {
       std::error_code error;
       while (!error) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Child processes for tests.
+// Copies of a process, for tests.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "conformance/support/emulator.hpp"
-#include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::support {
 
@@ -99,56 +99,5 @@ inline bool in_a_child_that_shares(const std::function<bool()>& child) {
   return true;
 #endif
 }
-
-/// What holds children back until it is opened.
-class Gate {
- public:
-  /// Comes back when it is open. For the child, which by this gives up its own hold of the gate.
-  void pass() {
-    pipe_.peer.close();
-    pollfd open{pipe_.local.get(), POLLIN, 0};
-    ::poll(&open, 1, -1);
-  }
-  void open() { pipe_.peer.close(); }
-
- private:
-  Pair pipe_ = make_pair(PairKind::pipe);
-};
-
-/// A child process that does as it is told and then exits. Whoever has not been waited for at the
-/// end is killed, and waited for.
-class ChildProcess {
- public:
-  explicit ChildProcess(const std::function<int()>& code) : pid_{::fork()} {
-    if (pid_ == 0) ::_exit(code());
-  }
-  explicit ChildProcess(int code) : ChildProcess{[code] { return code; }} {}
-  ChildProcess(Gate& gate, int code) : ChildProcess{[&gate, code] { return gate.pass(), code; }} {}
-  ChildProcess(ChildProcess&& other) noexcept : pid_{std::exchange(other.pid_, -1)} {}
-  ChildProcess& operator=(ChildProcess&&) = delete;
-  ~ChildProcess() {
-    if (pid_ > 0 && is_there()) {
-      ::kill(pid_, SIGKILL);
-      ::waitpid(pid_, nullptr, 0);
-    }
-  }
-
-  pid_t pid() const noexcept { return pid_; }
-  void kill(int signo) const { ::kill(pid_, signo); }
-
-  /// Comes back when it is dead. It can still be waited for then.
-  void await_death() const {
-    siginfo_t info{};
-    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
-  }
-  /// Whether nobody has waited for it yet.
-  bool is_there() const {
-    siginfo_t info{};
-    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-  }
-
- private:
-  pid_t pid_;
-};
 
 }  // namespace pollux::support

@@ -7,10 +7,15 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <pollux/process.hpp>
 
 #include "conformance/support/pairs.hpp"
 
@@ -36,6 +41,10 @@ struct SystemFacts {
   /// has ended the reading side are. (On Windows.)
   bool bytes_behind_both_shutdowns_reset = true;
   bool bytes_behind_own_shutdown_reset = false;
+  /// With how many calls the core finds out, once in 256 reports, whether a number still is what is
+  /// watched, and whether a byte is there. (On Windows a socket is known by its two ports, and a
+  /// poll has to come before the peek.)
+  std::uint64_t calls_of_a_check = 2;
   /// Backends report in the words of Linux's poll(2), with its flags.
   bool raw_flags_are_linux = true;
   /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
@@ -44,10 +53,20 @@ struct SystemFacts {
   /// other failure.
   int read_after_refusal = 0;
   int write_after_refusal = 0;
+  /// A child's end is taken by whoever waits for it. (On Windows it stays, for each who has a
+  /// handle.)
+  bool children_are_reaped = true;
+  /// There are handles of processes (ProcessHandle).
+  bool has_process_handles = false;
+  /// Threads may raise a signal at the same time. (The C library of Windows takes the handler out
+  /// while it calls it: a second raise() meanwhile ends the process.)
+  bool signals_may_meet = true;
   /// The host's answer to a datagram that nobody takes is the sender's next error. (Winsock makes
   /// it a reset, which SIO_UDP_CONNRESET turns off; Wine 8 may have taken it.)
   bool lost_datagram_is_an_error = true;
   // Deviations of Wine 8 from Windows.
+  /// Each call asks another process, so that what takes long is played in part.
+  bool is_emulated = false;
   /// A FIN shows only when the bytes before it have been read.
   bool unread_bytes_hide_fin = false;
   /// A reset hides a FIN that came before it, if that was not delivered before.
@@ -158,28 +177,66 @@ bool can_fork() noexcept;
 bool run_forked(const std::function<bool()>& child);
 /// Ends this process at once; by a signal that nobody can catch, or by leaving it.
 [[noreturn]] void end_process(bool killed);
-/// A child process that ends by itself, with that code; whoever has not been waited for by then is
-/// in the end.
-class ExitingProcess {
- public:
-  explicit ExitingProcess(int code);
-  ExitingProcess(const ExitingProcess&) = delete;
-  ExitingProcess& operator=(const ExitingProcess&) = delete;
-  ~ExitingProcess();
 
-  int pid() const noexcept { return pid_; }
-  /// Waits for it: false if somebody else has.
-  bool wait();
+/// What holds child processes back until it is opened.
+class Gate {
+ public:
+  Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  ~Gate();
+
+  void open();
+  /// In a copy of this process, can_fork(): comes back when it is open.
+  void pass();
 
  private:
-  int pid_ = 0;
-  NativeHandle process_ = no_handle;  ///< where a process is known by more than a number
+  friend class ChildProcess;
+  struct State;
+
+  std::unique_ptr<State> state_;
 };
 
-/// A signal that a program may use for itself and raise_signal() sends to this process; 0 where
-/// there is none.
-int signal_of_ours() noexcept;
+/// A child process that exits with a code, by itself. Whoever has not been waited for at the end is
+/// ended, and waited for.
+class ChildProcess {
+ public:
+  explicit ChildProcess(int code);
+  ChildProcess(Gate& gate, int code);
+  /// A copy of this process, can_fork(), which calls `code`.
+  explicit ChildProcess(const std::function<int()>& code);
+  ChildProcess(ChildProcess&& other) noexcept
+      : pid_{std::exchange(other.pid_, -1)}, handle_{std::exchange(other.handle_, nullptr)} {}
+  ChildProcess& operator=(ChildProcess&&) = delete;
+  ~ChildProcess();
+
+  int pid() const noexcept { return pid_; }
+  /// Null where a system has no handles of processes.
+  ProcessHandle handle() const noexcept { return handle_; }
+
+  /// Comes back when it has ended, without waiting for it as waitpid() does.
+  void await_end() const;
+  /// Whether nobody has waited for it yet. True where nobody has to
+  /// (SystemFacts::children_are_reaped).
+  bool is_there() const;
+
+ private:
+  int pid_ = -1;
+  ProcessHandle handle_ = nullptr;
+};
+
+/// Numbers that are no child's, whatever children a process has.
+std::vector<int> never_children();
+
+/// The first or the second of two signals that a program may use for itself.
+int signal_of_ours(std::size_t which = 0) noexcept;
+/// Sends one of these to this process.
 void raise_signal(int signal);
+/// What the process calls for a signal.
+void (*handler_of(int signal))(int);
+/// Numbers of no signal, or of one that nobody can watch.
+std::vector<int> never_signals();
+
 /// Whether a process can lower its limit of descriptors (limits.hpp).
 bool can_limit_descriptors() noexcept;
 

@@ -146,23 +146,62 @@ void end_process(bool killed) {
   ::_exit(0);
 }
 
-ExitingProcess::ExitingProcess(int code) : pid_{::fork()} {
-  if (pid_ == 0) ::_exit(code);
+struct Gate::State {
+  Pair pipe = make_pair(PairKind::pipe);
+};
+
+Gate::Gate() : state_{std::make_unique<State>()} {}
+Gate::~Gate() = default;
+void Gate::open() {
+  state_->pipe.peer.close();
 }
-ExitingProcess::~ExitingProcess() {
-  wait();
-}
-bool ExitingProcess::wait() {
-  const int pid = std::exchange(pid_, -1);
-  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid;
+void Gate::pass() {
+  state_->pipe.peer.close();  // the copy's own, which would hold it closed
+  pollfd waited{state_->pipe.local.get(), POLLIN, 0};
+  ::poll(&waited, 1, -1);
 }
 
-int signal_of_ours() noexcept {
-  return SIGUSR1;
+ChildProcess::ChildProcess(const std::function<int()>& code) : pid_{::fork()} {
+  if (pid_ == 0) ::_exit(code());
+}
+ChildProcess::ChildProcess(int code) : ChildProcess{[code] { return code; }} {}
+ChildProcess::ChildProcess(Gate& gate, int code)
+    : ChildProcess{[&gate, code] { return gate.pass(), code; }} {}
+ChildProcess::~ChildProcess() {
+  if (pid_ <= 0 || !is_there()) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+void ChildProcess::await_end() const {
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+}
+bool ChildProcess::is_there() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+std::vector<int> never_children() {
+  return {-1, 0, ::getpid(), ::getppid()};
+}
+
+int signal_of_ours(std::size_t which) noexcept {
+  return which == 0 ? SIGUSR1 : SIGUSR2;
 }
 
 void raise_signal(int signal) {
   ::kill(::getpid(), signal);
+}
+
+void (*handler_of(int signal))(int) {
+  struct sigaction now {};
+  ::sigaction(signal, nullptr, &now);
+  return now.sa_handler;
+}
+
+std::vector<int> never_signals() {
+  return {-1,      0,      SIGRTMAX + 1, 128,    4096,    SIGKILL, SIGSTOP,
+          SIGSEGV, SIGBUS, SIGFPE,       SIGILL, SIGTRAP, SIGSYS};
 }
 
 bool can_limit_descriptors() noexcept {
