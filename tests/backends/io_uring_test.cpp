@@ -33,8 +33,8 @@
 
 #include "conformance/support/contestants.hpp"
 #include "conformance/support/pairs.hpp"
-#include "conformance/support/system.hpp"
 #include "conformance/support/processes.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux {
 namespace {
