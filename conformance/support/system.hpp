@@ -177,7 +177,7 @@ class ExitingProcess {
 
  private:
   int pid_ = 0;
-  NativeHandle process_ = no_handle;  ///< where a process is known by more than a number
+  [[maybe_unused]] NativeHandle process_ = no_handle;  ///< where it is known by more than a number
 };
 
 /// A signal that a program may use for itself and raise_signal() sends to this process; 0 where
