@@ -387,6 +387,18 @@ TEST_F(EpollLoop, MakesOneCallAnEventAlsoWhileATimerIsArmed) {
   EXPECT_LE(calls_of_an_event(), 1 + now_and_then);
 }
 
+TEST_F(EpollLoop, MakesOneCallAnEventAlsoWhileATimerIsDueInEachTurn) {
+  std::uint64_t fired = 0;
+  Timer again;
+  again = reactor_.after(std::chrono::nanoseconds{0}, [&] {
+    ++fired;
+    again.restart(std::chrono::nanoseconds{0});
+  });
+  const std::uint64_t turns = reactor_.stats().turns;
+  EXPECT_LE(calls_of_an_event(), 1 + now_and_then);
+  EXPECT_GE(fired + 1, reactor_.stats().turns - turns);
+}
+
 TEST_F(EpollLoop, MakesNoCallForInterestThatIsAskedForAndDroppedInOneHandler) {
   StreamWatch watch =
       reactor_.watch_stream(pair_.local.get(), Interest::readable, [&](const StreamEvent&) {
