@@ -183,7 +183,7 @@ TEST_P(AnotherHandlerWithItsWatch, IsThatOfAReadinessWatch) {
   // Too many captures for their place.
   int numbers[8]{};
   owners.push_back(reactor().watch(pair.local.get(), Interest::readable,
-                                   [this, numbers](Watch& watch, Readiness ready) {
+                                   [numbers](Watch& watch, Readiness ready) {
                                      EXPECT_TRUE(ready.readable());
                                      if (numbers[0] == 0) watch.reset();
                                    }));

@@ -17,6 +17,7 @@
 
 #include <gtest/gtest.h>
 
+#include "conformance/support/child_process.hpp"
 #include "conformance/support/emulator.hpp"
 #include "conformance/support/system.hpp"
 
@@ -53,24 +54,8 @@ inline const std::vector<Forking>& ways_to_fork() {
   return ways;
 }
 
-/// Runs `child` in a child process, and waits for it: whether it said true.
-inline bool in_a_child(const std::function<bool()>& child, pid_t (*fork)() = &::fork) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    bool passed = false;
-    try {
-      passed = child();
-    } catch (...) {
-    }
-    ::_exit(passed ? 0 : 1);
-  }
-  int status = 0;
-  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 0;
-}
-
-/// The same, in one child after the other, each made in another way. What `child` leaves outside
-/// its process the next one finds.
+/// in_a_child(), in one child after the other, each made in another way. What `child` leaves
+/// outside its process the next one finds.
 inline testing::AssertionResult in_each_child(const std::function<bool()>& child) {
   for (const Forking& way : ways_to_fork()) {
     if (!in_a_child(child, way.fork)) return testing::AssertionFailure() << "by " << way.name;

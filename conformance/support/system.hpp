@@ -73,6 +73,10 @@ struct SystemFacts {
   bool reset_hides_fin = false;
   /// A read behind a failure gives 0.
   bool read_behind_failure_is_the_end = false;
+  // What older kernels do not have.
+  /// MPTCP shows how many bytes have come, and so the peer's FIN is told apart from an own shutdown
+  /// of reading (rule 15). (Linux 6.5 and later.)
+  bool multipath_fin_is_distinguished = true;
 };
 
 const SystemFacts& system_facts() noexcept;

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -41,6 +42,7 @@ struct Options {
   std::chrono::milliseconds patience = 10s;
   std::uint64_t breaches = 10;  ///< after so many it is given up
   bool mistakes = false;
+  bool lossy = false;   ///< packets are lost on the way, and TCP repeats no reset
   std::string backend;  ///< empty: all
 };
 
@@ -83,6 +85,19 @@ void make_buffers_small(const Pair& ends) {
   for (const Handle* end : {&ends.local, &ends.peer}) {
     const int size = 16384;
     ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  }
+}
+
+/// A reset that was lost is sent again to whoever asks. Nobody gives up meanwhile.
+void make_curious(const Pair& ends) {
+  const auto set = [](const Handle& end, int level, int option, int value) {
+    ::setsockopt(end.get(), level, option, &value, sizeof value);
+  };
+  for (const Handle* end : {&ends.local, &ends.peer}) {
+    set(*end, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(*end, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+    set(*end, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+    set(*end, IPPROTO_TCP, TCP_KEEPCNT, 100);
   }
 }
 
@@ -152,6 +167,7 @@ class Soak {
       make_buffers_small(ends);
       if (kind == Kind::tcp) support::set_no_delay(ends.local);
       if (kind == Kind::tcp) support::set_no_delay(ends.peer);
+      if (kind == Kind::tcp && options_.lossy) make_curious(ends);
     }
     ++of_kind_[static_cast<std::size_t>(kind)];
     return std::make_unique<Connection>(common_, kind, opened_++, options_.seed, std::move(ends));
@@ -251,7 +267,8 @@ class Soak {
     ++breaches_;
     std::cout << name_ << ": " << what << "\n    again: --backend " << name_ << " --seed "
               << options_.seed << " --connections " << options_.connections << " --wave "
-              << options_.wave << (options_.mistakes ? " --mistakes" : "") << '\n'
+              << options_.wave << (options_.mistakes ? " --mistakes" : "")
+              << (options_.lossy ? " --lossy" : "") << '\n'
               << std::flush;
   }
 
@@ -273,13 +290,13 @@ class Soak {
 
 constexpr std::string_view usage =
     "usage: pollux_soak [--backend NAME] [--connections N] [--seed N] [--wave N] [--patience "
-    "SECONDS]\n";
+    "SECONDS] [--mistakes] [--lossy]\n";
 
 bool parse(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
-    if (option == "--mistakes") {
-      options.mistakes = true;
+    if (option == "--mistakes" || option == "--lossy") {
+      (option == "--lossy" ? options.lossy : options.mistakes) = true;
       --i;
       continue;
     }

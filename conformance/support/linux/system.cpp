@@ -22,21 +22,32 @@ void set_option(const Handle& socket, int level, int option, const Value& value,
     throw std::system_error{errno, std::generic_category(), what};
 }
 
-}  // namespace
-
-bool has_multipath() {
-  const Handle socket{native::open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)};
-  if (!socket || emulator().empty()) return static_cast<bool>(socket);
-  // An emulator may know nothing of MPTCP_INFO, and answer for one of the TCP connections instead.
+/// How much of MPTCP_INFO the kernel has; 0 where it has none.
+std::size_t size_of_multipath_info(const Handle& socket) {
   constexpr int level_mptcp = 284;
   constexpr int mptcp_info = 1;
   char info[256];
   socklen_t size = sizeof info;
-  return ::getsockopt(socket.get(), level_mptcp, mptcp_info, info, &size) == 0;
+  return ::getsockopt(socket.get(), level_mptcp, mptcp_info, info, &size) == 0 ? size : 0;
+}
+
+}  // namespace
+
+bool has_multipath() {
+  const Handle socket{native::open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)};
+  // An emulator may know nothing of MPTCP_INFO, and answer for one of the TCP connections instead.
+  return socket && (emulator().empty() || size_of_multipath_info(socket) != 0);
 }
 
 const SystemFacts& system_facts() noexcept {
-  static constexpr SystemFacts facts;
+  static const SystemFacts facts = [] {
+    SystemFacts found;
+    const Handle socket{native::open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)};
+    // Up to the numbers of the bytes, with which Linux 6.5 has made it longer.
+    constexpr std::size_t with_numbers = 72;
+    found.multipath_fin_is_distinguished = size_of_multipath_info(socket) >= with_numbers;
+    return found;
+  }();
   return facts;
 }
 

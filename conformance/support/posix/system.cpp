@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "conformance/support/child_process.hpp"
 #include "conformance/support/limits.hpp"
-#include "conformance/support/processes.hpp"
 #include "conformance/support/tcp_pair.hpp"
 #include "native_sockets.hpp"
 

@@ -345,12 +345,19 @@ Answer<Inbound> failed_peek(System& system, NativeHandle handle, int error) noex
   return {Inbound::failed, Outcome::answered, error};
 }
 
+/// How ioctl() takes its request: as unsigned long, or with musl as int, for which some are too
+/// large.
+template <class Request>
+Request request_of(int (*call)(int, Request, ...));
+using IoctlRequest = decltype(request_of(&::ioctl));
+
 /// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
 /// byte.
 bool has_packets(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
   int packets = 0;
 #if defined(TIOCGPKT)
-  system.uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); });
+  constexpr auto request = static_cast<IoctlRequest>(TIOCGPKT);
+  system.uninterrupted([&] { return ::ioctl(handle, request, &packets); });
 #endif
   return packets != 0;
 }
