@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
