@@ -238,7 +238,7 @@ class ManyWatches {
   double per_watch(double all) const { return all / static_cast<double>(watched_.size()); }
 
   void complain(const std::string& what) {
-    if (well_) std::cout << "  WRONG: " << what << '\n' << std::flush;
+    if (++complaints_ <= 5) std::cout << "  WRONG: " << what << '\n' << std::flush;
     well_ = false;
   }
 
@@ -246,6 +246,7 @@ class ManyWatches {
   std::vector<Watched> watched_;
   std::size_t called_ = 0;
   std::size_t next_ = 0;
+  int complaints_ = 0;
   bool well_ = true;
 };
 
