@@ -113,6 +113,11 @@ class ManyWatches {
               << " bytes each in the process, " << per_watch(after.kernel - before.kernel)
               << " in the kernel\n"
               << std::flush;
+    // A backend may put requests off until the loop has nothing else to do.
+    const auto idle = Clock::now();
+    for (int turns = 0; turns < 3; ++turns) reactor_.run_once(1ms);
+    std::cout << "  the first 3 turns that sleep: " << microseconds_since(idle) / 1000 << " ms\n"
+              << std::flush;
     check({}, "nothing is active");
   }
 
@@ -238,7 +243,7 @@ class ManyWatches {
   double per_watch(double all) const { return all / static_cast<double>(watched_.size()); }
 
   void complain(const std::string& what) {
-    if (well_) std::cout << "  WRONG: " << what << '\n' << std::flush;
+    if (++complaints_ <= 5) std::cout << "  WRONG: " << what << '\n' << std::flush;
     well_ = false;
   }
 
@@ -246,6 +251,7 @@ class ManyWatches {
   std::vector<Watched> watched_;
   std::size_t called_ = 0;
   std::size_t next_ = 0;
+  int complaints_ = 0;
   bool well_ = true;
 };
 

@@ -82,6 +82,10 @@ const SystemFacts& system_facts() noexcept {
   return facts;
 }
 
+bool unix_has_urgent_bytes() {
+  return false;
+}
+
 std::string left_out_here() {
   return "this system has no pipes or terminals that a loop can watch, and no AF_UNIX streams "
          "that pollux does\n"

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <pollux/backend_support.hpp>
@@ -137,6 +138,12 @@ Forks& known_forks() noexcept {
 void forget_count() noexcept {
   if (counted_by.load(std::memory_order_relaxed) != ::getpid())
     known_forks().count.store(0, std::memory_order_relaxed);
+}
+
+/// Also one whose other side is gone (EIO). isatty() would not do: musl's says ENOTTY of that one.
+bool is_terminal(NativeHandle handle) noexcept {
+  termios settings{};
+  return ::tcgetattr(handle, &settings) == 0 || errno == EIO;
 }
 
 }  // namespace
@@ -281,8 +288,7 @@ StreamType System::stream_type(NativeHandle handle, std::error_code& error) noex
   if (S_ISFIFO(status.st_mode)) {
     const bool writes_only = (::fcntl(handle, F_GETFL) & O_ACCMODE) == O_WRONLY;
     type.kind = writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
-  } else if (S_ISCHR(status.st_mode) && (::isatty(handle) != 0 || errno == EIO)) {
-    // EIO: one whose other side is gone.
+  } else if (S_ISCHR(status.st_mode) && is_terminal(handle)) {
     type.kind = StreamKind::terminal;
   } else {
     error = Errc::not_a_stream;
