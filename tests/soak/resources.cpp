@@ -68,7 +68,12 @@ long resident_kib() {
 }
 
 long heap_kib() {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if defined(__GLIBC_PREREQ)
+#define POLLUX_HAS_MALLINFO2 __GLIBC_PREREQ(2, 33)
+#else
+#define POLLUX_HAS_MALLINFO2 0
+#endif
+#if POLLUX_HAS_MALLINFO2
   const struct mallinfo2 info = ::mallinfo2();
   return static_cast<long>((info.uordblks + info.hblkhd) / 1024);
 #else
