@@ -27,8 +27,10 @@ std::function<int(int operation)> refusal_of_change;
 
 }  // namespace
 
-/// In place of libc's. No kernel can be brought to refuse a change for want of memory.
-extern "C" int epoll_ctl(int set, int operation, int handle, epoll_event* event) noexcept {
+/// In place of libc's, which has declared it `noexcept`, or not (musl). No kernel can be brought to
+/// refuse a change for want of memory.
+extern "C" int epoll_ctl(int set, int operation, int handle,
+                         epoll_event* event) noexcept(noexcept(::epoll_ctl(0, 0, 0, nullptr))) {
   if (refusal_of_change) {
     errno = refusal_of_change(operation);
     if (errno != 0) return -1;
