@@ -184,8 +184,9 @@ void play_dead(const Handle& handle);
 void come_alive(const Handle& handle);
 /// TCP gives up on a peer that does not answer, at its first retransmission.
 void give_up_early(const Handle& handle);
-/// Asks an idle peer after a second, and once more, whether it is there.
-void keep_alive(const Handle& handle);
+/// Asks an idle peer each second whether it is there. TCP gives up on one that has left so many
+/// questions without an answer.
+void keep_alive(const Handle& handle, int questions = 1);
 
 // The process.
 

@@ -156,11 +156,11 @@ void give_up_early(const Handle& handle) {
   set_option(handle, IPPROTO_TCP, TCP_USER_TIMEOUT, 1u, "TCP_USER_TIMEOUT");
 }
 
-void keep_alive(const Handle& handle) {
+void keep_alive(const Handle& handle, int questions) {
   set_option(handle, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
   set_option(handle, IPPROTO_TCP, TCP_KEEPIDLE, 1, "TCP_KEEPIDLE");
   set_option(handle, IPPROTO_TCP, TCP_KEEPINTVL, 1, "TCP_KEEPINTVL");
-  set_option(handle, IPPROTO_TCP, TCP_KEEPCNT, 1, "TCP_KEEPCNT");
+  set_option(handle, IPPROTO_TCP, TCP_KEEPCNT, questions, "TCP_KEEPCNT");
 }
 
 int last_signal() noexcept {

@@ -285,7 +285,7 @@ void come_alive(const Handle&) {
 void give_up_early(const Handle&) {
   has_no_filter();
 }
-void keep_alive(const Handle&) {
+void keep_alive(const Handle&, int) {
   has_no_filter();
 }
 
