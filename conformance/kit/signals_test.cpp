@@ -17,6 +17,7 @@
 
 #include "conformance/kit/signals.hpp"
 #include "conformance/support/latch.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -40,7 +41,7 @@ TEST_P(ASignal, IsDeliveredInTheLoopsThreadAndNotAtOnce) {
     where = std::this_thread::get_id();
   });
   EXPECT_TRUE(own);
-  std::jthread{[] { std::raise(first_signal); }}.join();
+  Thread{[] { std::raise(first_signal); }}.join();
   EXPECT_FALSE(delivered);
   EXPECT_EQ(reactor().run_once(), 1u);
   EXPECT_EQ(delivered, first_signal);
@@ -80,7 +81,7 @@ TEST_P(ASignal, ThatAnotherThreadGetsEndsTheWait) {
   const SignalWatch own = watch(first_signal, 'a');
   for (int i = 0; i < 50; ++i) {
     Latch started{1};
-    std::jthread other{[&] {
+    Thread other{[&] {
       started.wait();
       std::raise(first_signal);
     }};
@@ -205,7 +206,7 @@ TEST_P(ASignal, MayStopTheLoopFromItsNativeHandler) {
   const SignalWatch own = watch(first_signal, 'a');
   for (int i = 0; i < 20; ++i) {
     Latch started{1};
-    std::jthread other{[&] {
+    Thread other{[&] {
       started.wait();
       std::raise(second_signal);
     }};
@@ -306,7 +307,7 @@ TEST_P(ASignal, IsSomethingDueForALoopInPieces) {
 TEST_P(ASignal, FindsLoopsInManyThreads) {
   constexpr int loops = 3;
   Latch watching{loops};
-  std::vector<std::jthread> threads;
+  std::vector<Thread> threads;
   for (int i = 0; i < loops; ++i) {
     threads.emplace_back([&] {
       Reactor own{make_contestant(backend())};
@@ -324,11 +325,16 @@ TEST_P(ASignal, FindsLoopsInManyThreads) {
 
 TEST_P(ASignal, MayBeRaisedWhileReactorsComeAndGo) {
   const Disposition native{first_signal, SIG_IGN};
-  std::vector<std::jthread> raisers;
+  std::atomic<bool> done = false;
+  std::vector<Thread> raisers;
+  const struct End {
+    ~End() { done = true; }
+    std::atomic<bool>& done;
+  } end{done};
   const int together = system_facts().signals_may_meet ? 2 : 1;
   for (int i = 0; i < together; ++i) {
-    raisers.emplace_back([](const std::stop_token& done) {
-      while (!done.stop_requested()) {
+    raisers.emplace_back([&] {
+      while (!done) {
         std::raise(first_signal);
         std::this_thread::yield();
       }

@@ -2,7 +2,6 @@
 // Copies of a process, for tests.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -10,8 +9,6 @@
 #include <csignal>
 
 #include <poll.h>
-#include <sched.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,12 +19,6 @@
 #include "conformance/support/system.hpp"
 
 namespace pollux::support {
-
-/// How a process makes another.
-struct Forking {
-  const char* name;
-  pid_t (*fork)();
-};
 
 /// fork(), and what runs no fork handlers. That is left out, and the test says so, under an
 /// emulator that does not wipe memory for a child.
@@ -40,17 +31,11 @@ inline const std::vector<Forking>& ways_to_fork() {
                                   "emulator has no MADV_WIPEONFORK that wipes");
     return with_handlers;
   }
-  static const std::vector<Forking> ways = {
-    {"fork", [] { return ::fork(); }},
-#if defined(SYS_clone) && !defined(__s390__)
-    {"clone", [] { return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }},
-#endif
-#if defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 34)
-    {"_Fork", [] { return ::_Fork(); }},
-#endif
-#endif
-  };
+  static const std::vector<Forking> ways = [] {
+    std::vector<Forking> all = with_handlers;
+    for (const Forking& way : forks_without_handlers()) all.push_back(way);
+    return all;
+  }();
   return ways;
 }
 
@@ -61,28 +46,6 @@ inline testing::AssertionResult in_each_child(const std::function<bool()>& child
     if (!in_a_child(child, way.fork)) return testing::AssertionFailure() << "by " << way.name;
   }
   return testing::AssertionSuccess();
-}
-
-/// The same in a child that has all memory in common with its parent, which waits for its end;
-/// true where no such child can be made.
-inline bool in_a_child_that_shares(const std::function<bool()>& child) {
-#if defined(CLONE_VFORK)
-  struct Call {
-    const std::function<bool()>& child;
-    bool passed = false;
-  } call{child};
-  std::vector<std::max_align_t> stack(std::size_t{1} << 16);
-  const auto run = [](void* called) {
-    static_cast<Call*>(called)->passed = static_cast<Call*>(called)->child();
-    return 0;
-  };
-  const pid_t pid =
-      ::clone(run, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &call);
-  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid && call.passed;
-#else
-  static_cast<void>(child);
-  return true;
-#endif
 }
 
 }  // namespace pollux::support

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What tests need of the operating system beside pairs of streams (pairs.hpp). One file a system
-// implements both: posix/, with linux/ for what only Linux has, and windows/. Tests ask here what a
-// system has and how it differs; they have no #if on one.
+// implements both: posix/, with linux/ or portable/ for what only Linux has, and windows/. Tests
+// ask here what a system has and how it differs; they have no #if on one.
 #pragma once
 
 #include <cerrno>
@@ -95,6 +95,11 @@ bool is_open(NativeHandle handle) noexcept;
 Handle duplicate_at(const Handle& handle, NativeHandle number);
 /// Numbers that nothing is open under, whatever a process has open.
 std::vector<NativeHandle> never_open();
+/// How many bytes have arrived at a TCP socket, read or not; none where the system does not say.
+std::optional<std::uint64_t> bytes_received(NativeHandle handle);
+/// From now on peeks at this socket begin so many bytes from the start (SO_PEEK_OFF). False where
+/// there is nothing of the kind.
+bool set_peek_offset(const Handle& handle, int bytes);
 /// What no system can wait for: a regular file.
 class RegularFile {
  public:
@@ -113,6 +118,15 @@ class RegularFile {
 void set_blocking(const Handle& handle, bool blocking);
 /// How it is set, as far as the system says so: equal before and after what changes nothing.
 int settings_of(const Handle& handle);
+
+struct Named {
+  std::string name;
+  Handle handle;
+};
+/// What can be waited for and is no stream, of kinds that not every system has.
+std::vector<Named> no_streams_of_this_system();
+/// Files whose type does not say whether they can be waited for.
+std::vector<Named> files_of_unclear_type();
 
 // Waits.
 
@@ -151,6 +165,9 @@ class BoundAddress {
 
 /// A datagram socket that is connected to a port on loopback where nobody is.
 Handle make_deserted_mailbox();
+/// The master of a new pseudo-terminal, whose other side can be opened. Throws std::system_error,
+/// as where there are none.
+Handle open_master();
 /// Two AF_UNIX sockets that take packets; none where there are none.
 std::optional<Pair> make_packet_pair();
 /// A socket for a connection between virtual machines, empty where there is none.
@@ -167,8 +184,9 @@ void play_dead(const Handle& handle);
 void come_alive(const Handle& handle);
 /// TCP gives up on a peer that does not answer, at its first retransmission.
 void give_up_early(const Handle& handle);
-/// Asks an idle peer after a second, and once more, whether it is there.
-void keep_alive(const Handle& handle);
+/// Asks an idle peer each second whether it is there. TCP gives up on one that has left so many
+/// questions without an answer.
+void keep_alive(const Handle& handle, int questions = 1);
 
 // The process.
 

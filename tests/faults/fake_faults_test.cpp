@@ -7,13 +7,13 @@
 #include <atomic>
 #include <functional>
 #include <ostream>
-#include <thread>
 #include <tuple>
 
 #include <gtest/gtest.h>
 #include <pollux/reactor.hpp>
 
 #include "conformance/support/pairs.hpp"
+#include "conformance/support/thread.hpp"
 #include "unit/fake_reactor.hpp"
 
 namespace pollux::support {
@@ -297,7 +297,7 @@ TEST(AStormOfWakes, LosesNoneAndIsFollowedByRest) {
   std::atomic<int> produced{0};
   int seen = 0;
   {
-    std::vector<std::jthread> others;
+    std::vector<support::Thread> others;
     for (int i = 0; i < 4; ++i) {
       others.emplace_back([&] {
         for (int round = 0; round < rounds; ++round) {

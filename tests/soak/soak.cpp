@@ -15,7 +15,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -90,15 +89,7 @@ void make_buffers_small(const Pair& ends) {
 
 /// A reset that was lost is sent again to whoever asks. Nobody gives up meanwhile.
 void make_curious(const Pair& ends) {
-  const auto set = [](const Handle& end, int level, int option, int value) {
-    ::setsockopt(end.get(), level, option, &value, sizeof value);
-  };
-  for (const Handle* end : {&ends.local, &ends.peer}) {
-    set(*end, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(*end, IPPROTO_TCP, TCP_KEEPIDLE, 1);
-    set(*end, IPPROTO_TCP, TCP_KEEPINTVL, 1);
-    set(*end, IPPROTO_TCP, TCP_KEEPCNT, 100);
-  }
+  for (const Handle* end : {&ends.local, &ends.peer}) support::keep_alive(*end, 100);
 }
 
 /// All connections on one backend.

@@ -14,6 +14,7 @@
 
 #include "conformance/support/limits.hpp"
 #include "conformance/support/tcp_pair.hpp"
+#include "conformance/support/unix_paths.hpp"
 #include "native_sockets.hpp"
 
 #include <windows.h>
@@ -178,6 +179,21 @@ std::vector<NativeHandle> never_open() {
   return {no_handle, 0x7FFFFFFC};
 }
 
+std::optional<std::uint64_t> bytes_received(NativeHandle) {
+  return std::nullopt;
+}
+
+bool set_peek_offset(const Handle&, int) {
+  return false;
+}
+
+std::vector<Named> no_streams_of_this_system() {
+  return {};
+}
+std::vector<Named> files_of_unclear_type() {
+  return {};
+}
+
 RegularFile::RegularFile() {
   std::array<wchar_t, 32768> name{};
   ::GetModuleFileNameW(nullptr, name.data(), static_cast<DWORD>(name.size()));
@@ -229,6 +245,16 @@ bool await_close(PairKind, const Handle& handle, std::chrono::milliseconds limit
   return await(handle, Await::readable, limit);
 }
 
+std::string fresh_unix_path() {
+  return {};
+}
+void release_unix_path(const sockaddr*, int) {}
+
+Handle open_master() {
+  throw std::system_error{std::make_error_code(std::errc::function_not_supported),
+                          "this system has no pseudo-terminals"};
+}
+
 std::optional<Pair> make_packet_pair() {
   return std::nullopt;
 }
@@ -263,7 +289,7 @@ void come_alive(const Handle&) {
 void give_up_early(const Handle&) {
   has_no_filter();
 }
-void keep_alive(const Handle&) {
+void keep_alive(const Handle&, int) {
   has_no_filter();
 }
 

@@ -246,7 +246,7 @@ bool is_probes_own(int error) noexcept {
 namespace {
 
 /// Whether the owner peeks from an offset on: what others than Linux have no option for.
-bool has_peek_offset(System& system, [[maybe_unused]] NativeHandle handle,
+bool has_peek_offset([[maybe_unused]] System& system, [[maybe_unused]] NativeHandle handle,
                      [[maybe_unused]] std::error_code& error) noexcept {
   int offset = -1;
 #if defined(SO_PEEK_OFF)
@@ -359,7 +359,7 @@ using IoctlRequest = decltype(request_of(&::ioctl));
 
 /// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
 /// byte.
-bool has_packets(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
+bool has_packets([[maybe_unused]] System& system, [[maybe_unused]] NativeHandle handle) noexcept {
   int packets = 0;
 #if defined(TIOCGPKT)
   constexpr auto request = static_cast<IoctlRequest>(TIOCGPKT);
