@@ -27,14 +27,14 @@ function(pollux_pkg_config name)
   if(NOT ${prefix}_FOUND)
     return()
   endif()
-  set(CMAKE_REQUIRED_LIBRARIES ${${prefix}_LINK_LIBRARIES})
+  pollux_link_items(items ${${prefix}_LINK_LIBRARIES})
+  set(CMAKE_REQUIRED_LIBRARIES ${items})  # as it will be linked: with -static that is another file
   check_cxx_source_compiles("int main() {}" ${prefix}_LINKS)
   if(NOT ${prefix}_LINKS)
     message(STATUS "pollux: ${name} is here, but for another system")
     return()
   endif()
   add_library(pollux::${name} INTERFACE IMPORTED GLOBAL)
-  pollux_link_items(items ${${prefix}_LINK_LIBRARIES})
   set_target_properties(pollux::${name} PROPERTIES
     INTERFACE_LINK_LIBRARIES "${items}"
     INTERFACE_LINK_OPTIONS "${${prefix}_LDFLAGS_OTHER}"

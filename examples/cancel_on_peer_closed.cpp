@@ -4,6 +4,7 @@
 // its side open until it has the answer.) Usage: cancel_on_peer_closed [<ms of work>]. Prints the
 // port.
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <list>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include <pollux/pollux.hpp>
+
+#include "descriptors.hpp"
 
 using pollux::Interest;
 
@@ -33,7 +36,7 @@ class Server {
   using Clients = std::list<Client>;
 
   void accept() {
-    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = non_blocking(::accept(listener_, nullptr, nullptr));
     if (fd < 0) return;  // gone again; echo_server.cpp has what to do without descriptors
     const auto client = clients_.insert(clients_.end(), Client{fd});
     client->watch = reactor_.watch_stream(
@@ -50,7 +53,7 @@ class Server {
     client->watch.set_interest(Interest::peer_closed);  // no more requests until this one is done
     client->work = reactor_.after(work_, [this, client] {
       std::puts("done");
-      ::send(client->fd, "done\n", 5, MSG_NOSIGNAL);
+      ::send(client->fd, "done\n", 5, 0);
       end(client);
     });
   }
@@ -69,7 +72,8 @@ class Server {
 };
 
 int main(int argc, char** argv) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an event, and no end of the server
+  const int listener = non_blocking(::socket(AF_INET, SOCK_STREAM, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

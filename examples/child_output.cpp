@@ -4,11 +4,12 @@
 #include <cstdio>
 #include <string>
 
-#include <fcntl.h>
 #include <spawn.h>
 #include <unistd.h>
 
 #include <pollux/pollux.hpp>
+
+#include "descriptors.hpp"
 
 extern char** environ;
 
@@ -23,9 +24,11 @@ int start(char** arguments, int output, pid_t& child) {
 }
 
 int main(int argc, char** argv) {
-  int ends[2] = {};
+  int ends[2] = {-1, -1};
   pid_t child = 0;
-  if (argc < 2 || ::pipe2(ends, O_CLOEXEC) != 0 || start(argv + 1, ends[1], child) != 0) {
+  const bool piped = argc > 1 && ::pipe(ends) == 0;
+  for (const int end : ends) close_on_exec(end);
+  if (!piped || start(argv + 1, ends[1], child) != 0) {
     std::fputs("usage: child_output <program> [<argument>...]\n", stderr);
     return 2;
   }

@@ -13,6 +13,8 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 int main(int argc, char** argv) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -23,7 +25,7 @@ int main(int argc, char** argv) {
   to.sin_port = htons(static_cast<std::uint16_t>(std::atoi(argv[2])));
   const std::chrono::milliseconds patience{argc > 3 ? std::atoi(argv[3]) : 1000};
 
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = non_blocking(::socket(AF_INET, SOCK_STREAM, 0));
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 &&
       errno != EINPROGRESS) {
     std::perror("connect");

@@ -10,12 +10,14 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 using namespace std::chrono_literals;
 using pollux::Interest;
 
 int main() {
-  const int server = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int client = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int server = non_blocking(::socket(AF_INET, SOCK_DGRAM, 0));
+  const int client = non_blocking(::socket(AF_INET, SOCK_DGRAM, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,10 +19,13 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 class Echo {
  public:
   /// Listens on that port of 127.0.0.1 (nullptr: the system chooses), and prints it.
   Echo(pollux::Reactor& reactor, const char* port) : reactor_{reactor}, listener_{listen(port)} {
+    std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an event, and no end of the program
     accepting_ = reactor.watch(listener_, pollux::Interest::readable,
                                [this](pollux::Watch& listening, auto) { accept(listening); });
   }
@@ -45,7 +49,7 @@ class Echo {
   using Clients = std::list<Client>;
 
   static int listen(const char* port) {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int listener = non_blocking(::socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port != nullptr ? std::atoi(port) : 0));
@@ -61,7 +65,7 @@ class Echo {
   }
 
   void accept(pollux::Watch& listening) {
-    const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int socket = non_blocking(::accept(listener_, nullptr, nullptr));
     if (socket < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         pause(listening);
@@ -92,7 +96,7 @@ class Echo {
       if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
         unsent.append(buffer, static_cast<std::size_t>(n));
     if (event.end_of_stream()) ended = true;  // and every byte before it has been read
-    if (const auto n = ::send(socket, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
+    if (const auto n = ::send(socket, unsent.data(), unsent.size(), 0); n > 0)
       unsent.erase(0, static_cast<std::size_t>(n));
     if (event.hangup() || (ended && unsent.empty())) return close(client);
     // Back-pressure: answer first, then read on.

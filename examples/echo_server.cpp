@@ -5,6 +5,7 @@
 // chooses. Prints the port.
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #include <pollux/pollux.hpp>
+
+#include "descriptors.hpp"
 
 using pollux::Interest;
 
@@ -32,7 +35,7 @@ void serve(pollux::Reactor& reactor, int listener) {
   pollux::Watch accepting;
   pollux::Timer pause = reactor.timer([&] { accepting.set_interest(Interest::readable); });
   accepting = reactor.watch(listener, Interest::readable, [&](pollux::Watch& self, auto) {
-    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = non_blocking(::accept(listener, nullptr, nullptr));
     if (fd < 0) {
       // Out of descriptors or memory: who waits goes on waiting; the loop must not turn for it.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -50,7 +53,7 @@ void serve(pollux::Reactor& reactor, int listener) {
         if (const auto n = ::recv(socket, buffer, sizeof buffer, 0); n > 0)
           unsent.append(buffer, size_t(n));
       if (event.end_of_stream()) ended = true;  // and every byte before it has been read
-      if (const auto n = ::send(socket, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
+      if (const auto n = ::send(socket, unsent.data(), unsent.size(), 0); n > 0)
         unsent.erase(0, size_t(n));
       if (!event.hangup() &&
           !(ended && unsent.empty()))  // back-pressure: answer first, then read on
@@ -69,7 +72,8 @@ void serve(pollux::Reactor& reactor, int listener) {
 }
 
 int main(int argc, char** argv) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an event, and no end of the server
+  const int listener = non_blocking(::socket(AF_INET, SOCK_STREAM, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0));

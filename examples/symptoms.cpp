@@ -19,6 +19,8 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -28,8 +30,9 @@ using pollux::Interest;
 class Connection {
  public:
   Connection() {
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_) != 0)
+    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_) != 0)
       throw std::system_error{errno, std::system_category(), "socketpair"};
+    for (const int end : ends_) non_blocking(end);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -40,7 +43,7 @@ class Connection {
 
   int fd() const { return ends_[0]; }
   void peer_sends(std::string_view bytes) const {
-    if (::send(ends_[1], bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) std::perror("send");
+    if (::send(ends_[1], bytes.data(), bytes.size(), 0) < 0) std::perror("send");
   }
   void peer_ends() const { ::shutdown(ends_[1], SHUT_WR); }
   void peer_closes() {
@@ -239,6 +242,7 @@ constexpr struct {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
   const std::string_view wanted = argc == 2 ? argv[1] : "";
   for (const auto& [name, play] : symptoms) {
     if (name != wanted) continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sends its input to a unix socket, half-closes, and prints the answer to its end: nc -U, on one
 // loop. Usage: unix_client <path> <text>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -11,9 +12,12 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 using pollux::Interest;
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a server that has gone is an event
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (argc != 3 || std::strlen(argv[1]) >= sizeof address.sun_path) {
@@ -21,7 +25,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::strcpy(address.sun_path, argv[1]);
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = close_on_exec(::socket(AF_UNIX, SOCK_STREAM, 0));
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     std::perror(argv[1]);
     return 1;
@@ -37,7 +41,7 @@ int main(int argc, char** argv) {
         std::fwrite(buffer, 1, static_cast<std::size_t>(n), stdout);
     }
     if (event.writable()) {
-      const auto n = ::send(fd, unsent.data(), unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      const auto n = ::send(fd, unsent.data(), unsent.size(), MSG_DONTWAIT);
       if (n > 0) unsent.erase(0, static_cast<std::size_t>(n));
       if (unsent.empty()) {
         ::shutdown(fd, SHUT_WR);  // that was all; the answer is still to come

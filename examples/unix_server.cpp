@@ -15,6 +15,8 @@
 
 #include <pollux/pollux.hpp>
 
+#include "descriptors.hpp"
+
 using pollux::Interest;
 
 struct Client {
@@ -34,7 +36,7 @@ void serve(Clients& clients, Clients::iterator client, const pollux::StreamEvent
   }
   if (event.end_of_stream()) client->ended = true;
   auto& unsent = client->unsent;
-  if (const auto n = ::send(client->fd, unsent.data(), unsent.size(), MSG_NOSIGNAL); n > 0)
+  if (const auto n = ::send(client->fd, unsent.data(), unsent.size(), 0); n > 0)
     unsent.erase(0, static_cast<std::size_t>(n));
   if (!event.hangup() && !(client->ended && unsent.empty()))  // answer first, then read on
     return client->watch.set_interest(unsent.empty() ? Interest::readable : Interest::writable);
@@ -43,6 +45,7 @@ void serve(Clients& clients, Clients::iterator client, const pollux::StreamEvent
 }
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an event, and no end of the server
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (argc != 2 || std::strlen(argv[1]) >= sizeof address.sun_path) {
@@ -50,7 +53,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::strcpy(address.sun_path, argv[1]);
-  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int listener = non_blocking(::socket(AF_UNIX, SOCK_STREAM, 0));
   if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(listener, 128) != 0) {
     std::perror(argv[1]);
@@ -61,7 +64,7 @@ int main(int argc, char** argv) {
   Clients clients;
   const pollux::Watch accepting =
       reactor.watch(listener, Interest::readable, [&](pollux::Readiness) {
-        const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = non_blocking(::accept(listener, nullptr, nullptr));
         if (fd < 0) return;  // gone again; echo_server.cpp has what to do without descriptors
         const auto client = clients.insert(clients.end(), Client{fd});
         client->watch = reactor.watch_stream(

@@ -105,6 +105,7 @@ class ProgressBar {
     shown_ = now;
     if (!on_terminal_) {
       fmt::print(stderr, "{} histories played, now of {}\n", played, to_string(kind));
+      std::fflush(stderr);  // Windows keeps it back
       return;
     }
     const auto share =

@@ -65,25 +65,25 @@ class AfdBackend final : public Backend {
     // what the last wait has reported: what is still true completes at once.
     const auto reported = static_cast<std::ptrdiff_t>(to_arm_.size());
     bool woken = false;
-    ULONG fetched = 0;
-    do {
-      fetched = pending_ != 0 ? fetch(most_at_once, 0, result.error) : 0;
-      for (ULONG i = 0; i < fetched; ++i) woken |= take(entries_[i], nullptr);
-    } while (fetched == most_at_once);
-    std::rotate(to_arm_.begin(), to_arm_.begin() + reported, to_arm_.end());
-    if (result.error == 0) result.error = arm_all();
-    if (result.error != 0) return result;
-    const auto most = static_cast<ULONG>(std::min<std::size_t>(out.size(), most_at_once));
-    const int timeout_ms = woken ? 0 : timeout.poll_ms();
-    const bool is_timed = !woken && timer_.set(timeout);
-    fetched = fetch(most, timeout_ms < 0 ? INFINITE : static_cast<DWORD>(timeout_ms), result.error,
-                    is_timed);
-    if (is_timed) timer_.cancel();
-    for (ULONG i = 0; i < fetched; ++i) {
-      RawEvent event;
-      take(entries_[i], &event);
-      if (event.ready != RawReady::none) out[result.count++] = event;
+    while (pending_ != 0 && complete(most_at_once, 0, false, {}, result, woken) == most_at_once) {
     }
+    std::rotate(to_arm_.begin() + kept_back_, to_arm_.begin() + reported, to_arm_.end());
+    const auto most = std::min<std::size_t>(out.size(), most_at_once);
+    // If of as many as there is room for one has something to report, the turn of the others is the
+    // next wait: where there is little room, each wait would arm all of them.
+    if (to_arm_.size() > most) {
+      if (result.error == 0) result.error = arm_first(most);
+      kept_back_ = static_cast<std::ptrdiff_t>(to_arm_.size());
+      if (result.error == 0) complete(most, 0, false, out, result, woken);
+      if (woken || result.count != 0 || result.error != 0) return result;
+    }
+    if (result.error == 0) result.error = arm_first(to_arm_.size());
+    kept_back_ = static_cast<std::ptrdiff_t>(to_arm_.size());
+    if (result.error != 0) return result;
+    const auto timeout_ms = static_cast<DWORD>(woken ? 0 : timeout.poll_ms());  // −1 is INFINITE
+    const bool is_timed = !woken && timer_.set(timeout);
+    complete(most, timeout_ms, is_timed, out, result, woken);
+    if (is_timed) timer_.cancel();
     return result;
   }
 
@@ -189,11 +189,11 @@ class AfdBackend final : public Backend {
     return error;
   }
 
-  /// 0, or the number of the error; what is left is armed by the next wait.
-  int arm_all() noexcept {
+  /// 0, or the number of the error; what is left is armed later.
+  int arm_first(std::size_t most) noexcept {
     std::size_t armed = 0;
     int failed = 0;
-    for (; armed < to_arm_.size() && failed == 0; ++armed) {
+    for (; armed < most && failed == 0; ++armed) {
       Registration& next = *to_arm_[armed];
       next.is_queued = false;
       if (next.is_removed) {
@@ -212,16 +212,25 @@ class AfdBackend final : public Backend {
     return failed;
   }
 
-  /// `is_alertable`: the timer may end it.
-  ULONG fetch(ULONG most, DWORD timeout_ms, int& error, bool is_alertable = false) noexcept {
+  /// Waits for completions: how many. Adds what they report, or drops it if there is no room at
+  /// all. `is_alertable`: the timer may end it.
+  ULONG complete(std::size_t most, DWORD timeout_ms, bool is_alertable, std::span<RawEvent> out,
+                 WaitResult& result, bool& woken) noexcept {
     ULONG count = 0;
     ++system_calls_;
-    if (::GetQueuedCompletionStatusEx(port_, entries_.data(), most, &count, timeout_ms,
-                                      is_alertable ? TRUE : FALSE) != 0)
-      return count;
-    const DWORD refused = ::GetLastError();
-    if (refused != WAIT_TIMEOUT && refused != WAIT_IO_COMPLETION) error = static_cast<int>(refused);
-    return 0;
+    if (::GetQueuedCompletionStatusEx(port_, entries_.data(), static_cast<ULONG>(most), &count,
+                                      timeout_ms, is_alertable ? TRUE : FALSE) == 0) {
+      const DWORD refused = ::GetLastError();
+      if (refused != WAIT_TIMEOUT && refused != WAIT_IO_COMPLETION)
+        result.error = static_cast<int>(refused);
+      return 0;
+    }
+    for (ULONG i = 0; i < count; ++i) {
+      RawEvent event;
+      woken |= take(entries_[i], out.empty() ? nullptr : &event);
+      if (event.ready != RawReady::none) out[result.count++] = event;
+    }
+    return count;
   }
 
   /// Takes a completion; what it reports is put into `event`, or dropped. Whether it was a wake.
@@ -258,12 +267,11 @@ class AfdBackend final : public Backend {
     }
     for (Registration* const queued : to_arm_) delete queued;
     to_arm_.clear();
+    kept_back_ = 0;
     bool woken = false;
-    int error = 0;
-    while (pending_ != 0 && error == 0) {
-      const ULONG fetched = fetch(most_at_once, INFINITE, error);
-      for (ULONG i = 0; i < fetched; ++i) woken |= take(entries_[i], nullptr);
-    }
+    WaitResult result;
+    while (pending_ != 0 && result.error == 0)
+      complete(most_at_once, INFINITE, false, {}, result, woken);
     if (woken) wake();
     devices_.clear();
     files_.reset();
@@ -277,6 +285,7 @@ class AfdBackend final : public Backend {
   HandleMap places_;                    ///< the slots of handles
   std::vector<Registration*> by_slot_;  ///< owned, as those in `to_arm_` that are removed
   std::vector<Registration*> to_arm_;
+  std::ptrdiff_t kept_back_ = 0;  ///< at its front, those that a wait has left to the next
   std::size_t registrations_ = 0;
   std::size_t pending_ = 0;  ///< completions that are to come
   std::array<OVERLAPPED_ENTRY, most_at_once> entries_;

@@ -35,6 +35,7 @@ Pair Connections::make_tcp(Kind kind) {
   support::set_no_delay(pair.peer);
   pair.local = support::accept_one(at);
   support::set_no_delay(pair.local);
+  await_arrival(pair.peer);
   return pair;
 }
 

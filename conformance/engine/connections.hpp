@@ -51,6 +51,7 @@ Sight look_at_port(std::uint16_t port);
 
 /// What the kernel does later, in a thread of its own, is waited for; not for long, as it may be
 /// there already, or never come.
+void await_arrival(const support::Handle& handle);  ///< of what was sent there before
 void await_end(const support::Handle& handle);      ///< the other side's
 void await_hang_up(const support::Handle& handle);  ///< of both directions
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "conformance/engine/batches.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::differential {
 
@@ -34,7 +35,7 @@ class Exploration {
 
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     {
-      std::vector<std::jthread> threads;
+      std::vector<support::Thread> threads;
       for (unsigned i = 0; i < (plan_.threads != 0 ? plan_.threads : cores); ++i)
         threads.emplace_back([this] { work(); });
     }

@@ -135,7 +135,8 @@ class Life {
     // owner took, the end is left to see (rule 10).
     const bool closed = is_tcp() ? here().fin || here().gone : here().inbound_over();
     if (!closed) return;
-    if (!at_end && line_.hides_fin(end_)) return;
+    // At the end as well, if that is one's own: what nobody can read any more is unread still.
+    if (line_.hides_fin(end_)) return;
     if (!at_end) {
       if (here().error != 0) return;  // with a failure pending, a FIN shows when the bytes are read
       const bool early = notice_ == EarlyNotice::immediate || family() != Family::unix_stream;

@@ -214,6 +214,7 @@ class Player::Play {
                         (op == Op::peer_close && support::has_unread(opposite(here()).handle));
     apply_now(op);
     if (shape_.family == Family::mptcp) await(op, resets);
+    for (const Sitter& who : sitters_) await_arrival(who.handle);
   }
 
   /// MPTCP's worker brings over what a FIN or a reset does.
@@ -432,7 +433,11 @@ class Player::Play {
     const bool delivers = shape_.family != Family::fifo && shape_.family != Family::udp;
     const support::SystemFacts& facts = support::system_facts();
     Sitter& other = opposite(sitters_[0]);
-    if (facts.unread_bytes_hide_fin && other.handle) support::drain(other.handle);
+    if (facts.unread_bytes_hide_fin && other.handle) {
+      support::drain(other.handle);
+      // Nobody can read those any more, whose owner has ended that side.
+      if (support::has_unread(other.handle)) return false;
+    }
     return delivers && sees_something(sitters_[0]) && sight(sitters_[0]) == Sight::nothing;
   }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Kinds of descriptor and operations that POSIX systems have, and Linux.
+// Kinds of descriptor and operations that POSIX systems have.
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +21,7 @@
 #include "conformance/engine/connections.hpp"
 #include "conformance/engine/system_kinds.hpp"
 #include "conformance/support/emulator.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::differential {
 
@@ -43,8 +46,7 @@ short ready(const Handle& handle, short events, int timeout_ms = 0) {
 
 /// Over MPTCP, bound to loopback, with a port of its own.
 Handle bound_mptcp_socket() {
-  Handle made{check(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP),
-                    "socket")};
+  Handle made = support::make_socket(PairKind::tcp4, support::Protocol::multipath);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -53,10 +55,10 @@ Handle bound_mptcp_socket() {
 }
 
 Pair make_seqpacket() {
-  std::array<int, 2> ends{};
-  check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
-        "socketpair");
-  return {Handle{ends[0]}, Handle{ends[1]}};
+  std::optional<Pair> pair = support::make_packet_pair();
+  if (!pair)
+    throw std::system_error{std::make_error_code(std::errc::protocol_not_supported), "seqpacket"};
+  return std::move(*pair);
 }
 
 Pair make_fifo() {
@@ -78,8 +80,7 @@ Pair make_fifo() {
 /// `local` is the slave, `peer` the master.
 Pair make_terminal() {
   Pair pair;
-  pair.peer = Handle{check(::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), "openpt")};
-  check(::unlockpt(pair.peer.get()), "unlockpt");
+  pair.peer = support::open_master();
   std::array<char, 64> name{};
   if (const int error = ::ptsname_r(pair.peer.get(), name.data(), name.size()); error != 0)
     throw std::system_error{error, std::generic_category(), "ptsname"};
@@ -134,9 +135,7 @@ Pair make_of_this_system(Kind kind) {
 namespace {
 
 bool keeps_a_peek_offset(PairKind kind) {
-  const Handle socket = support::make_socket(kind);
-  const int offset = 0;
-  return ::setsockopt(socket.get(), SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
+  return support::set_peek_offset(support::make_socket(kind), 0);
 }
 
 /// Of older kernels, which have them since Linux 5.15, not all pass over such a byte.
@@ -174,17 +173,17 @@ bool has_byte(Kind kind, const Handle& handle, bool urgent) {
   return support::has_unread(handle);
 }
 
+void await_arrival(const Handle&) {}
+
 void await_end(const Handle& handle) {
-  if (handle) ready(handle, POLLRDHUP, later_ms);
+  if (handle) support::look_at_other_end(handle, std::chrono::milliseconds{later_ms});
 }
 void await_hang_up(const Handle& handle) {
   if (handle) ready(handle, 0, later_ms);
 }
 
 void set_peek_offset(const Handle& handle) {
-  const int from_the_start = 0;
-  check(::setsockopt(handle.get(), SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(int)),
-        "SO_PEEK_OFF");
+  if (!support::set_peek_offset(handle, 0)) check(-1, "SO_PEEK_OFF");
 }
 
 void set_low_water(const Handle& handle) {

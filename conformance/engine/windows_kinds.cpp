@@ -50,6 +50,14 @@ bool has_byte(Kind, const Handle& handle, bool urgent) {
   return urgent ? support::peek(handle) == 1 : support::has_unread(handle);
 }
 
+/// Wine's sockets are the host's, and its server learns in its own time of what has come for them:
+/// until then a reset is what the host says, once, to whoever asks first (server/sock.c,
+/// sock_poll_event). With the second answer the server has seen all that was there before the
+/// first.
+void await_arrival(const Handle& handle) {
+  for (int i = 0; i < 2 && handle; ++i) support::look_at_other_end(handle, {});
+}
+
 void await_end(const Handle&) {}
 void await_hang_up(const Handle&) {}
 

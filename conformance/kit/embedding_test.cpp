@@ -4,12 +4,12 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include <pollux/error.hpp>
 
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/system.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -92,7 +92,7 @@ TEST_P(ATurnInPieces, HasNoTimeToLoseWhereSomethingIsDue) {
 TEST_P(ATurnInPieces, IsWokenByAnotherThreadThatPosts) {
   for (int i = 0; i < 50; ++i) {
     bool called = false;
-    std::jthread other{[&, poster = reactor().poster()] { poster.post([&] { called = true; }); }};
+    Thread other{[&, poster = reactor().poster()] { poster.post([&] { called = true; }); }};
     EXPECT_TRUE(rounds_until([&] { return called; }));
   }
 }

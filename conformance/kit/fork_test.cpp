@@ -6,7 +6,6 @@
 #include <latch>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
@@ -16,6 +15,7 @@
 #include "conformance/support/forwarding_backend.hpp"
 #include "conformance/support/limits.hpp"
 #include "conformance/support/processes.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -156,7 +156,7 @@ TEST_P(AForkedReactor, MayBeDestroyedThoughWhoWasWakingItIsNotThere) {
   std::latch end{1};
   auto own = std::make_unique<Reactor>(std::make_unique<LongWake>(make_contestant(backend()), end));
   static_cast<void>(own->prepare());  // as if it slept: whoever posts now wakes it
-  const std::jthread thread{[to = own.get()] { to->post([] {}); }};
+  const Thread thread{[to = own.get()] { to->post([] {}); }};
   std::size_t calls = 0;
   while (calls == 0) calls = own->poll();
   EXPECT_TRUE(in_each_child([&] {

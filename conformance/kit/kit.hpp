@@ -34,6 +34,11 @@ void PrintTo(const Row& row, std::ostream* to);
 inline constexpr PairKind tcp[] = {PairKind::tcp4, PairKind::tcp6};
 inline constexpr PairKind unix_streams[] = {PairKind::unix_stream};
 inline constexpr PairKind sockets[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream};
+/// Those of the sockets that have urgent bytes here.
+inline std::span<const PairKind> with_urgent_bytes() {
+  if (is_available(PairKind::unix_stream) && unix_has_urgent_bytes()) return sockets;
+  return tcp;
+}
 inline constexpr PairKind pipes[] = {PairKind::pipe};
 inline constexpr PairKind streams[] = {PairKind::tcp4, PairKind::tcp6, PairKind::unix_stream,
                                        PairKind::pipe};

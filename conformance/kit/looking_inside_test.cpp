@@ -132,8 +132,8 @@ std::string story_of(std::string text, NativeHandle handle) {
 }
 
 /// What a close of the peer does to AF_UNIX; TCP has two ends to end.
-void end_both_directions(Pair& pair) {
-  if (is_tcp(cheapest_pair_kind())) shutdown_write(pair.local);
+void end_both_directions(Pair& pair, StreamWatch& watch) {
+  if (is_tcp(cheapest_pair_kind())) watch.shutdown(Shutdown::write);
   pair.peer.close();
 }
 
@@ -155,7 +155,7 @@ TEST_P(LookingInside, ATextTracerWritesTheSameStoryOnEachBackend) {
   write_bytes(pair.peer, "abc");
   ASSERT_TRUE(run_until(reactor(), [&] { return watch.interest() == Interest::none; }));
   watch.set_interest(Interest::readable);
-  end_both_directions(pair);
+  end_both_directions(pair, watch);
   ASSERT_TRUE(run_until(reactor(), [&] { return over; }));
   watch.reset();
   EXPECT_EQ(story_of(text, handle),
@@ -173,10 +173,10 @@ TEST_P(LookingInside, ATextTracerSaysOnEachBackendThatAPausedStreamIsParked) {
   TextTracer tracer{[&](std::string_view line) { text.append(line) += '\n'; }};
   reactor().set_tracer(&tracer);
   Pair pair = make_pair(cheapest_pair_kind());
-  const StreamWatch watch =
+  StreamWatch watch =
       reactor().watch_stream(pair.local.get(), Interest::none, [](const StreamEvent&) {});
   write_bytes(pair.peer, "abc");
-  end_both_directions(pair);
+  end_both_directions(pair, watch);
   // No handler is called for it, and so no run ends by itself.
   const Timer tick = reactor().every(std::chrono::milliseconds{1}, [] {});
   ASSERT_TRUE(run_until(reactor(), [&] { return text.find("parked") != std::string::npos; }));

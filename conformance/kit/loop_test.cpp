@@ -83,11 +83,17 @@ TEST_P(TheLoop, RunOnceTakesTheLongestTimeoutThereIs) {
 TEST_P(TheLoop, RunForRunsForAsLongAsItSays) {
   const Pair pair = readable_pair();
   Recorder local{reactor(), pair.local, Interest::readable};
-  const auto start = Clock::now();
-  const std::size_t calls = reactor().run_for(5ms);
-  EXPECT_GE(Clock::now() - start, 5ms);
-  EXPECT_EQ(calls, local.events().size());
-  EXPECT_GT(calls, 1u);
+  std::size_t most = 0;
+  std::size_t all = 0;
+  for (int i = 0; i < 100 && most <= 1; ++i) {  // there may be time for one on a busy machine
+    const auto start = Clock::now();
+    const std::size_t calls = reactor().run_for(5ms);
+    EXPECT_GE(Clock::now() - start, 5ms);
+    all += calls;
+    EXPECT_EQ(all, local.events().size());
+    most = std::max(most, calls);
+  }
+  EXPECT_GT(most, 1u);
 }
 
 TEST_P(TheLoop, RunsUntilAHandlerStopsIt) {

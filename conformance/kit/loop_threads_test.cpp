@@ -3,11 +3,12 @@
 // lost, whether it comes before, during or after a wait; also what ThreadSanitizer is run over.
 #include <atomic>
 #include <chrono>
-#include <latch>
 #include <thread>
 #include <vector>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/latch.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -20,8 +21,8 @@ TEST_P(AnotherThread, StopsTheLoop) {
   const Pair idle = make_pair(PairKind::tcp4);
   Recorder local{reactor(), idle.local, Interest::readable};
   for (int i = 0; i < 50; ++i) {
-    std::latch started{1};
-    std::jthread other{[&] {
+    Latch started{1};
+    Thread other{[&] {
       started.wait();
       reactor().stop();
     }};
@@ -32,8 +33,8 @@ TEST_P(AnotherThread, StopsTheLoop) {
 
 TEST_P(AnotherThread, WakesTheLoop) {
   for (int i = 0; i < 50; ++i) {
-    std::latch started{1};
-    std::jthread other{[&] {
+    Latch started{1};
+    Thread other{[&] {
       started.wait();
       reactor().wake();
     }};
@@ -48,7 +49,7 @@ TEST_P(AnotherThread, HandsOverWorkAndNoneOfItIsLost) {
   constexpr int rounds = 2000;
   std::atomic<int> produced{0};
   std::atomic<int> consumed{0};
-  std::jthread producer{[&] {
+  Thread producer{[&] {
     for (int i = 1; i <= rounds; ++i) {
       produced = i;
       reactor().wake();
@@ -63,7 +64,7 @@ TEST_P(AnotherThread, HandsOverWorkAndNoneOfItIsLost) {
 
 TEST_P(AnotherThread, IsOneOfManyThatWakeTheLoopAtOnce) {
   std::atomic<int> alive{4};
-  std::vector<std::jthread> others;
+  std::vector<Thread> others;
   for (int i = 0; i < 4; ++i) {
     others.emplace_back([&] {
       for (int round = 0; round < 500; ++round) reactor().wake();
@@ -79,7 +80,7 @@ TEST_P(AnotherThread, MayWriteToWhatIsWatched) {
   Recorder local{reactor(), pair.local, Interest::readable};
   std::size_t received = 0;
   drain_on_readable(local, pair.local, received);
-  std::jthread other{[&] {
+  Thread other{[&] {
     for (int i = 0; i < 100; ++i) write_bytes(pair.peer, "0123456789");
     pair.peer.close();
   }};
@@ -101,8 +102,8 @@ TEST_P(AnotherThread, RunsALoopOfItsOwn) {
     pair.peer.close();
     EXPECT_TRUE(delivers(local, "end_of_stream"));
   };
-  std::jthread one{serve};
-  std::jthread other{serve};
+  Thread one{serve};
+  Thread other{serve};
 }
 
 TEST_P(AnotherThread, MayTakeTheLoopOver) {
@@ -110,7 +111,7 @@ TEST_P(AnotherThread, MayTakeTheLoopOver) {
   Recorder local{reactor(), pair.local, Interest::readable};
   write_bytes(pair.peer, "abc");
   EXPECT_TRUE(delivers(local, "readable"));
-  std::jthread{[&] {
+  Thread{[&] {
     EXPECT_EQ(drain(pair.local), 3u);
     local.forget();
     pair.peer.close();

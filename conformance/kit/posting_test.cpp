@@ -3,7 +3,6 @@
 // A wake-up that was lost would hang its test, which ctest's time limit ends.
 #include <array>
 #include <atomic>
-#include <latch>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,8 @@
 
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/forwarding_backend.hpp"
+#include "conformance/support/latch.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -229,7 +230,7 @@ TEST_P(APostedTask, IsRefusedWhenTheReactorIsGone) {
 TEST_P(APostedTask, WakesALoopThatSleeps) {
   for (int i = 0; i < 200; ++i) {
     std::atomic<bool> called{false};
-    std::jthread other{[&] { reactor().post([&] { called = true; }); }};
+    Thread other{[&] { reactor().post([&] { called = true; }); }};
     EXPECT_EQ(reactor().run_once(), 1u);
     EXPECT_TRUE(called);
   }
@@ -243,7 +244,7 @@ TEST_P(APostedTask, IsNotLostWhateverTheThreadsDo) {
   std::vector<std::atomic<int>> last(producers);
   bool in_order = true;
   std::size_t called = 0;
-  std::vector<std::jthread> threads;
+  std::vector<Thread> threads;
   for (std::size_t producer = 0; producer < producers; ++producer) {
     threads.emplace_back([&, producer, poster = reactor().poster()] {
       for (int i = 1; i <= tasks; ++i) {
@@ -277,7 +278,7 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
       }
     }
   };
-  std::jthread thread{[&] { other.run_forever(); }};
+  Thread thread{[&] { other.run_forever(); }};
   reactor().post(Ball{reactor(), other, count});
   reactor().run_forever();
   thread.join();
@@ -287,7 +288,7 @@ TEST_P(APostedTask, GoesBackAndForthBetweenTwoLoops) {
 /// Each wake-up lasts until what it was for has been done, and a little longer.
 class SlowToWake : public support::ForwardingBackend {
  public:
-  SlowToWake(std::unique_ptr<Backend> inner, std::latch& done)
+  SlowToWake(std::unique_ptr<Backend> inner, Latch& done)
       : ForwardingBackend{std::move(inner)}, done_{done} {}
 
   void wake() noexcept override {
@@ -298,16 +299,16 @@ class SlowToWake : public support::ForwardingBackend {
   }
 
  private:
-  std::latch& done_;
+  Latch& done_;
 };
 
 TEST_P(APostedTask, IsCalledBeforeThePosterHasWokenTheLoopAndTheReactorGoesAfterThat) {
   for (int i = 0; i < 20; ++i) {
-    std::latch done{1};
+    Latch done{1};
     auto other =
         std::make_unique<Reactor>(std::make_unique<SlowToWake>(make_contestant(backend()), done));
     static_cast<void>(other->prepare());  // as if it slept: whoever posts now wakes it
-    std::jthread thread{[&, to = other.get()] { to->post([&] { done.count_down(); }); }};
+    Thread thread{[&, to = other.get()] { to->post([&] { done.count_down(); }); }};
     while (!done.try_wait()) other->poll();
     other.reset();
   }
@@ -316,8 +317,8 @@ TEST_P(APostedTask, IsCalledBeforeThePosterHasWokenTheLoopAndTheReactorGoesAfter
 TEST_P(APostedTask, IsRefusedOrCalledButNeverLostWhileTheReactorGoes) {
   for (int i = 0; i < 50; ++i) {
     auto other = std::make_unique<Reactor>(make_contestant(backend()));
-    std::latch posting{1};
-    std::jthread thread{[&, poster = other->poster()] {
+    Latch posting{1};
+    Thread thread{[&, poster = other->poster()] {
       std::error_code error;
       while (!error) {
         poster.post([] {}, error);

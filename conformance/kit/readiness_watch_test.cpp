@@ -4,6 +4,7 @@
 // heard without an interest, and what cannot be watched as a stream can be watched so (rule 14).
 #include <cerrno>
 #include <chrono>
+#include <optional>
 
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/system.hpp"
@@ -201,6 +202,27 @@ TEST_P(AReadinessWatchOfAListener, IsReadableForAsLongAsAConnectionWaits) {
 }
 
 POLLUX_ON_EACH_KIND(AReadinessWatchOfAListener, sockets);
+
+class AReadinessWatchOfPackets : public OnEachBackend {};
+
+TEST_P(AReadinessWatchOfPackets, TakesAPacketOfNoBytesForNoEndOfAnything) {
+  const std::optional<Pair> pair = make_packet_pair();
+  if (!pair) return RecordProperty("not_played", "no AF_UNIX sockets of packets here");
+  const Handle& local = pair->local;
+  const Handle& peer = pair->peer;
+  int calls = 0;
+  const Watch watch = reactor().watch(local.get(), Interest::readable, [&](Readiness) { ++calls; });
+  EXPECT_EQ(write_nothing(peer), 0);
+  reactor().run_once(5s);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(read_bytes(local), 0);
+  EXPECT_TRUE(sleeps());
+  write_bytes(peer, "abc");
+  reactor().run_once(5s);
+  EXPECT_EQ(calls, 2);
+}
+
+POLLUX_ON_EACH_BACKEND(AReadinessWatchOfPackets);
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -185,7 +185,7 @@ TEST_P(UrgentBytes, WithNothingBehindThemAreNoReasonToHoldTheEndBack) {
       });
 }
 
-POLLUX_ON_EACH_KIND(UrgentBytes, sockets);
+POLLUX_ON_EACH_KIND(UrgentBytes, with_urgent_bytes());
 
 }  // namespace
 }  // namespace pollux::conformance

@@ -121,7 +121,7 @@ TEST_P(AnUrgentByte, DoesNotKeepAFailureFromBeingDelivered) {
       });
 }
 
-POLLUX_ON_EACH_KIND(AnUrgentByte, sockets);
+POLLUX_ON_EACH_KIND(AnUrgentByte, with_urgent_bytes());
 
 }  // namespace
 }  // namespace pollux::conformance

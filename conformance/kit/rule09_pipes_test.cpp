@@ -15,6 +15,7 @@
 
 #include "conformance/kit/kit.hpp"
 #include "conformance/support/emulator.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
 namespace {
@@ -166,9 +167,7 @@ POLLUX_ON_EACH_BACKEND(Fifos);
 class Terminals : public OnEachBackend {
  protected:
   static Pair make_terminal() {
-    Handle master{::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)};
-    if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0)
-      throw std::system_error{errno, std::system_category(), "posix_openpt"};
+    Handle master = open_master();
     char name[128];
     if (::ptsname_r(master.get(), name, sizeof name) != 0)
       throw std::system_error{errno, std::system_category(), "ptsname"};

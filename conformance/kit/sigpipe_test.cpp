@@ -3,7 +3,6 @@
 // for the owner's writes: what a reactor does by itself to find out that it is over raises none,
 // and leaves the thread's mask, and what the owner holds up, as they were.
 #include <csignal>
-#include <ctime>
 
 #include <pthread.h>
 
@@ -50,8 +49,10 @@ class HeldSigpipe {
   }
   /// Whether there was one; takes it.
   bool take() const {
-    const timespec no_time{};
-    return ::sigtimedwait(&pipe_, nullptr, &no_time) == SIGPIPE;
+    sigset_t pending;
+    ::sigpending(&pending);
+    int signo = 0;  // macOS has no sigtimedwait()
+    return ::sigismember(&pending, SIGPIPE) == 1 && ::sigwait(&pipe_, &signo) == 0;
   }
 
  private:

@@ -38,12 +38,18 @@ inline bool has_socket_option(PairKind kind, int option, int value) {
          (errno != ENOPROTOOPT && errno != EOPNOTSUPP);
 }
 
+/// How ioctl() takes its request: as unsigned long, or with musl as int, for which some are too
+/// large.
+template <class Request>
+Request request_of(int (*call)(int, Request, ...));
+
 /// Whether a terminal shows that it is in packet mode (TIOCGPKT).
 inline bool shows_packet_mode() {
 #if defined(TIOCGPKT)
   const Handle master{::posix_openpt(O_RDWR | O_NOCTTY)};
   int mode = 0;
-  return ::ioctl(master.get(), TIOCGPKT, &mode) == 0;
+  constexpr auto request = static_cast<decltype(request_of(&::ioctl))>(TIOCGPKT);
+  return ::ioctl(master.get(), request, &mode) == 0;
 #else
   return false;
 #endif

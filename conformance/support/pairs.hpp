@@ -59,6 +59,9 @@ bool is_available(PairKind kind) noexcept;
 /// Where any stream will do: what costs this system least.
 PairKind cheapest_pair_kind() noexcept;
 
+/// Whether AF_UNIX has urgent bytes, as TCP has: on Linux since 5.15.
+bool unix_has_urgent_bytes();
+
 /// Of a socket: what the kind of pair means by itself, or MPTCP in place of TCP.
 enum class Protocol : int { usual = 0, multipath = 262 };
 

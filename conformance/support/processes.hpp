@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Child processes for tests.
+// Copies of a process, for tests.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -10,23 +9,16 @@
 #include <csignal>
 
 #include <poll.h>
-#include <sched.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "conformance/support/child_process.hpp"
 #include "conformance/support/emulator.hpp"
-#include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux::support {
-
-/// How a process makes another.
-struct Forking {
-  const char* name;
-  pid_t (*fork)();
-};
 
 /// fork(), and what runs no fork handlers. That is left out, and the test says so, under an
 /// emulator that does not wipe memory for a child.
@@ -39,116 +31,21 @@ inline const std::vector<Forking>& ways_to_fork() {
                                   "emulator has no MADV_WIPEONFORK that wipes");
     return with_handlers;
   }
-  static const std::vector<Forking> ways = {
-    {"fork", [] { return ::fork(); }},
-#if defined(SYS_clone) && !defined(__s390__)
-    {"clone", [] { return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }},
-#endif
-#if defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 34)
-    {"_Fork", [] { return ::_Fork(); }},
-#endif
-#endif
-  };
+  static const std::vector<Forking> ways = [] {
+    std::vector<Forking> all = with_handlers;
+    for (const Forking& way : forks_without_handlers()) all.push_back(way);
+    return all;
+  }();
   return ways;
 }
 
-/// Runs `child` in a child process, and waits for it: whether it said true.
-inline bool in_a_child(const std::function<bool()>& child, pid_t (*fork)() = &::fork) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    bool passed = false;
-    try {
-      passed = child();
-    } catch (...) {
-    }
-    ::_exit(passed ? 0 : 1);
-  }
-  int status = 0;
-  return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-         WEXITSTATUS(status) == 0;
-}
-
-/// The same, in one child after the other, each made in another way. What `child` leaves outside
-/// its process the next one finds.
+/// in_a_child(), in one child after the other, each made in another way. What `child` leaves
+/// outside its process the next one finds.
 inline testing::AssertionResult in_each_child(const std::function<bool()>& child) {
   for (const Forking& way : ways_to_fork()) {
     if (!in_a_child(child, way.fork)) return testing::AssertionFailure() << "by " << way.name;
   }
   return testing::AssertionSuccess();
 }
-
-/// The same in a child that has all memory in common with its parent, which waits for its end;
-/// true where no such child can be made.
-inline bool in_a_child_that_shares(const std::function<bool()>& child) {
-#if defined(CLONE_VFORK)
-  struct Call {
-    const std::function<bool()>& child;
-    bool passed = false;
-  } call{child};
-  std::vector<std::max_align_t> stack(std::size_t{1} << 16);
-  const auto run = [](void* called) {
-    static_cast<Call*>(called)->passed = static_cast<Call*>(called)->child();
-    return 0;
-  };
-  const pid_t pid =
-      ::clone(run, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &call);
-  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid && call.passed;
-#else
-  static_cast<void>(child);
-  return true;
-#endif
-}
-
-/// What holds children back until it is opened.
-class Gate {
- public:
-  /// Comes back when it is open. For the child, which by this gives up its own hold of the gate.
-  void pass() {
-    pipe_.peer.close();
-    pollfd open{pipe_.local.get(), POLLIN, 0};
-    ::poll(&open, 1, -1);
-  }
-  void open() { pipe_.peer.close(); }
-
- private:
-  Pair pipe_ = make_pair(PairKind::pipe);
-};
-
-/// A child process that does as it is told and then exits. Whoever has not been waited for at the
-/// end is killed, and waited for.
-class ChildProcess {
- public:
-  explicit ChildProcess(const std::function<int()>& code) : pid_{::fork()} {
-    if (pid_ == 0) ::_exit(code());
-  }
-  explicit ChildProcess(int code) : ChildProcess{[code] { return code; }} {}
-  ChildProcess(Gate& gate, int code) : ChildProcess{[&gate, code] { return gate.pass(), code; }} {}
-  ChildProcess(ChildProcess&& other) noexcept : pid_{std::exchange(other.pid_, -1)} {}
-  ChildProcess& operator=(ChildProcess&&) = delete;
-  ~ChildProcess() {
-    if (pid_ > 0 && is_there()) {
-      ::kill(pid_, SIGKILL);
-      ::waitpid(pid_, nullptr, 0);
-    }
-  }
-
-  pid_t pid() const noexcept { return pid_; }
-  void kill(int signo) const { ::kill(pid_, signo); }
-
-  /// Comes back when it is dead. It can still be waited for then.
-  void await_death() const {
-    siginfo_t info{};
-    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
-  }
-  /// Whether nobody has waited for it yet.
-  bool is_there() const {
-    siginfo_t info{};
-    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-  }
-
- private:
-  pid_t pid_;
-};
 
 }  // namespace pollux::support

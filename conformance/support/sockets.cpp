@@ -7,6 +7,7 @@
 
 #include "conformance/support/system.hpp"
 #include "conformance/support/tcp_pair.hpp"
+#include "conformance/support/unix_paths.hpp"
 #include "native_sockets.hpp"
 
 namespace pollux::support {
@@ -44,16 +45,19 @@ struct Address {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-/// Loopback with port 0, or for AF_UNIX "choose an abstract name" (unix(7), autobind).
+/// Loopback with port 0, or for AF_UNIX a path that nobody has.
 Address any_address(PairKind kind) {
   Address address;
+  if (family(kind) == AF_UNIX) {
+    address.size = native::set_unix_address(address.storage, fresh_unix_path());
+    return address;
+  }
   address.storage.ss_family = static_cast<decltype(address.storage.ss_family)>(family(kind));
-  address.size = sizeof address.storage.ss_family;
   if (kind == PairKind::tcp4) {
     auto& in = reinterpret_cast<sockaddr_in&>(address.storage);
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.size = sizeof in;
-  } else if (kind == PairKind::tcp6) {
+  } else {
     auto& in6 = reinterpret_cast<sockaddr_in6&>(address.storage);
     in6.sin6_addr = in6addr_loopback;
     address.size = sizeof in6;
@@ -279,6 +283,7 @@ BoundAddress::BoundAddress(const Handle& bound) {
 Handle BoundAddress::bind() const {
   const auto* name = reinterpret_cast<const sockaddr*>(name_);
   Handle fresh{native::open_socket(name->sa_family, type_, 0)};
+  if (name->sa_family == AF_UNIX) release_unix_path(name, type_);
   if (::bind(fresh.get(), name, static_cast<native::Length>(size_)) != 0) return {};
   if (type_ == SOCK_STREAM && ::listen(fresh.get(), 16) != 0) return {};
   return fresh;

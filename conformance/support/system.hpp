@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 // What tests need of the operating system beside pairs of streams (pairs.hpp). One file a system
-// implements both: posix/, with linux/ for what only Linux has, and windows/. Tests ask here what a
-// system has and how it differs; they have no #if on one.
+// implements both: posix/, with linux/ or portable/ for what only Linux has, and windows/. Tests
+// ask here what a system has and how it differs; they have no #if on one.
 #pragma once
 
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <pollux/process.hpp>
 
 #include "conformance/support/pairs.hpp"
 
@@ -36,6 +41,10 @@ struct SystemFacts {
   /// has ended the reading side are. (On Windows.)
   bool bytes_behind_both_shutdowns_reset = true;
   bool bytes_behind_own_shutdown_reset = false;
+  /// With how many calls the core finds out, once in 256 reports, whether a number still is what is
+  /// watched, and whether a byte is there. (On Windows a socket is known by its two ports, and a
+  /// poll has to come before the peek.)
+  std::uint64_t calls_of_a_check = 2;
   /// Backends report in the words of Linux's poll(2), with its flags.
   bool raw_flags_are_linux = true;
   /// What a read of an urgent byte gives where there is none. (Winsock: it would block.)
@@ -44,16 +53,30 @@ struct SystemFacts {
   /// other failure.
   int read_after_refusal = 0;
   int write_after_refusal = 0;
+  /// A child's end is taken by whoever waits for it. (On Windows it stays, for each who has a
+  /// handle.)
+  bool children_are_reaped = true;
+  /// There are handles of processes (ProcessHandle).
+  bool has_process_handles = false;
+  /// Threads may raise a signal at the same time. (The C library of Windows takes the handler out
+  /// while it calls it: a second raise() meanwhile ends the process.)
+  bool signals_may_meet = true;
   /// The host's answer to a datagram that nobody takes is the sender's next error. (Winsock makes
   /// it a reset, which SIO_UDP_CONNRESET turns off; Wine 8 may have taken it.)
   bool lost_datagram_is_an_error = true;
   // Deviations of Wine 8 from Windows.
+  /// Each call asks another process, so that what takes long is played in part.
+  bool is_emulated = false;
   /// A FIN shows only when the bytes before it have been read.
   bool unread_bytes_hide_fin = false;
   /// A reset hides a FIN that came before it, if that was not delivered before.
   bool reset_hides_fin = false;
   /// A read behind a failure gives 0.
   bool read_behind_failure_is_the_end = false;
+  // What older kernels do not have.
+  /// MPTCP shows how many bytes have come, and so the peer's FIN is told apart from an own shutdown
+  /// of reading (rule 15). (Linux 6.5 and later.)
+  bool multipath_fin_is_distinguished = true;
 };
 
 const SystemFacts& system_facts() noexcept;
@@ -72,6 +95,11 @@ bool is_open(NativeHandle handle) noexcept;
 Handle duplicate_at(const Handle& handle, NativeHandle number);
 /// Numbers that nothing is open under, whatever a process has open.
 std::vector<NativeHandle> never_open();
+/// How many bytes have arrived at a TCP socket, read or not; none where the system does not say.
+std::optional<std::uint64_t> bytes_received(NativeHandle handle);
+/// From now on peeks at this socket begin so many bytes from the start (SO_PEEK_OFF). False where
+/// there is nothing of the kind.
+bool set_peek_offset(const Handle& handle, int bytes);
 /// What no system can wait for: a regular file.
 class RegularFile {
  public:
@@ -90,6 +118,15 @@ class RegularFile {
 void set_blocking(const Handle& handle, bool blocking);
 /// How it is set, as far as the system says so: equal before and after what changes nothing.
 int settings_of(const Handle& handle);
+
+struct Named {
+  std::string name;
+  Handle handle;
+};
+/// What can be waited for and is no stream, of kinds that not every system has.
+std::vector<Named> no_streams_of_this_system();
+/// Files whose type does not say whether they can be waited for.
+std::vector<Named> files_of_unclear_type();
 
 // Waits.
 
@@ -128,6 +165,9 @@ class BoundAddress {
 
 /// A datagram socket that is connected to a port on loopback where nobody is.
 Handle make_deserted_mailbox();
+/// The master of a new pseudo-terminal, whose other side can be opened. Throws std::system_error,
+/// as where there are none.
+Handle open_master();
 /// Two AF_UNIX sockets that take packets; none where there are none.
 std::optional<Pair> make_packet_pair();
 /// A socket for a connection between virtual machines, empty where there is none.
@@ -144,8 +184,9 @@ void play_dead(const Handle& handle);
 void come_alive(const Handle& handle);
 /// TCP gives up on a peer that does not answer, at its first retransmission.
 void give_up_early(const Handle& handle);
-/// Asks an idle peer after a second, and once more, whether it is there.
-void keep_alive(const Handle& handle);
+/// Asks an idle peer each second whether it is there. TCP gives up on one that has left so many
+/// questions without an answer.
+void keep_alive(const Handle& handle, int questions = 1);
 
 // The process.
 
@@ -158,28 +199,66 @@ bool can_fork() noexcept;
 bool run_forked(const std::function<bool()>& child);
 /// Ends this process at once; by a signal that nobody can catch, or by leaving it.
 [[noreturn]] void end_process(bool killed);
-/// A child process that ends by itself, with that code; whoever has not been waited for by then is
-/// in the end.
-class ExitingProcess {
- public:
-  explicit ExitingProcess(int code);
-  ExitingProcess(const ExitingProcess&) = delete;
-  ExitingProcess& operator=(const ExitingProcess&) = delete;
-  ~ExitingProcess();
 
-  int pid() const noexcept { return pid_; }
-  /// Waits for it: false if somebody else has.
-  bool wait();
+/// What holds child processes back until it is opened.
+class Gate {
+ public:
+  Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  ~Gate();
+
+  void open();
+  /// In a copy of this process, can_fork(): comes back when it is open.
+  void pass();
 
  private:
-  int pid_ = 0;
-  NativeHandle process_ = no_handle;  ///< where a process is known by more than a number
+  friend class ChildProcess;
+  struct State;
+
+  std::unique_ptr<State> state_;
 };
 
-/// A signal that a program may use for itself and raise_signal() sends to this process; 0 where
-/// there is none.
-int signal_of_ours() noexcept;
+/// A child process that exits with a code, by itself. Whoever has not been waited for at the end is
+/// ended, and waited for.
+class ChildProcess {
+ public:
+  explicit ChildProcess(int code);
+  ChildProcess(Gate& gate, int code);
+  /// A copy of this process, can_fork(), which calls `code`.
+  explicit ChildProcess(const std::function<int()>& code);
+  ChildProcess(ChildProcess&& other) noexcept
+      : pid_{std::exchange(other.pid_, -1)}, handle_{std::exchange(other.handle_, nullptr)} {}
+  ChildProcess& operator=(ChildProcess&&) = delete;
+  ~ChildProcess();
+
+  int pid() const noexcept { return pid_; }
+  /// Null where a system has no handles of processes.
+  ProcessHandle handle() const noexcept { return handle_; }
+
+  /// Comes back when it has ended, without waiting for it as waitpid() does.
+  void await_end() const;
+  /// Whether nobody has waited for it yet. True where nobody has to
+  /// (SystemFacts::children_are_reaped).
+  bool is_there() const;
+
+ private:
+  int pid_ = -1;
+  ProcessHandle handle_ = nullptr;
+};
+
+/// Numbers that are no child's, whatever children a process has.
+std::vector<int> never_children();
+
+/// The first or the second of two signals that a program may use for itself.
+int signal_of_ours(std::size_t which = 0) noexcept;
+/// Sends one of these to this process.
 void raise_signal(int signal);
+/// What the process calls for a signal.
+void (*handler_of(int signal))(int);
+/// Numbers of no signal, or of one that nobody can watch.
+std::vector<int> never_signals();
+
 /// Whether a process can lower its limit of descriptors (limits.hpp).
 bool can_limit_descriptors() noexcept;
 

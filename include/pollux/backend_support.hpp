@@ -41,6 +41,7 @@ auto report_memory(std::error_code& error, Call call) -> decltype(call()) try {
 /// memory for it. Any thread.
 template <class Made, class... Arguments>
 std::unique_ptr<Backend> make_reporting(std::error_code& error, Arguments&&... arguments) {
+  error.clear();
   return report_memory(error, [&]() -> std::unique_ptr<Backend> {
     auto made = std::make_unique<Made>(std::forward<Arguments>(arguments)..., error);
     if (error) return nullptr;
@@ -172,7 +173,8 @@ class POLLUX_EXPORT HandleRegistry {
   void make_room(std::uint32_t keys);
   /// Puts `handle` down, in place of what the key stood for before. Errors as identify() has them,
   /// and `not_enough_memory`, or what else epoll_ctl(2) says; nothing has changed then. Short of
-  /// descriptors, what is no socket and no pipe is known by fstat(2) alone.
+  /// descriptors, what is no socket and no pipe is known by fstat(2) alone; on Windows, short of
+  /// memory, a socket is known by its ports alone.
   std::error_code add(std::uint32_t key, NativeHandle handle) noexcept;
   /// The same where Backend::set_interest() adds: `registered` is the key under which the number is
   /// registered already, or HandleMap::none. If it still stands for the same open file, the answer
@@ -189,8 +191,8 @@ class POLLUX_EXPORT HandleRegistry {
   }
   /// Whether `handle` was noted under `key`, and still stands for the same open file.
   bool is_same(std::uint32_t key, NativeHandle handle) noexcept;
-  /// Whether the system has said by itself that it was closed: costs no call. Only Windows says so,
-  /// where a poll goes by number and no set forgets one.
+  /// Whether the system has said by itself that it was closed: mostly costs no call. Only Windows
+  /// says so, where a poll goes by number and no set forgets one.
   bool was_closed(std::uint32_t key) const noexcept;
   /// What fstat(2) answered then; of what is no socket and no pipe, others may have the same.
   HandleIdentity identity(std::uint32_t key) const noexcept {

@@ -9,6 +9,9 @@
 
 namespace pollux {
 
+/// A process by the handle that its owner has: a `HANDLE` of Windows. Other systems have none.
+using ProcessHandle = void*;
+
 /// What has become of a child: it exited, or a signal ended it, or it is not known (error()).
 class ChildExit {
  public:
@@ -56,8 +59,11 @@ class ChildExit {
 /// SignalWatch says about that, and checks each of the children that it watches: it never waits for
 /// any other.
 ///
-/// On Windows a handle of the process is held from the beginning on, so that its number is nobody
-/// else's. A child that was ended by another process has exited with the code that was given to it.
+/// On Windows pollux has a handle of its own of the process from the beginning on, so that its
+/// number is nobody else's, and closes it when the watch has called its handler or ends. Nobody
+/// reaps there: each reactor that watches the process gets its code, and so does an owner who has a
+/// handle left. A child that was ended by another process has exited with the code that was given
+/// to it.
 ///
 /// It ends with the object, which may be moved. All members: loop thread, and harmless when the
 /// reactor is gone.

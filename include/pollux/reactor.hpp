@@ -150,6 +150,15 @@ class POLLUX_EXPORT Reactor {
   [[nodiscard]] ChildWatch on_child_exit(int pid, Handler<ChildExit> handler);
   [[nodiscard]] ChildWatch on_child_exit(int pid, Handler<ChildExit> handler,
                                          std::error_code& error);
+  /// The same for the process that `process` is a handle of, as CreateProcess() gives one. It need
+  /// not be a child, but it may not be this process. pollux duplicates the handle: the caller's
+  /// stays the caller's, who may close it at once. It takes the rights SYNCHRONIZE and
+  /// PROCESS_QUERY_LIMITED_INFORMATION. `bad_file_descriptor` for what is no handle of a process,
+  /// `permission_denied` without these rights, `no_child_process` for this process itself, and the
+  /// other errors of the number's. Windows; elsewhere `function_not_supported`.
+  [[nodiscard]] ChildWatch on_child_exit(ProcessHandle process, Handler<ChildExit> handler);
+  [[nodiscard]] ChildWatch on_child_exit(ProcessHandle process, Handler<ChildExit> handler,
+                                         std::error_code& error);
 
   /// Has `task` called by the loop's thread, in the next turn. Any thread, as long as the reactor
   /// is there; see Poster::post() for the promises, and poster() for threads that may live longer.

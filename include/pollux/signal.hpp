@@ -19,7 +19,9 @@ namespace pollux {
 /// thread blocks, or that somebody else takes (sigwait(3), signalfd(2)), is not delivered.
 ///
 /// On Windows there are SIGINT (also Ctrl-C), SIGBREAK (Ctrl-Break), SIGTERM (also when the console
-/// is closed or the user leaves: the process has a few seconds then) and SIGABRT.
+/// is closed or the user leaves: the process has a few seconds then) and SIGABRT. The C library
+/// there takes a handler out while raise() calls it: if two threads raise one signal at the same
+/// time, the process may end. What a console's user does comes another way.
 ///
 /// It ends with the object, which may be moved. All members: loop thread, and harmless when the
 /// reactor is gone.

@@ -183,7 +183,13 @@ SignalWatch Reactor::on_signal(int signo, Handler<int> handler, std::error_code&
 }
 ChildWatch Reactor::on_child_exit(int pid, Handler<ChildExit> handler, std::error_code& error) {
   handler.bind(core_.base());
-  const Token token = core_->processes().watch_child(pid, std::move(handler), error);
+  const Token token = core_->processes().watch_child({pid}, std::move(handler), error);
+  return error ? ChildWatch{} : ChildWatch{core_.base(), token};
+}
+ChildWatch Reactor::on_child_exit(ProcessHandle process, Handler<ChildExit> handler,
+                                  std::error_code& error) {
+  handler.bind(core_.base());
+  const Token token = core_->processes().watch_child({0, process}, std::move(handler), error);
   return error ? ChildWatch{} : ChildWatch{core_.base(), token};
 }
 SignalWatch Reactor::on_signal(int signo, Handler<int> handler) {
@@ -194,6 +200,11 @@ SignalWatch Reactor::on_signal(int signo, Handler<int> handler) {
 ChildWatch Reactor::on_child_exit(int pid, Handler<ChildExit> handler) {
   return throwing("pollux::Reactor::on_child_exit", [&](std::error_code& error) {
     return on_child_exit(pid, std::move(handler), error);
+  });
+}
+ChildWatch Reactor::on_child_exit(ProcessHandle process, Handler<ChildExit> handler) {
+  return throwing("pollux::Reactor::on_child_exit", [&](std::error_code& error) {
+    return on_child_exit(process, std::move(handler), error);
   });
 }
 

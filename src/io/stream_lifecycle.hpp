@@ -177,9 +177,13 @@ class Lifecycle {
     return !traits_.reports_failures_unasked && saw(RawReady::in);
   }
   constexpr bool may_be_over() const {
-    return saw_hup_or_err() || (saw_probe_bit() && !is_good()) ||
-           (finds_over_by_fin(traits_, state_) && saw(RawReady::rdhup));
+    return saw_hup_or_err() || (saw_probe_bit() && !is_good()) || fin_may_be_the_last();
   }
+  /// The peer's FIN, where nothing shows but it that both directions are over.
+  constexpr bool fin_may_be_the_last() const {
+    return finds_over_by_fin(traits_, state_) && saw(RawReady::rdhup);
+  }
+  constexpr bool is_fin_known() const { return traits_.knows_fin && saw(RawReady::rdhup); }
   constexpr bool is_socket() const { return traits_.kind == StreamKind::socket; }
   constexpr bool wants_writable() const { return any(interest_, Interest::writable); }
   constexpr bool wants_peer_closed() const {
@@ -209,7 +213,8 @@ class Lifecycle {
         writable = writable && !saw(RawReady::hup);
       } else {
         if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
-        writable = found_.outbound == Outbound::open || found_.outbound == Outbound::over;
+        writable = found_.outbound == Outbound::open ||
+                   (found_.outbound == Outbound::over && !is_fin_known());
       }
     }
     if (writable) events |= Event::writable;
@@ -290,17 +295,23 @@ class Lifecycle {
       if (fin == Answer::unknown) return ask(Probe::peer_fin);
       if (fin == Answer::yes) events |= Event::peer_closed;
     }
-    if (saw_hup_or_err() && wants_writable() && is_socket() && !traits_.knows_over) {
+    const bool may_be_over = saw_hup_or_err() || fin_may_be_the_last();
+    if (may_be_over && wants_writable() && is_socket() && !traits_.knows_over) {
       // A zero send would take the error of a reset, which belongs behind the bytes. Where the
       // protocol has a state to ask, that goes first.
       if (found_.peer_fin == PeerFin::unknown) return ask(Probe::peer_fin);
-      if (found_.peer_fin == PeerFin::closed) {
-        Decision decision{Probe::none, events, state_};
-        decision.state.peer_closed_delivered |= any(events, Event::peer_closed);
-        return decision;
-      }
+      if (found_.peer_fin == PeerFin::closed) return without_room(events);
+      if (found_.outbound == Outbound::unknown) return ask(Probe::outbound);
+      if (both_over() == Answer::yes) return without_room(events);
     }
     return report(events);
+  }
+
+  /// A write makes no progress, whatever is reported.
+  constexpr Decision without_room(Event events) const {
+    Decision decision{Probe::none, events, state_};
+    decision.state.peer_closed_delivered |= any(events, Event::peer_closed);
+    return decision;
   }
 
   constexpr Decision reading_end() const {
@@ -327,7 +338,7 @@ class Lifecycle {
     const bool may_be_over = this->may_be_over();
     if (!may_be_over && !fin_hinted) return report(Event::none);
 
-    if (may_be_over && is_socket() && !found_.error_known && found_.error == 0)
+    if (may_be_over && is_socket() && !is_good() && !found_.error_known && found_.error == 0)
       return ask(Probe::error);
     if (found_.error != 0) return fail(Event::none);
     // rdhup alone says all there is to say, whether bytes are unread or not.
@@ -394,7 +405,8 @@ class Lifecycle {
       case Outbound::full:
         return Answer::no;
       case Outbound::over:
-        return state_.ended || found_.inbound == Inbound::end ? Answer::yes : Answer::no;
+        return state_.ended || found_.inbound == Inbound::end || is_fin_known() ? Answer::yes
+                                                                                : Answer::no;
       case Outbound::both:
       case Outbound::failed:
         return Answer::yes;

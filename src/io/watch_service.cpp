@@ -40,7 +40,8 @@ WatchService::WatchService(LoopContext& loop, const Capabilities& capabilities, 
     : loop_{loop},
       registrations_{loop, capabilities},
       batch_{std::make_unique<RawEvent[]>(std::max<std::uint32_t>(most, 1))},
-      batch_room_{std::max<std::uint32_t>(most, 1)} {}
+      batch_room_{std::max<std::uint32_t>(most, 1)},
+      reporting_{batch_.get()} {}
 
 /// Goes through the batch. What stop() or an exception leaves undispatched is forgotten here and
 /// reported anew by the next wait: registrations are level-triggered, or made so again.
@@ -50,7 +51,7 @@ class WatchService::Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
   ~Batch() {
-    while (++of_.delivered_ < of_.batch_size_) {
+    while (!done()) {
       const Token token = next().token;
       Slot* slot = of_.table().find(token);
       if (slot == nullptr) continue;
@@ -65,22 +66,29 @@ class WatchService::Batch {
       }
     }
     of_.batch_size_ = 0;
-    of_.delivered_ = 0;
+    of_.reporting_ = of_.batch_.get();
   }
 
-  bool done() const { return of_.delivered_ == of_.batch_size_; }
-  const RawEvent& next() const { return of_.batch_[of_.delivered_]; }
-  void advance() { ++of_.delivered_; }
+  bool done() const { return next_ == of_.batch_size_; }
+  const RawEvent& next() {
+    of_.reporting_ = &of_.batch_[next_++];
+    return *of_.reporting_;
+  }
 
  private:
   WatchService& of_;
+  std::uint32_t next_ = 0;
 };
 
 std::size_t WatchService::deliver_batch() {
   std::size_t called = 0;
   LoopContext& loop = loop_;
   Batch batch{*this};
-  for (; !batch.done(); batch.advance()) {
+  if (set().has_rechecks()) {
+    called = deliver_rechecks();
+    if (loop.stopped()) return called;
+  }
+  while (!batch.done()) {
     const RawEvent& event = batch.next();
     Slot* const slot = table().find(event.token);
     if (slot == nullptr) continue;  // unwatched by a handler of this turn
@@ -131,22 +139,25 @@ void WatchService::merge(std::uint32_t count, std::error_code& error) {
 
 std::size_t WatchService::deliver() {
   std::size_t called = deliver_batch();
-  if (set().has_rechecks() && !loop_.stopped()) called += deliver_rechecks();
   if (set().detached().edges_ready() && !loop_.stopped()) called += deliver_edges();
   return called;
 }
 
-/// Of these the kernel may have reported nothing: they are asked about. What a handler adds is for
-/// the next turn.
+/// Of these the kernel may have reported nothing: they are asked about. That comes before the
+/// reports, which may be of room to write behind an end that shows in none, and together with the
+/// watch's own. What a handler adds is for the next turn.
 std::size_t WatchService::deliver_rechecks() {
   std::size_t called = 0;
   for (std::size_t left = set().rechecks(); left > 0 && !loop_.stopped(); --left) {
     const std::uint32_t index = set().take_recheck();
     Slot& slot = table().slot(index);
     if (!slot.used || slot.closed || slot.state.over) continue;
-    const RawReady ready = registrations_.prober().what_is_true(slot);
+    RawReady ready = registrations_.prober().what_is_true(slot);
     if (ready == RawReady::none) continue;
-    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), table().token(index), ready);
+    const Token token = table().token(index);
+    if (loop_.tracer != nullptr) loop_.tracer->reported(loop_.now(), token, ready);
+    if (slot.ready != RawReady::none) reporting_ = &first_report(token);
+    ready |= std::exchange(slot.ready, RawReady::none);
     if (deliver_to_stream(index, slot, ready | rechecked)) ++called;
   }
   return called;
@@ -225,6 +236,7 @@ bool WatchService::is_report_in_vain(std::uint32_t index, RawReady ready) {
 /// loop (rule 2). An exceptional condition that nobody asked for stays up by its nature.
 bool WatchService::note_vain(std::uint32_t index, Slot& slot, RawReady ready) noexcept {
   constexpr std::uint8_t chance = 2;
+  if (ready == RawReady::none) return false;  // delivered with its recheck
   if (slot.state.mask == Mask::all || any(slot.interest, Interest::edge) || any(ready, rechecked))
     return false;
   if (slot.backoff < chance) ++slot.backoff;
@@ -240,7 +252,7 @@ void WatchService::mask(std::uint32_t index, Slot& slot) noexcept {
 }
 
 bool WatchService::deliver_slowly(std::uint32_t index, Slot& slot, RawReady ready) {
-  if (slot.closed) return false;
+  if (slot.closed || ready == RawReady::none) return false;  // none: delivered with its recheck
   const bool counts = !slot.is_internal();  // run_once() waits for the handlers of users
   const bool called = slot.is_stream() ? deliver_to_stream(index, slot, ready)
                                        : deliver_readiness(index, slot, ready);
@@ -359,8 +371,7 @@ platform::Outcome WatchService::probe(std::uint32_t index, Slot& slot, Probe wan
 
 /// What the kernel has brought along with the report that is being delivered, if with this one.
 int WatchService::reported_error(std::uint32_t index) noexcept {
-  const RawEvent& event = batch_[delivered_];
-  return event.token == table().token(index) ? event.error : 0;
+  return reporting_->token == table().token(index) ? reporting_->error : 0;
 }
 
 void WatchService::call_handler(std::uint32_t index, Slot& slot, const void* event) {

@@ -106,7 +106,7 @@ class WatchService {
   std::unique_ptr<RawEvent[]> batch_;  ///< this turn's reports, one a watch after merge()
   std::uint32_t batch_room_ = 0;
   std::uint32_t batch_size_ = 0;
-  std::uint32_t delivered_ = 0;  ///< how many of the batch; the next is being delivered
+  const RawEvent* reporting_ = nullptr;  ///< what is being delivered; else the first of the batch
   /// The most frequent events, by the bits of Interest that each stands for, and made once: an
   /// error code takes a call to its category.
   const std::array<StreamEvent, 6> fast_path_events_{

@@ -20,6 +20,8 @@ using SignalSet = std::bitset<signal_numbers>;
 
 /// The one that is raised when a child ends.
 extern const int child_signal;
+/// Whether it is one of the system's, which anybody may watch.
+extern const bool child_signal_is_of_the_system;
 
 /// Where signal handlers leave word for one reactor. There are as many as there have been reactors
 /// with signals at one time, and none is ever freed: a signal handler that runs in another thread

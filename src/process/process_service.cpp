@@ -12,6 +12,8 @@ namespace pollux::detail {
 
 Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_code& error) try {
   error = loop_.refusal_to_register();
+  if (!error && signo == platform::child_signal && !platform::child_signal_is_of_the_system)
+    error = system_error_code(std::errc::invalid_argument);
   if (error) return {};
   collect();  // what was raised before is not for this one
   const Token token = watches_.acquire();
@@ -30,16 +32,17 @@ Token ProcessService::watch_signal(int signo, AnyHandler&& handler, std::error_c
   return {};
 }
 
-Token ProcessService::watch_child(int pid, AnyHandler&& handler, std::error_code& error) try {
+Token ProcessService::watch_child(platform::ChildId id, AnyHandler&& handler,
+                                  std::error_code& error) try {
   error = loop_.refusal_to_register();
-  if (!error) error = children_.check(pid);
-  if (!error && is_child_watched(pid)) error = system_error_code(std::errc::file_exists);
+  if (!error) error = children_.check(id);
+  if (!error && is_child_watched(id.pid)) error = system_error_code(std::errc::file_exists);
   if (error) return {};
   const Token token = watches_.acquire();
   ProcessWatch& child = watches_.slot(token.slot);
-  child.number = pid;
-  child.handle = children_.open(pid);
-  if (!watch_child_handle(token.slot)) error = watch_child_signal(token.slot);
+  child.number = id.pid;
+  error = children_.open(id, child.handle);
+  if (!error && !watch_child_handle(token.slot)) error = watch_child_signal(token.slot);
   if (error) {
     watches_.release(token.slot);
     return {};

@@ -27,7 +27,7 @@ class ProcessService {
         signals_{loop.wakeup, loop.system_calls} {}
 
   Token watch_signal(int signo, AnyHandler&& handler, std::error_code& error);
-  Token watch_child(int pid, AnyHandler&& handler, std::error_code& error);
+  Token watch_child(platform::ChildId id, AnyHandler&& handler, std::error_code& error);
   bool is_registered(Token token) const noexcept { return watches_.find(token) != nullptr; }
   /// The watch whose handler is running.
   Token called_token() const noexcept { return watches_.token(called_.index); }

@@ -8,6 +8,9 @@ namespace pollux::detail {
 void KernelTimer::set(time_point next) noexcept {
   if (next >= due_) return;
   if (!watch_ && !make()) return;
+  // What is due already the loop finds by the clock. By the kernel timer it may be late by a turn:
+  // that reports nothing before the processor's own timer has interrupted it.
+  if (next <= loop_.now()) return;
   if (handle_.set(next)) due_ = next;
 }
 

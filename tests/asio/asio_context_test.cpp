@@ -5,38 +5,19 @@
 #include <stdexcept>
 #include <string>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
-#include <pollux/asio.hpp>
-#include <pollux/pollux.hpp>
-
-#include "conformance/support/pairs.hpp"
+#include "asio_context.hpp"
+#include "conformance/support/system.hpp"
 
 namespace {
 
 using namespace pollux;
 using namespace pollux::support;
 using namespace std::chrono_literals;
-
-std::unique_ptr<Backend> backend_on(asio::io_context& context) {
-  std::error_code error;
-  auto backend = make_asio_backend(context, error);
-  EXPECT_FALSE(error) << error.message();
-  return backend;
-}
-
-struct AsioContext : testing::Test {
-  asio::io_context context;
-  Reactor reactor{backend_on(context)};
-  Pair pair = make_pair(PairKind::tcp4);
-};
 
 TEST_F(AsioContext, LifecycleEventsComeThroughTheApplicationsContext) {
   std::string story;
@@ -115,54 +96,14 @@ TEST_F(AsioContext, AContextThatWasStoppedIsRunAgain) {
   EXPECT_EQ(reactor.run_once(5s), 1u);
 }
 
-TEST_F(AsioContext, ADescriptorClosedUnderItsWatchWithADuplicateAliveHarmsNobody) {
-  auto watch = reactor.watch(pair.local.get(), Interest::readable, [](Readiness) { FAIL(); });
-  reactor.poll();
-  const Handle alive = duplicate(pair.local);
-  const NativeHandle number = pair.local.get();
-  pair.local.close();
-  watch.reset();
-  write_bytes(pair.peer, "for the duplicate");
-
-  // The number is the application's own by now, watched by its own Asio object.
-  Pair other = make_pair(PairKind::unix_stream);
-  ASSERT_EQ(other.local.get(), number);
-  bool readable = false;
-  {
-    asio::posix::stream_descriptor descriptor{context, other.local.get()};
-    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                          [&](const std::error_code& error) { readable = !error; });
-    reactor.poll();
-    EXPECT_FALSE(readable);
-    write_bytes(other.peer, "x");
-    while (!readable) reactor.poll();
-    descriptor.release();
-  }
-}
-
 TEST_F(AsioContext, TheBackendLeavesABlockingDescriptorBlocking) {
-  Handle blocking = duplicate(pair.local);
-  ASSERT_EQ(::fcntl(blocking.get(), F_SETFL, 0), 0);
+  const Handle blocking = duplicate(pair.local);
+  set_blocking(blocking, true);
+  const int before = settings_of(blocking);
   const auto watch =
       reactor.watch_stream(blocking.get(), Interest::readable, [](const StreamEvent&) {});
   reactor.poll();
-  EXPECT_EQ(::fcntl(blocking.get(), F_GETFL) & O_NONBLOCK, 0);
-}
-
-TEST_F(AsioContext, AFileThatComesBackToANumberItWasClosedUnderNeedsNoNewSet) {
-  Watch watch = reactor.watch(pair.local.get(), Interest::readable, [](Readiness) {});
-  const NativeHandle number = pair.local.get();
-  const Handle copy = duplicate(pair.local);
-  pair.local.close();
-  watch.reset();
-  ASSERT_EQ(::dup2(copy.get(), number), number);
-  const Handle back{number};
-  bool called = false;
-  watch = reactor.watch(number, Interest::readable, [&](Readiness) { called = true; });
-  EXPECT_EQ(reactor.stats().rebuilds, 0u);
-  write_bytes(pair.peer, "x");
-  reactor.run_once(5s);
-  EXPECT_TRUE(called);
+  EXPECT_EQ(settings_of(blocking), before);
 }
 
 }  // namespace

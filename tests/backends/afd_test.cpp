@@ -5,7 +5,9 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -21,7 +23,7 @@
 #include <pollux/backends.hpp>
 #include <pollux/pollux.hpp>
 
-#include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 
 namespace pollux {
 namespace {
@@ -254,31 +256,145 @@ TEST(ASignalOnWindows, IsDeliveredAndGivenBack) {
   EXPECT_EQ(error, std::errc::invalid_argument);
 }
 
-TEST(AChildOnWindows, KeepsItsNumberUntilItsEndIsDelivered) {
-  std::string command = "cmd.exe /c exit 7";
-  STARTUPINFOA start{};
-  start.cb = sizeof start;
-  PROCESS_INFORMATION child{};
-  ASSERT_TRUE(::CreateProcessA(nullptr, command.data(), nullptr, nullptr, FALSE, 0, nullptr,
-                               nullptr, &start, &child));
+/// A console that only this process is at, so that nobody else is interrupted.
+class OwnConsole {
+ public:
+  OwnConsole() {
+    ::FreeConsole();
+    EXPECT_TRUE(::AllocConsole());
+  }
+  OwnConsole(const OwnConsole&) = delete;
+  OwnConsole& operator=(const OwnConsole&) = delete;
+  ~OwnConsole() {
+    ::FreeConsole();
+    ::AttachConsole(ATTACH_PARENT_PROCESS);
+  }
+};
+
+TEST(ASignalOnWindows, OfAConsolesUserIsDelivered) {
+  // Wine 8 has no Ctrl-Break for the process itself.
+  const OwnConsole console;
   Reactor reactor{"afd"};
+  int delivered = 0;
+  SignalWatch watch = reactor.on_signal(SIGINT, [&](int signo) {
+    delivered = signo;
+    reactor.stop();
+  });
+  for (int i = 0; i < 2; ++i) {
+    delivered = 0;
+    ASSERT_TRUE(::GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
+    reactor.run_for(5s);
+    EXPECT_EQ(delivered, SIGINT);
+  }
+}
+
+/// Of a reactor that watches it by `id`, a number or a handle.
+std::error_code refusal(Reactor& reactor, auto id) {
+  std::error_code error;
+  const ChildWatch none = reactor.on_child_exit(
+      id, [](const ChildExit&) {}, error);
+  EXPECT_EQ(static_cast<bool>(none), !error);
+  return error;
+}
+
+TEST(AChildOnWindows, KeepsItsNumberUntilItsEndIsDelivered) {
+  Reactor reactor{"afd"};
+  Gate gate;
+  std::optional<ChildProcess> child{std::in_place, gate, 7};
+  const int pid = child->pid();
   int code = -1;
-  ChildWatch watch =
-      reactor.on_child_exit(static_cast<int>(child.dwProcessId), [&](const ChildExit& exit) {
-        code = exit.exited() ? exit.exit_code() : -2;
-        reactor.stop();
-      });
-  // Only the reactor has a handle now.
-  ::WaitForSingleObject(child.hProcess, 20'000);
-  ::CloseHandle(child.hProcess);
-  ::CloseHandle(child.hThread);
+  ChildWatch watch = reactor.on_child_exit(pid, [&](const ChildExit& exit) {
+    EXPECT_EQ(exit.pid(), pid);
+    code = exit.exited() ? exit.exit_code() : -2;
+    reactor.stop();
+  });
+  gate.open();
+  child->await_end();
+  child.reset();  // only the reactor has a handle now
+  const auto process_of = [](int number) {
+    const HANDLE process = ::OpenProcess(SYNCHRONIZE, FALSE, static_cast<DWORD>(number));
+    if (process != nullptr) ::CloseHandle(process);
+    return process != nullptr;
+  };
+  EXPECT_TRUE(process_of(pid));
   reactor.run_for(20s);
   EXPECT_EQ(code, 7);
+  const auto limit = Clock::now() + 5s;  // the system's own may live a little longer
+  while (process_of(pid) && Clock::now() < limit) ::Sleep(1);
+  EXPECT_FALSE(process_of(pid)) << "a handle is left";
+}
 
-  std::error_code error;
-  ChildWatch none = reactor.on_child_exit(
-      static_cast<int>(::GetCurrentProcessId()), [](const ChildExit&) {}, error);
-  EXPECT_EQ(error, std::errc::no_child_process);
+TEST(AChildOnWindows, IsNotThisProcess) {
+  Reactor reactor{"afd"};
+  EXPECT_EQ(refusal(reactor, static_cast<int>(::GetCurrentProcessId())),
+            std::errc::no_child_process);
+  EXPECT_EQ(refusal(reactor, ::GetCurrentProcess()), std::errc::no_child_process);
+}
+
+TEST(AHandleOnWindows, OfNoProcessOrWithoutRightsIsRefused) {
+  Reactor reactor{"afd"};
+  const HANDLE event = ::CreateEventW(nullptr, TRUE, FALSE, nullptr);
+  EXPECT_EQ(refusal(reactor, event), std::errc::bad_file_descriptor);
+  ::CloseHandle(event);
+  EXPECT_EQ(refusal(reactor, event), std::errc::bad_file_descriptor);
+  EXPECT_EQ(refusal(reactor, HANDLE{}), std::errc::bad_file_descriptor);
+  const ChildProcess child{0};
+  const HANDLE self = ::GetCurrentProcess();
+  HANDLE may_wait = nullptr;
+  ASSERT_TRUE(::DuplicateHandle(self, child.handle(), self, &may_wait, SYNCHRONIZE, FALSE, 0));
+  EXPECT_EQ(refusal(reactor, may_wait), std::errc::permission_denied);
+  ::CloseHandle(may_wait);
+}
+
+TEST(AHandleOnWindows, OfAProcessIsItsOwners) {
+  Reactor reactor{"afd"};
+  Gate gate;
+  const ChildProcess child{gate, 7};
+  const HANDLE self = ::GetCurrentProcess();
+  HANDLE own = nullptr;
+  ASSERT_TRUE(::DuplicateHandle(self, child.handle(), self, &own, 0, FALSE, DUPLICATE_SAME_ACCESS));
+  int code = -1;
+  ChildWatch watch =
+      reactor.on_child_exit(own, [&](const ChildExit& exit) { code = exit.exit_code(); });
+  EXPECT_EQ(refusal(reactor, own), std::errc::file_exists);
+  EXPECT_EQ(refusal(reactor, child.pid()), std::errc::file_exists);
+  ::CloseHandle(own);  // pollux has one of its own
+  gate.open();
+  EXPECT_EQ(reactor.run_once(20s), 1u);
+  EXPECT_EQ(code, 7);
+  DWORD flags = 0;
+  EXPECT_TRUE(::GetHandleInformation(child.handle(), &flags)) << "the caller's is left open";
+}
+
+TEST(AHandleOnWindows, MayBeOfAProcessThatIsNoChild) {
+  Gate gate;
+  const ChildProcess parent{gate, 0};
+  SIZE_T size = 0;
+  ::InitializeProcThreadAttributeList(nullptr, 1, 0, &size);
+  std::vector<std::byte> room(size);
+  STARTUPINFOEXW start{};
+  start.StartupInfo.cb = sizeof start;
+  start.lpAttributeList = reinterpret_cast<LPPROC_THREAD_ATTRIBUTE_LIST>(room.data());
+  ASSERT_TRUE(::InitializeProcThreadAttributeList(start.lpAttributeList, 1, 0, &size));
+  HANDLE of_parent = parent.handle();
+  ASSERT_TRUE(::UpdateProcThreadAttribute(start.lpAttributeList, 0,
+                                          PROC_THREAD_ATTRIBUTE_PARENT_PROCESS, &of_parent,
+                                          sizeof of_parent, nullptr, nullptr));
+  std::wstring command = L"cmd.exe /c exit 5";
+  PROCESS_INFORMATION other{};
+  ASSERT_TRUE(::CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE,
+                               EXTENDED_STARTUPINFO_PRESENT | DETACHED_PROCESS, nullptr, nullptr,
+                               &start.StartupInfo, &other));
+  ::DeleteProcThreadAttributeList(start.lpAttributeList);
+  ::CloseHandle(other.hThread);
+  Reactor reactor{"afd"};
+  EXPECT_EQ(refusal(reactor, static_cast<int>(other.dwProcessId)), std::errc::no_child_process);
+  int code = -1;
+  ChildWatch watch = reactor.on_child_exit(other.hProcess,
+                                           [&](const ChildExit& exit) { code = exit.exit_code(); });
+  ::CloseHandle(other.hProcess);
+  EXPECT_EQ(reactor.run_once(20s), 1u);
+  EXPECT_EQ(code, 5);
 }
 
 }  // namespace

@@ -18,7 +18,6 @@
 
 #include <pollux/pollux.hpp>
 
-#include "conformance/support/emulator.hpp"
 #include "conformance/support/pairs.hpp"
 
 namespace {
@@ -28,8 +27,10 @@ std::function<int(int operation)> refusal_of_change;
 
 }  // namespace
 
-/// In place of libc's. No kernel can be brought to refuse a change for want of memory.
-extern "C" int epoll_ctl(int set, int operation, int handle, epoll_event* event) noexcept {
+/// In place of libc's, which has declared it `noexcept`, or not (musl). No kernel can be brought to
+/// refuse a change for want of memory.
+extern "C" int epoll_ctl(int set, int operation, int handle,
+                         epoll_event* event) noexcept(noexcept(::epoll_ctl(0, 0, 0, nullptr))) {
   if (refusal_of_change) {
     errno = refusal_of_change(operation);
     if (errno != 0) return -1;
@@ -128,10 +129,14 @@ bool has_exact_waits() {
 }
 
 TEST_F(Epoll, WaitsForLessThanAMillisecondIfItIsTo) {
-  POLLUX_NEEDS("epoll_pwait2", has_exact_waits());
+  std::chrono::microseconds limit{900};
+  if (!has_exact_waits()) {
+    RecordProperty("not_played", "no epoll_pwait2 here (Linux 5.11): waits of whole milliseconds");
+    limit += std::chrono::milliseconds{1};
+  }
   std::array<RawEvent, 4> out;
   auto best = std::chrono::nanoseconds::max();
-  for (int i = 0; i < 1000 && best >= std::chrono::microseconds{900}; ++i) {
+  for (int i = 0; i < 1000 && best >= limit; ++i) {
     const auto start = std::chrono::steady_clock::now();
     errno = EPERM;  // from somebody else's call
     backend_->wait(out, Timeout{std::chrono::microseconds{100}});
@@ -139,7 +144,7 @@ TEST_F(Epoll, WaitsForLessThanAMillisecondIfItIsTo) {
     if (took >= std::chrono::microseconds{100})
       best = std::min<std::chrono::nanoseconds>(best, took);
   }
-  EXPECT_LT(best, std::chrono::microseconds{900});
+  EXPECT_LT(best, limit);
 }
 
 /// Whoever newly asks for `writable` is asked about with one poll() before it is armed.
@@ -382,6 +387,18 @@ TEST_F(EpollLoop, MakesOneCallAnEvent) {
 TEST_F(EpollLoop, MakesOneCallAnEventAlsoWhileATimerIsArmed) {
   const Timer far = reactor_.after(std::chrono::hours{1}, [] {});
   EXPECT_LE(calls_of_an_event(), 1 + now_and_then);
+}
+
+TEST_F(EpollLoop, MakesOneCallAnEventAlsoWhileATimerIsDueInEachTurn) {
+  std::uint64_t fired = 0;
+  Timer again;
+  again = reactor_.after(std::chrono::nanoseconds{0}, [&] {
+    ++fired;
+    again.restart(std::chrono::nanoseconds{0});
+  });
+  const std::uint64_t turns = reactor_.stats().turns;
+  EXPECT_LE(calls_of_an_event(), 1 + now_and_then);
+  EXPECT_GE(fired + 1, reactor_.stats().turns - turns);
 }
 
 TEST_F(EpollLoop, MakesNoCallForInterestThatIsAskedForAndDroppedInOneHandler) {

@@ -2,7 +2,6 @@
 // A reactor on a strand of an io_context that several threads run.
 #include <atomic>
 #include <string_view>
-#include <thread>
 
 #include <gtest/gtest.h>
 #include <asio/io_context.hpp>
@@ -13,6 +12,7 @@
 
 #include "conformance/support/contestants.hpp"
 #include "conformance/support/pairs.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::embed {
 namespace {
@@ -53,7 +53,7 @@ void serve_from_two_threads(std::string_view backend) {
         });
       });
     }
-    std::jthread other{[&] { context.run_for(std::chrono::seconds{5}); }};
+    support::Thread other{[&] { context.run_for(std::chrono::seconds{5}); }};
     context.run_for(std::chrono::seconds{5});
   }
   EXPECT_GE(received, rounds);

@@ -20,6 +20,7 @@
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/recorder.hpp"
 #include "conformance/support/system.hpp"
+#include "conformance/support/thread.hpp"
 #include "embed/host.hpp"
 
 namespace pollux::embed {
@@ -222,7 +223,7 @@ TEST_P(Embedded, ACallbackOfTheHostMakesATimerAndPosts) {
 TEST_P(Embedded, PostsFromAnotherThreadWakeTheHost) {
   constexpr int rounds = 1000;
   std::atomic<int> done{0};
-  std::jthread other{[&] {
+  support::Thread other{[&] {
     for (int i = 0; i < rounds; ++i) {
       reactor().post([&] { ++done; });
       while (i % 2 == 0 && done <= i) std::this_thread::yield();  // the next finds it asleep
@@ -235,7 +236,7 @@ TEST_P(Embedded, PostsFromAnotherThreadWakeTheHost) {
 TEST_P(Embedded, PostsWakeTheHostAlsoAfterATurnOfTheReactorsOwn) {
   in_callback([&] { reactor().poll(); });
   bool done = false;
-  std::jthread other{[&] { reactor().post([&] { done = true; }); }};
+  support::Thread other{[&] { reactor().post([&] { done = true; }); }};
   EXPECT_TRUE(run_until([&] { return done; }));
 }
 
@@ -302,7 +303,7 @@ TEST_P(Embedded, NothingIsStarvedByAHostThatAlwaysHasSomethingToDo) {
   int ticks = 0;
   const Timer timer = reactor().every(1ms, [&] { ++ticks; });
   bool posted = false;
-  std::jthread other{[&] { reactor().post([&] { posted = true; }); }};
+  support::Thread other{[&] { reactor().post([&] { posted = true; }); }};
   EXPECT_TRUE(run_until([&] { return rounds >= 50 && ticks >= 20 && posted; }));
   EXPECT_GT(passes, 20);
   go_on = false;
@@ -438,7 +439,7 @@ TEST_P(Embedded, WithoutTheAdapterTheReactorIsAsBefore) {
   EXPECT_EQ(local.events_until("readable"), "readable");
 
   bool posted = false;
-  std::jthread other{[&] { reactor().post([&] { posted = true; }); }};
+  support::Thread other{[&] { reactor().post([&] { posted = true; }); }};
   EXPECT_TRUE(support::run_until(reactor(), [&] { return posted && ticks > before; }));
   host().embed(reactor());
   EXPECT_EQ(drain(pair.local), 3u);
@@ -516,7 +517,7 @@ TEST_P(Embedded, TheHostFollowsTheNativeHandle) {
   shutdown_write(pair.peer);
   EXPECT_TRUE(delivers(local, "end_of_stream"));
   bool posted = false;
-  std::jthread other{[&] { reactor().post([&] { posted = true; }); }};
+  support::Thread other{[&] { reactor().post([&] { posted = true; }); }};
   EXPECT_TRUE(run_until([&] { return posted; }));
   reactor().post([&] { rebuild_twice(reactor()); });
   run_for(5ms);

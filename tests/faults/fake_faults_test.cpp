@@ -7,13 +7,13 @@
 #include <atomic>
 #include <functional>
 #include <ostream>
-#include <thread>
 #include <tuple>
 
 #include <gtest/gtest.h>
 #include <pollux/reactor.hpp>
 
 #include "conformance/support/pairs.hpp"
+#include "conformance/support/thread.hpp"
 #include "unit/fake_reactor.hpp"
 
 namespace pollux::support {
@@ -62,7 +62,7 @@ class Story {
   }
 
   void play_a_stream() {
-    Pair pair = make_pair(PairKind::unix_stream);
+    Pair pair = make_pair(cheapest_pair_kind());
     StreamWatch stream;
     watch(stream, pair);
     write_bytes(pair.peer, "x");
@@ -82,7 +82,7 @@ class Story {
   }
 
   void play_an_early_notice() {
-    const Pair pair = make_pair(PairKind::unix_stream);
+    const Pair pair = make_pair(cheapest_pair_kind());
     StreamWatch stream;
     watch(stream, pair);
     on_.fake.set_ready(pair.local.get(), RawReady::err);  // and no failure behind it
@@ -261,10 +261,10 @@ TEST_P(AFullBuffer, HoldsNobodyBack) {
   std::vector<Watch> watches;
   std::vector<int> received(watched);
   for (int i = 0; i < watched; ++i) {
-    watches.push_back(on.reactor.watch(first + i, Interest::readable, [&received, i](auto) {
-      ++received[static_cast<std::size_t>(i)];
-    }));
-    on.fake.set_ready(first + i, RawReady::in);
+    watches.push_back(
+        on.reactor.watch(first + static_cast<NativeHandle>(i), Interest::readable,
+                         [&received, i](auto) { ++received[static_cast<std::size_t>(i)]; }));
+    on.fake.set_ready(first + static_cast<NativeHandle>(i), RawReady::in);
   }
   const auto turns = (watched + GetParam() - 1) / GetParam();
   for (std::uint32_t i = 0; i < turns; ++i) {
@@ -297,7 +297,7 @@ TEST(AStormOfWakes, LosesNoneAndIsFollowedByRest) {
   std::atomic<int> produced{0};
   int seen = 0;
   {
-    std::vector<std::jthread> others;
+    std::vector<support::Thread> others;
     for (int i = 0; i < 4; ++i) {
       others.emplace_back([&] {
         for (int round = 0; round < rounds; ++round) {

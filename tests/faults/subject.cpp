@@ -15,13 +15,13 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <unistd.h>
 
 #include "conformance/support/recorder.hpp"
+#include "conformance/support/thread.hpp"
 
 namespace pollux::faults {
 
@@ -60,7 +60,7 @@ class Outside {
   std::exception_ptr failure_;
   std::binary_semaphore begin_{0};
   std::binary_semaphore done_{0};
-  std::jthread thread_{[this] { work(); }};
+  support::Thread thread_{[this] { work(); }};
 };
 
 class Stage {
@@ -359,7 +359,7 @@ void wakes(Stage& stage) {
   stage.outside([&] { stage.reactor().wake(); });
   expect_wake();
   stage.outside([&] {
-    std::vector<std::jthread> others;
+    std::vector<support::Thread> others;
     for (int i = 0; i < 3; ++i) {
       others.emplace_back([&] {
         for (int round = 0; round < 1000; ++round) stage.reactor().wake();

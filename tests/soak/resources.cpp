@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include <unistd.h>
-#if __has_include(<malloc.h>)
+#if defined(__GLIBC__)  // FreeBSD has a header of that name, which is an error
 #include <malloc.h>
 #endif
 
@@ -68,12 +68,13 @@ long resident_kib() {
 }
 
 long heap_kib() {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
   const struct mallinfo2 info = ::mallinfo2();
   return static_cast<long>((info.uordblks + info.hblkhd) / 1024);
-#else
-  return 0;
 #endif
+#endif
+  return 0;
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ struct Options {
   std::chrono::milliseconds patience = 10s;
   std::uint64_t breaches = 10;  ///< after so many it is given up
   bool mistakes = false;
+  bool lossy = false;   ///< packets are lost on the way, and TCP repeats no reset
   std::string backend;  ///< empty: all
 };
 
@@ -84,6 +85,11 @@ void make_buffers_small(const Pair& ends) {
     const int size = 16384;
     ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   }
+}
+
+/// A reset that was lost is sent again to whoever asks. Nobody gives up meanwhile.
+void make_curious(const Pair& ends) {
+  for (const Handle* end : {&ends.local, &ends.peer}) support::keep_alive(*end, 100);
 }
 
 /// All connections on one backend.
@@ -152,6 +158,7 @@ class Soak {
       make_buffers_small(ends);
       if (kind == Kind::tcp) support::set_no_delay(ends.local);
       if (kind == Kind::tcp) support::set_no_delay(ends.peer);
+      if (kind == Kind::tcp && options_.lossy) make_curious(ends);
     }
     ++of_kind_[static_cast<std::size_t>(kind)];
     return std::make_unique<Connection>(common_, kind, opened_++, options_.seed, std::move(ends));
@@ -251,7 +258,8 @@ class Soak {
     ++breaches_;
     std::cout << name_ << ": " << what << "\n    again: --backend " << name_ << " --seed "
               << options_.seed << " --connections " << options_.connections << " --wave "
-              << options_.wave << (options_.mistakes ? " --mistakes" : "") << '\n'
+              << options_.wave << (options_.mistakes ? " --mistakes" : "")
+              << (options_.lossy ? " --lossy" : "") << '\n'
               << std::flush;
   }
 
@@ -273,13 +281,13 @@ class Soak {
 
 constexpr std::string_view usage =
     "usage: pollux_soak [--backend NAME] [--connections N] [--seed N] [--wave N] [--patience "
-    "SECONDS]\n";
+    "SECONDS] [--mistakes] [--lossy]\n";
 
 bool parse(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
-    if (option == "--mistakes") {
-      options.mistakes = true;
+    if (option == "--mistakes" || option == "--lossy") {
+      (option == "--lossy" ? options.lossy : options.mistakes) = true;
       --i;
       continue;
     }

@@ -2,7 +2,6 @@
 #include "support/fake_backend.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace pollux::support {
@@ -100,18 +99,18 @@ void FakeBackend::complain_about(const FakeCall& call) {
 std::error_code FakeBackend::answer(const FakeCall& call) {
   // Negative, where handles are: no test gives out so many.
   if (static_cast<std::intptr_t>(call.handle) < 0)
-    return std::make_error_code(std::errc::bad_file_descriptor);
+    return system_error_code(std::errc::bad_file_descriptor);
   if (any(call.to, RawInterest::edge) && !edges_)
-    return std::make_error_code(std::errc::operation_not_supported);
+    return system_error_code(std::errc::operation_not_supported);
   Registration* registration = find(call.handle);
   if (call.from == RawInterest::none) {
-    if (registration != nullptr) return std::make_error_code(std::errc::file_exists);
+    if (registration != nullptr) return system_error_code(std::errc::file_exists);
     registrations_.push_back({call.handle, call.token, call.to});
     return {};
   }
-  if (registration == nullptr) return std::make_error_code(std::errc::bad_file_descriptor);
+  if (registration == nullptr) return system_error_code(std::errc::bad_file_descriptor);
   if (registration->token != call.token)
-    return std::make_error_code(std::errc::no_such_file_or_directory);
+    return system_error_code(std::errc::no_such_file_or_directory);
   if (call.to == RawInterest::none) {
     forget(registration);
   } else {
@@ -184,7 +183,8 @@ WaitResult FakeBackend::wait(std::span<RawEvent> out, Timeout timeout) {
     const bool woken = woken_.exchange(false);
     if (result.count > 0 || woken || FakeClock::now() >= deadline) return result;
     const auto next = std::min(deadline, next_action());
-    if (next == FakeClock::time_point::max()) return {.error = EDEADLK};
+    if (next == FakeClock::time_point::max())
+      return {.error = system_error_code(std::errc::resource_deadlock_would_occur).value()};
     FakeClock::set(next);
   }
 }

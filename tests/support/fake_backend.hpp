@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <pollux/backend.hpp>
+#include <pollux/backend_support.hpp>
 #include <pollux/detail/saturating_time.hpp>
 
 namespace pollux::support {
@@ -67,7 +68,7 @@ class FakeBackend final : public Backend {
   void interrupt() { ++interrupts_; }
   /// From the `nth` call on, so many `times` in a row, it fails.
   void fail(Operation operation, std::errc error, int nth = 1, int times = 1) {
-    failures_[operation] = {std::make_error_code(error), nth, times};
+    failures_[operation] = {system_error_code(error), nth, times};
   }
   /// The owner closes a registered handle: the registration goes with it, and no call can reach it.
   void close(NativeHandle handle) { close(handle, false); }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Counts what a run of ctest has played, from the results that GoogleTest's programs have left (GTEST_OUTPUT), and
-lists what was left out and why: `results.py <build folder>`. Exits 1 if nothing was played."""
+lists what was left out and why: `results.py <build folder>`. Without ctest.log in that folder, what was run without
+ctest. Exits 1 if nothing was played."""
 import collections
 import pathlib
 import re
@@ -35,14 +36,14 @@ def main():
     try:
         ran = programs((build / "ctest.log").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        ran = []
-    names = {name for name, _ in ran}
+        ran = None
+    names = {name for name, _ in ran or ()}
     tests = collections.Counter()
     skipped = collections.defaultdict(list)
     parts = collections.defaultdict(list)  # of tests that were played
     for path in sorted((build / "results").glob("*.xml")):
         # Others are run by a script, which wants them to fail.
-        if path.stem not in names:
+        if ran is not None and path.stem not in names:
             continue
         for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
             test = f"{case.get('classname')}.{case.get('name')}"
@@ -56,9 +57,10 @@ def main():
             else:
                 reason = "not run" if left_out is None else reason_of(left_out)
                 skipped[reason].append(test)
-    print(f"{len(ran)} tests of ctest; in them, {sum(tests.values())} of GoogleTest: "
+    of_ctest = "" if ran is None else f"{len(ran)} tests of ctest; in them, "
+    print(f"{of_ctest}{sum(tests.values())} tests of GoogleTest: "
           + ", ".join(f"{count} on {name}" for name, count in sorted(tests.items())))
-    for name, end in ran:
+    for name, end in ran or ():
         if "Skipped" in end or "Not Run" in end:
             skipped[end.strip("*")].append(name)
     show("left out", skipped)

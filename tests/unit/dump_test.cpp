@@ -75,8 +75,10 @@ TEST(TheDump, SaysWhatAStreamAsksForAndWhatTheKernelIsAskedFor) {
   stream.on.reactor.poll();
   EXPECT_EQ(stream.line(), "stream (socket), interest writable, kernel asked for out, paused");
   stream.watch.shutdown(Shutdown::write);
-  EXPECT_EQ(stream.line(),
-            "stream (socket), interest writable, kernel asked for out, paused, to be rechecked");
+  // Where nothing reports an own shutdown, the kernel is asked for the peer's FIN as well.
+  EXPECT_TRUE(stream.line().starts_with(
+      "stream (socket), interest writable, kernel asked for out, paused, to be rechecked"))
+      << stream.line();
   stream.watch.reset();
   EXPECT_EQ(stream.line(), "");
 }
@@ -181,13 +183,13 @@ TEST(TheDump, NamesSignalsAndChildren) {
   const SignalWatch signal = on.reactor.on_signal(SIGINT, [](int) {});
   const std::string interrupt = "  signal " + std::to_string(SIGINT);
   EXPECT_TRUE(contains(on.reactor.dump(), interrupt + '\n')) << on.reactor.dump();
-  ExitingProcess process{0};
+  const ChildProcess process{0};
   {
     const ChildWatch child = on.reactor.on_child_exit(process.pid(), [](ChildExit) {});
     const std::string line = "  child " + std::to_string(process.pid()) + ", by ";
     EXPECT_TRUE(contains(on.reactor.dump(), line)) << on.reactor.dump();
   }
-  EXPECT_TRUE(process.wait()) << "it is left to its owner";
+  EXPECT_TRUE(process.is_there()) << "it is left to its owner";
 }
 
 TEST(TheDump, CountsTheTasksThatWait) {

@@ -55,18 +55,22 @@ struct Question {
     return saw(RawReady::rdhup) || (traits.knows_over && saw(RawReady::hup));
   }
   bool believes_in() const { return traits.knows_fin && traits.kind != StreamKind::terminal; }
+  /// The peer's FIN, behind which a stream whose own ends show in nothing may be over.
+  bool is_fin_of_the_silent() const {
+    return traits.silent && traits.knows_fin && !state.ended && saw(RawReady::rdhup);
+  }
 };
 
 /// For whoever has to find out why: the numbers are those of the enumerations.
 std::ostream& operator<<(std::ostream& out, const Question& q) {
   return out << "kind " << static_cast<int>(q.traits.kind) << " knows_fin " << q.traits.knows_fin
              << " knows_over " << q.traits.knows_over << " reports_failures_unasked "
-             << q.traits.reports_failures_unasked << ", interest " << to_string(q.interest)
-             << ", ended " << q.state.ended << " told " << q.state.peer_closed_delivered << " over "
-             << q.state.over << " parked " << q.state.parked << " mask "
-             << static_cast<int>(q.state.mask) << ", ready " << static_cast<int>(q.found.ready)
-             << ", inbound " << static_cast<int>(q.found.inbound) << " outbound "
-             << static_cast<int>(q.found.outbound) << " peer_fin "
+             << q.traits.reports_failures_unasked << " silent " << q.traits.silent << ", interest "
+             << to_string(q.interest) << ", ended " << q.state.ended << " told "
+             << q.state.peer_closed_delivered << " over " << q.state.over << " parked "
+             << q.state.parked << " mask " << static_cast<int>(q.state.mask) << ", ready "
+             << static_cast<int>(q.found.ready) << ", inbound " << static_cast<int>(q.found.inbound)
+             << " outbound " << static_cast<int>(q.found.outbound) << " peer_fin "
              << static_cast<int>(q.found.peer_fin) << " standing "
              << static_cast<int>(q.found.standing) << " error_known " << q.found.error_known
              << " error " << q.found.error;
@@ -113,12 +117,15 @@ template <class Visit>
 void for_each_question(Visit visit) {
   const std::vector<RawReady> reports = all_reports();
   for (const StreamKind kind : all_kinds) {
-    for (unsigned traits = 0; traits < 8; ++traits) {
+    for (unsigned traits = 0; traits < 16; ++traits) {
+      // Silent are sockets alone, and where a hang-up says that both directions are over, none.
+      if (traits >= 8 && (kind != StreamKind::socket || (traits & 2) != 0)) continue;
       for (unsigned interest = 0; interest < 8; ++interest) {
         for (unsigned state = 0; state < 48; ++state) {
           for (const RawReady ready : reports) {
             if (!can_report(kind, ready)) continue;
-            visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0, (traits & 4) != 0},
+            visit(Question{{kind, (traits & 1) != 0, (traits & 2) != 0, (traits & 4) != 0, false,
+                            (traits & 8) != 0},
                            static_cast<Interest>(interest),
                            {(state & 1) != 0, (state & 2) != 0, (state & 4) != 0, (state & 8) != 0,
                             static_cast<Mask>(state / 16)},
@@ -276,14 +283,25 @@ Complaint pausing(const Leaf& leaf) {
   return {};
 }
 
+/// What a zero send says where nobody will ever take a byte.
+bool is_no_room(Outbound found) {
+  return found == Outbound::over || found == Outbound::both || found == Outbound::failed;
+}
+
 /// Whether there is room, as far as is known. Beside a hang-up `out` may stay up for ever, or be
 /// hidden.
 bool may_write(const Leaf& leaf) {
   const Question& q = leaf.first;
-  if (!q.saw_hup_or_err()) return q.saw(RawReady::out);
+  const bool behind_a_fin = q.traits.knows_fin && q.saw(RawReady::rdhup);
+  const Outbound outbound = leaf.found.outbound;
+  if (!q.saw_hup_or_err()) {
+    const bool is_gone = outbound == Outbound::unknown && leaf.found.peer_fin == PeerFin::closed;
+    const bool both_over = q.is_fin_of_the_silent() && (is_no_room(outbound) || is_gone);
+    return q.saw(RawReady::out) && !both_over;
+  }
   if (!q.is_socket()) return false;
   if (q.traits.knows_over) return q.saw(RawReady::out) && !q.saw(RawReady::hup);
-  return leaf.found.outbound == Outbound::open || leaf.found.outbound == Outbound::over;
+  return outbound == Outbound::open || (outbound == Outbound::over && !behind_a_fin);
 }
 
 Complaint writing(const Leaf& leaf) {
@@ -339,8 +357,9 @@ bool is_over(const Leaf& leaf, bool at_end) {
   if (!q.is_socket()) return q.saw_hup_or_err();
   if (q.traits.knows_over) return q.saw(RawReady::hup);
   const Outbound outbound = leaf.found.outbound;
+  const bool inbound_over = at_end || (q.traits.knows_fin && q.saw(RawReady::rdhup));
   return outbound == Outbound::both || outbound == Outbound::failed ||
-         (outbound == Outbound::over && at_end);
+         (outbound == Outbound::over && inbound_over);
 }
 
 /// hangup, without an error, is for both directions: known natively or found by probes.
@@ -358,8 +377,8 @@ Complaint the_end_of_both_directions(const Leaf& leaf) {
     return "hangup without a look at the pending error";
   const bool paused_behind_bytes =
       !q.state.ended && !q.wants(Interest::readable) && leaf.found.inbound == Inbound::bytes;
-  if (over && q.saw_hup_or_err() && paused_behind_bytes && !leaf.next().parked)
-    return "not parked, though over";
+  const bool shows = q.saw_hup_or_err() || q.is_fin_of_the_silent();
+  if (over && shows && paused_behind_bytes && !leaf.next().parked) return "not parked, though over";
   if (leaf.next().parked && !over) return "parked while one direction is open";
   return {};
 }
@@ -382,7 +401,8 @@ Complaint a_promise_of_peer_closed(const Leaf& leaf) {
 /// Each probe costs a system call, and some of them take a code out of the kernel.
 Complaint no_needless_probe(const Leaf& leaf) {
   const Question& q = leaf.first;
-  const bool foreign_hup = (q.saw_hup_or_err() || q.saw_probe_bit()) && !q.traits.knows_over;
+  const bool may_be_over = q.saw_hup_or_err() || q.saw_probe_bit() || q.is_fin_of_the_silent();
+  const bool foreign_hup = may_be_over && !q.traits.knows_over;
   if (leaf.has_asked(Probe::inbound) && (q.state.ended || q.is_pipe_writer()))
     return "looks for bytes where none can be";
   if (leaf.has_asked(Probe::outbound) && (!q.is_socket() || q.traits.knows_over))
@@ -399,7 +419,9 @@ Complaint no_needless_probe(const Leaf& leaf) {
     return "asks for the standing for nothing, or forgets to";
   if (leaf.has_asked(Probe::error) && q.found.standing == Standing::good)
     return "takes an error that is its owner's to know";
-  if (leaf.looked_ahead || q.saw_hup_or_err() || q.saw_probe_bit() || q.is_err_alone()) return {};
+  if (leaf.looked_ahead || q.saw_hup_or_err() || q.saw_probe_bit() || q.is_err_alone() ||
+      q.is_fin_of_the_silent())
+    return {};
   if (leaf.asked != 0 && !q.is_reading() && !q.wants(Interest::peer_closed))
     return "probes a paused stream for nothing";
   if (leaf.asked != 0 && q.believes_in() && !q.saw(RawReady::rdhup))

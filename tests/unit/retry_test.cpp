@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <pollux/reactor.hpp>
 
-#include "conformance/support/pairs.hpp"
+#include "conformance/support/system.hpp"
 #include "unit/fake_reactor.hpp"
 
 namespace pollux::support {
@@ -53,6 +53,14 @@ struct HiddenFin {
   StreamWatch watch;
 };
 
+/// Wine shows no FIN behind unread bytes: there the test cannot be played, and says so.
+bool unread_bytes_hide_fin() {
+  if (!system_facts().unread_bytes_hide_fin) return false;
+  testing::Test::RecordProperty("not_played",
+                                "a FIN behind unread bytes, which Wine does not show");
+  return true;
+}
+
 TEST(ARetry, BacksOffFromOneMillisecondToAHundred) {
   HiddenFin stream;
   stream.on.reactor.run_for(400ms);
@@ -61,6 +69,7 @@ TEST(ARetry, BacksOffFromOneMillisecondToAHundred) {
 }
 
 TEST(ARetry, FindsAFinThatNobodyReports) {
+  if (unread_bytes_hide_fin()) return;
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.close_peer();
@@ -69,6 +78,7 @@ TEST(ARetry, FindsAFinThatNobodyReports) {
 }
 
 TEST(ARetry, FindsAFinAlsoInsideAnotherLoop) {
+  if (unread_bytes_hide_fin()) return;
   HiddenFin stream;
   Reactor& reactor = stream.on.reactor;
   const auto turn = [&] {
@@ -82,6 +92,7 @@ TEST(ARetry, FindsAFinAlsoInsideAnotherLoop) {
 }
 
 TEST(ARetry, IsOverWhenThereIsNothingLeftToFind) {
+  if (unread_bytes_hide_fin()) return;
   HiddenFin stream;
   stream.on.reactor.run_for(500ms);
   stream.close_peer();
@@ -184,6 +195,7 @@ TEST(ARetry, TakesItsIntervalsFromTheOptions) {
 }
 
 TEST(ARetry, IsAtEveryTurnWithIntervalsOfZero) {
+  if (unread_bytes_hide_fin()) return;
   HiddenFin stream{{.probe_interval_min = 0ns, .probe_interval_max = 0ns}};
   for (int i = 0; i < 10; ++i) stream.on.reactor.poll();
   stream.close_peer();

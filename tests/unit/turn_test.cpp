@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <gtest/gtest.h>
+#include <pollux/backend_support.hpp>
 #include <pollux/reactor.hpp>
 
 #include "conformance/support/pairs.hpp"
@@ -476,7 +477,7 @@ TEST(APoster, MayOutliveItsReactor) {
 TEST(AnOwnShutdown, ThroughTheWatchIsDeliveredThoughNothingIsReported) {
   for (const RawReady reports : {FakeBackend::native, FakeBackend::emulated}) {
     FakeReactor on{reports, true};
-    const Pair pair = make_pair(PairKind::unix_stream);
+    const Pair pair = make_pair(cheapest_pair_kind());
     Log log;
     StreamWatch watch = on.watch_stream(pair.local.get(), Interest::readable, log);
     watch.shutdown(Shutdown::read);
@@ -491,8 +492,8 @@ TEST(AnOwnShutdown, ThroughTheWatchIsDeliveredThoughNothingIsReported) {
 
 TEST(AnOwnShutdown, OfAWatchThatEndsBeforeTheTurnIsForgotten) {
   FakeReactor on;
-  const Pair pair = make_pair(PairKind::unix_stream);
-  const Pair other = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
+  const Pair other = make_pair(cheapest_pair_kind());
   Log log;
   StreamWatch watch = on.watch_stream(pair.local.get(), Interest::readable, log);
   watch.shutdown(Shutdown::both);
@@ -507,15 +508,15 @@ TEST(AnOwnShutdown, OfAWatchThatEndsBeforeTheTurnIsForgotten) {
 
 TEST(AReportedFailure, HasTheNumberThatCameWithItWhereTheKernelKnowsNone) {
   FakeReactor on;
-  const Pair pair = make_pair(PairKind::unix_stream);
-  const Pair other = make_pair(PairKind::unix_stream);
+  const Pair pair = make_pair(cheapest_pair_kind());
+  const Pair other = make_pair(cheapest_pair_kind());
   std::vector<std::error_code> errors;
   const auto keep = [&](const StreamEvent& event) { errors.push_back(event.error()); };
   StreamWatch alone = on.reactor.watch_stream(pair.local.get(), Interest::readable, keep);
   StreamWatch second = on.reactor.watch_stream(other.local.get(), Interest::none, keep);
   const auto fails = [&](int call, std::errc error) {
     on.fake.report(on.fake.calls()[static_cast<std::size_t>(call)].token,
-                   RawReady::err | RawReady::hup, static_cast<int>(error));
+                   RawReady::err | RawReady::hup, system_error_code(error).value());
   };
   fails(0, std::errc::connection_reset);
   on.reactor.run_once(0s);

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cerrno>
+#include <cstddef>
+#include <string>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,6 +13,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <pollux/backend.hpp>
@@ -23,8 +26,13 @@ using Polled = pollfd;
 inline constexpr int shut_read = SHUT_RD;
 inline constexpr int shut_write = SHUT_WR;
 inline constexpr int shut_both = SHUT_RDWR;
-/// No call of a test waits, or raises a signal.
+/// No call of a test waits, or raises a signal. (Where no flag says so it is ignored: see
+/// ignore_broken_pipes().)
+#if defined(MSG_NOSIGNAL)
 inline constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+#else
+inline constexpr int flags = MSG_DONTWAIT;
+#endif
 
 /// Before the first socket.
 inline void start() {}
@@ -37,12 +45,26 @@ inline int error_of(int option) {
   return option;
 }
 
-/// Non-blocking, and no child's.
+/// Non-blocking, and no child's: any descriptor, if there is one. (macOS has no SOCK_NONBLOCK, no
+/// accept4() and no pipe2(), and FreeBSD's posix_openpt() takes no O_NONBLOCK.)
+inline NativeHandle configured(NativeHandle handle) {
+  if (handle < 0) return handle;  // and why stays in errno
+  ::fcntl(handle, F_SETFL, O_NONBLOCK);
+  ::fcntl(handle, F_SETFD, FD_CLOEXEC);
+  return handle;
+}
 inline NativeHandle open_socket(int family, int type, int protocol) {
-  return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  return configured(::socket(family, type, protocol));
 }
 inline NativeHandle accept(NativeHandle listener) {
-  return ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return configured(::accept(listener, nullptr, nullptr));
+}
+/// Of AF_UNIX, by that path, or by none: how long it is.
+inline Length set_unix_address(sockaddr_storage& storage, const std::string& path) {
+  auto& name = reinterpret_cast<sockaddr_un&>(storage);
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  return static_cast<Length>(offsetof(sockaddr_un, sun_path) + path.size());
 }
 inline bool is_under_way(int error) {
   return error == EINPROGRESS;

@@ -6,13 +6,16 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <system_error>
 
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "conformance/support/child_process.hpp"
 #include "conformance/support/limits.hpp"
-#include "conformance/support/processes.hpp"
+#include "conformance/support/signal_numbers.hpp"
 #include "conformance/support/tcp_pair.hpp"
 #include "native_sockets.hpp"
 
@@ -27,6 +30,10 @@ namespace {
 int check(int result, const char* what) {
   if (result < 0) fail(what);
   return result;
+}
+
+Pair configured(const std::array<int, 2>& ends) {
+  return {Handle{native::configured(ends[0])}, Handle{native::configured(ends[1])}};
 }
 
 }  // namespace
@@ -49,15 +56,13 @@ PairKind cheapest_pair_kind() noexcept {
 Pair make_pair(PairKind kind, Protocol protocol) {
   std::array<int, 2> ends{};
   if (kind == PairKind::pipe) {
-    check(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), "pipe");
-    return {Handle{ends[0]}, Handle{ends[1]}};
+    check(::pipe(ends.data()), "pipe");
+  } else if (kind == PairKind::unix_stream) {
+    check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
+  } else {
+    return make_tcp_pair(kind, protocol);
   }
-  if (kind == PairKind::unix_stream) {
-    check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
-          "socketpair");
-    return {Handle{ends[0]}, Handle{ends[1]}};
-  }
-  return make_tcp_pair(kind, protocol);
+  return configured(ends);
 }
 
 long write_bytes(const Handle& handle, std::string_view bytes) {
@@ -98,8 +103,11 @@ std::vector<NativeHandle> never_open() {
   return {-1, INT_MAX};
 }
 
-RegularFile::RegularFile() : file_{::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)} {
-  if (file_ < 0) fail("open");
+RegularFile::RegularFile() {
+  std::string path = std::filesystem::temp_directory_path() / "pollux-XXXXXX";
+  file_ = check(::mkstemp(path.data()), "mkstemp");
+  ::fcntl(file_, F_SETFD, FD_CLOEXEC);
+  ::unlink(path.c_str());
 }
 RegularFile::~RegularFile() {
   ::close(file_);
@@ -125,11 +133,17 @@ bool await_close(PairKind kind, const Handle& handle, std::chrono::milliseconds 
   return await(handle, kind == PairKind::pipe ? Await::hang_up : Await::readable, limit);
 }
 
+Handle open_master() {
+  Handle master{native::configured(check(::posix_openpt(O_RDWR | O_NOCTTY), "posix_openpt"))};
+  check(::grantpt(master.get()), "grantpt");
+  check(::unlockpt(master.get()), "unlockpt");
+  return master;
+}
+
 std::optional<Pair> make_packet_pair() {
   std::array<int, 2> ends{};
-  check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
-        "socketpair");
-  return Pair{Handle{ends[0]}, Handle{ends[1]}};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends.data()) != 0) return std::nullopt;
+  return configured(ends);
 }
 
 void set_environment(const char* name, const char* value) {
@@ -153,23 +167,64 @@ void end_process(bool killed) {
   ::_exit(0);
 }
 
-ExitingProcess::ExitingProcess(int code) : pid_{::fork()} {
-  if (pid_ == 0) ::_exit(code);
+struct Gate::State {
+  Pair pipe = make_pair(PairKind::pipe);
+};
+
+Gate::Gate() : state_{std::make_unique<State>()} {}
+Gate::~Gate() = default;
+void Gate::open() {
+  state_->pipe.peer.close();
 }
-ExitingProcess::~ExitingProcess() {
-  wait();
-}
-bool ExitingProcess::wait() {
-  const int pid = std::exchange(pid_, -1);
-  return pid > 0 && ::waitpid(pid, nullptr, 0) == pid;
+void Gate::pass() {
+  state_->pipe.peer.close();  // the copy's own, which would hold it closed
+  pollfd waited{state_->pipe.local.get(), POLLIN, 0};
+  ::poll(&waited, 1, -1);
 }
 
-int signal_of_ours() noexcept {
-  return SIGUSR1;
+ChildProcess::ChildProcess(const std::function<int()>& code) : pid_{::fork()} {
+  if (pid_ == 0) ::_exit(code());
+}
+ChildProcess::ChildProcess(int code) : ChildProcess{[code] { return code; }} {}
+ChildProcess::ChildProcess(Gate& gate, int code)
+    : ChildProcess{[&gate, code] { return gate.pass(), code; }} {}
+ChildProcess::~ChildProcess() {
+  if (pid_ <= 0 || !is_there()) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+void ChildProcess::await_end() const {
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+}
+bool ChildProcess::is_there() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+std::vector<int> never_children() {
+  return {-1, 0, ::getpid(), ::getppid()};
+}
+
+int signal_of_ours(std::size_t which) noexcept {
+  return which == 0 ? SIGUSR1 : SIGUSR2;
 }
 
 void raise_signal(int signal) {
   ::kill(::getpid(), signal);
+}
+
+void (*handler_of(int signal))(int) {
+  struct sigaction now {};
+  ::sigaction(signal, nullptr, &now);
+  return now.sa_handler;
+}
+
+std::vector<int> never_signals() {
+  std::vector<int> all = {-1,      0,      128,    4096,   SIGKILL, SIGSTOP,
+                          SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+  all.push_back(behind_all_signals());
+  return all;
 }
 
 bool can_limit_descriptors() noexcept {
@@ -180,13 +235,13 @@ DescriptorLimit::DescriptorLimit(std::size_t most) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   before_ = static_cast<std::size_t>(limit.rlim_cur);
-  limit.rlim_cur = most;
+  limit.rlim_cur = static_cast<rlim_t>(most);
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 DescriptorLimit::~DescriptorLimit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = before_;
+  limit.rlim_cur = static_cast<rlim_t>(before_);
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <string>
 
 // Before windows.h.
 #include <winsock2.h>
@@ -94,6 +95,11 @@ inline NativeHandle open_socket(int family, int type, int protocol) {
 }
 inline NativeHandle accept(NativeHandle listener) {
   return made_non_blocking(::accept(listener, nullptr, nullptr));
+}
+/// There is none on Windows, for pollux.
+inline Length set_unix_address(sockaddr_storage& storage, const std::string&) {
+  storage.ss_family = AF_UNIX;
+  return sizeof storage.ss_family;
 }
 inline bool is_under_way(int error) {
   return error == EAGAIN;

@@ -3,14 +3,18 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
 
 #include <io.h>
 
+#include <pollux/error.hpp>
+
 #include "conformance/support/limits.hpp"
 #include "conformance/support/tcp_pair.hpp"
+#include "conformance/support/unix_paths.hpp"
 #include "native_sockets.hpp"
 
 #include <windows.h>
@@ -59,6 +63,7 @@ const SystemFacts& system_facts() noexcept {
     windows.failure_is_taken = false;
     windows.own_shutdown_leaves_unread = false;
     windows.own_shutdown_is_reported = false;
+    windows.calls_of_a_check = 4;
     windows.raw_flags_are_linux = false;
     windows.bytes_behind_both_shutdowns_reset = !is_wine;
     windows.bytes_behind_own_shutdown_reset = !is_wine;
@@ -66,6 +71,10 @@ const SystemFacts& system_facts() noexcept {
     windows.read_after_refusal = is_wine ? 0 : -ENOTCONN;
     windows.write_after_refusal = is_wine ? -ECONNRESET : -ENOTCONN;
     windows.lost_datagram_is_an_error = false;
+    windows.children_are_reaped = false;
+    windows.has_process_handles = true;
+    windows.signals_may_meet = false;
+    windows.is_emulated = is_wine;
     windows.unread_bytes_hide_fin = is_wine;
     windows.reset_hides_fin = is_wine;
     windows.read_behind_failure_is_the_end = is_wine;
@@ -74,12 +83,16 @@ const SystemFacts& system_facts() noexcept {
   return facts;
 }
 
+bool unix_has_urgent_bytes() {
+  return false;
+}
+
 std::string left_out_here() {
   return "this system has no pipes or terminals that a loop can watch, and no AF_UNIX streams "
          "that pollux does\n"
-         "this system has no fork, no signals but the console's, and no limit of descriptors\n"
-         "this system has no error queue, no peek offset, no eventfd, and no filter that drops "
-         "packets\n";
+         "this system has no fork, no signals for a single thread, and no limit of descriptors\n"
+         "this system has no error queue, no peek offset, no eventfd, no MPTCP, and no filter that "
+         "drops packets\n";
 }
 
 int Handle::close() noexcept {
@@ -166,6 +179,21 @@ std::vector<NativeHandle> never_open() {
   return {no_handle, 0x7FFFFFFC};
 }
 
+std::optional<std::uint64_t> bytes_received(NativeHandle) {
+  return std::nullopt;
+}
+
+bool set_peek_offset(const Handle&, int) {
+  return false;
+}
+
+std::vector<Named> no_streams_of_this_system() {
+  return {};
+}
+std::vector<Named> files_of_unclear_type() {
+  return {};
+}
+
 RegularFile::RegularFile() {
   std::array<wchar_t, 32768> name{};
   ::GetModuleFileNameW(nullptr, name.data(), static_cast<DWORD>(name.size()));
@@ -217,6 +245,16 @@ bool await_close(PairKind, const Handle& handle, std::chrono::milliseconds limit
   return await(handle, Await::readable, limit);
 }
 
+std::string fresh_unix_path() {
+  return {};
+}
+void release_unix_path(const sockaddr*, int) {}
+
+Handle open_master() {
+  throw std::system_error{std::make_error_code(std::errc::function_not_supported),
+                          "this system has no pseudo-terminals"};
+}
+
 std::optional<Pair> make_packet_pair() {
   return std::nullopt;
 }
@@ -251,7 +289,7 @@ void come_alive(const Handle&) {
 void give_up_early(const Handle&) {
   has_no_filter();
 }
-void keep_alive(const Handle&) {
+void keep_alive(const Handle&, int) {
   has_no_filter();
 }
 
@@ -272,31 +310,91 @@ void end_process(bool) {
   std::abort();  // never
 }
 
-ExitingProcess::ExitingProcess(int code) {
+/// Processes that have not begun, and what they are to exit with: ended from here, which shows as
+/// the same.
+struct Gate::State {
+  std::vector<std::pair<HANDLE, int>> held;
+};
+
+Gate::Gate() : state_{std::make_unique<State>()} {}
+Gate::~Gate() {
+  open();
+}
+void Gate::open() {
+  for (const auto& [process, code] : std::exchange(state_->held, {})) {
+    ::TerminateProcess(process, static_cast<UINT>(code));
+    ::CloseHandle(process);
+  }
+}
+void Gate::pass() {}
+
+namespace {
+
+PROCESS_INFORMATION begin_child(int code, DWORD flags) {
   std::wstring command = L"cmd.exe /c exit " + std::to_wstring(code);
   STARTUPINFOW start{};
   start.cb = sizeof start;
   PROCESS_INFORMATION made{};
-  if (::CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE, CREATE_NO_WINDOW, nullptr,
-                       nullptr, &start, &made) == 0)
-    throw std::system_error{std::make_error_code(std::errc::no_child_process), "CreateProcess"};
+  if (::CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE, DETACHED_PROCESS | flags,
+                       nullptr, nullptr, &start, &made) == 0)
+    throw std::system_error{static_cast<int>(::GetLastError()), native_category(), "CreateProcess"};
   ::CloseHandle(made.hThread);
+  return made;
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(int code) {
+  const PROCESS_INFORMATION made = begin_child(code, 0);
   pid_ = static_cast<int>(made.dwProcessId);
-  process_ = reinterpret_cast<NativeHandle>(made.hProcess);
+  handle_ = made.hProcess;
 }
-ExitingProcess::~ExitingProcess() {
-  wait();
-  ::CloseHandle(as_handle(process_));
+ChildProcess::ChildProcess(Gate& gate, int code) {
+  const PROCESS_INFORMATION made = begin_child(code, CREATE_SUSPENDED);
+  const HANDLE self = ::GetCurrentProcess();
+  HANDLE own = nullptr;
+  ::DuplicateHandle(self, made.hProcess, self, &own, 0, FALSE, DUPLICATE_SAME_ACCESS);
+  gate.state_->held.emplace_back(own, code);
+  pid_ = static_cast<int>(made.dwProcessId);
+  handle_ = made.hProcess;
 }
-bool ExitingProcess::wait() {
-  return ::WaitForSingleObject(as_handle(process_), INFINITE) == WAIT_OBJECT_0;
+ChildProcess::ChildProcess(const std::function<int()>&) {
+  throw std::system_error{std::make_error_code(std::errc::function_not_supported), "fork"};
+}
+ChildProcess::~ChildProcess() {
+  if (handle_ == nullptr) return;
+  ::TerminateProcess(handle_, 0);
+  ::WaitForSingleObject(handle_, INFINITE);
+  ::CloseHandle(handle_);
+}
+void ChildProcess::await_end() const {
+  ::WaitForSingleObject(handle_, INFINITE);
+}
+bool ChildProcess::is_there() const {
+  return true;
 }
 
-int signal_of_ours() noexcept {
-  return 0;
+std::vector<int> never_children() {
+  return {-1, 0, static_cast<int>(::GetCurrentProcessId()), 0x7FFFFFFC};
 }
 
-void raise_signal(int) {}
+int signal_of_ours(std::size_t which) noexcept {
+  return which == 0 ? SIGBREAK : SIGTERM;
+}
+
+void raise_signal(int signal) {
+  std::raise(signal);
+}
+
+void (*handler_of(int signal))(int) {
+  const auto now = std::signal(signal, SIG_IGN);
+  std::signal(signal, now);
+  return now;
+}
+
+std::vector<int> never_signals() {
+  return {-1, 0, 17, 128, 4096, SIGSEGV, SIGFPE, SIGILL};
+}
 
 bool can_limit_descriptors() noexcept {
   return false;

@@ -76,7 +76,10 @@ inline RawReady to_raw(ULONG events, RawInterest asked) {
   }
   if ((events & send) != 0 && any(asked, RawInterest::out)) ready |= RawReady::out;
   if ((events & receive_expedited) != 0 && any(asked, RawInterest::pri)) ready |= RawReady::pri;
-  if ((events & (abort | connect_fail)) != 0) ready |= RawReady::err | RawReady::hup;
+  if ((events & (abort | connect_fail)) != 0) {
+    ready |= RawReady::err | RawReady::hup;
+    if (reads) ready |= RawReady::in;  // a read fails at once
+  }
   return ready;
 }
 

@@ -16,23 +16,25 @@
 
 namespace pollux::detail::platform {
 
-NativeHandle Children::open(int pid) noexcept {
+std::error_code Children::open(const ChildId& id, NativeHandle& handle) noexcept {
+  handle = no_handle;
   calls_ += 3;
   const int queue = ::kqueue();
-  if (queue < 0) return no_handle;
+  if (queue < 0) return {};
   ::fcntl(queue, F_SETFD, FD_CLOEXEC);
   struct kevent change {};
-  change.ident = static_cast<decltype(change.ident)>(pid);
+  change.ident = static_cast<decltype(change.ident)>(id.pid);
   change.filter = EVFILT_PROC;
   change.flags = EV_ADD;
   change.fflags = NOTE_EXIT;
   if (::kevent(queue, &change, 1, nullptr, 0, nullptr) != 0) {
     // ESRCH: it has ended already (macOS). SIGCHLD's way asks about it at once.
     ::close(queue);
-    return no_handle;
+    return {};
   }
   opened_in_ = fork_count();
-  return queue;
+  handle = queue;
+  return {};
 }
 
 void Children::close(NativeHandle handle) noexcept {

@@ -7,13 +7,15 @@
 
 namespace pollux::detail::platform {
 
-NativeHandle Children::open([[maybe_unused]] int pid) noexcept {
+std::error_code Children::open([[maybe_unused]] const ChildId& id, NativeHandle& handle) noexcept {
 #if defined(SYS_pidfd_open)
   ++calls_;
-  return static_cast<NativeHandle>(::syscall(SYS_pidfd_open, pid, 0u));  // close-on-exec by itself
+  // Close-on-exec by itself.
+  handle = static_cast<NativeHandle>(::syscall(SYS_pidfd_open, id.pid, 0u));
 #else
-  return no_handle;
+  handle = no_handle;
 #endif
+  return {};
 }
 
 void Children::close(NativeHandle handle) noexcept {

@@ -4,8 +4,9 @@
 
 namespace pollux::detail::platform {
 
-NativeHandle Children::open(int) noexcept {
-  return no_handle;
+std::error_code Children::open(const ChildId&, NativeHandle& handle) noexcept {
+  handle = no_handle;
+  return {};
 }
 
 void Children::close(NativeHandle) noexcept {}

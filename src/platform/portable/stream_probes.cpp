@@ -59,7 +59,7 @@ constexpr StateOption state_option{-1, bsd_tcp_states};  // which every kernel r
 #endif
 
 /// Whether the socket speaks TCP, and not MPTCP: that answers for one of its connections.
-bool is_plain_tcp(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
+bool is_plain_tcp([[maybe_unused]] System& system, [[maybe_unused]] NativeHandle handle) noexcept {
 #if defined(SO_PROTOCOL)
   int protocol = 0;
   socklen_t size = sizeof protocol;

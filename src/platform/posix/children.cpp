@@ -41,11 +41,12 @@ ChildExit::How how(const siginfo_t& info) noexcept {
 
 }  // namespace
 
-std::error_code Children::check(int pid) noexcept {
-  if (pid <= 0) return error_code(ECHILD);
+std::error_code Children::check(ChildId& id) noexcept {
+  if (id.handle) return error_code(ENOSYS);
+  if (id.pid <= 0) return error_code(ECHILD);
   ++calls_;
   siginfo_t info{};
-  return look_by_pid(pid, info, WNOWAIT) == 0 ? std::error_code{} : error_code(errno);
+  return look_by_pid(id.pid, info, WNOWAIT) == 0 ? std::error_code{} : error_code(errno);
 }
 
 std::optional<ChildExit> Children::reap(int pid, NativeHandle handle) noexcept {

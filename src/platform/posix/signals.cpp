@@ -21,6 +21,7 @@
 namespace pollux::detail::platform {
 
 const int child_signal = SIGCHLD;
+const bool child_signal_is_of_the_system = true;
 
 namespace {
 

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <pollux/backend_support.hpp>
@@ -139,6 +140,12 @@ void forget_count() noexcept {
     known_forks().count.store(0, std::memory_order_relaxed);
 }
 
+/// Also one whose other side is gone (EIO). isatty() would not do: musl's says ENOTTY of that one.
+bool is_terminal(NativeHandle handle) noexcept {
+  termios settings{};
+  return ::tcgetattr(handle, &settings) == 0 || errno == EIO;
+}
+
 }  // namespace
 
 const std::atomic<unsigned>& forks() noexcept {
@@ -239,7 +246,7 @@ bool is_probes_own(int error) noexcept {
 namespace {
 
 /// Whether the owner peeks from an offset on: what others than Linux have no option for.
-bool has_peek_offset(System& system, [[maybe_unused]] NativeHandle handle,
+bool has_peek_offset([[maybe_unused]] System& system, [[maybe_unused]] NativeHandle handle,
                      [[maybe_unused]] std::error_code& error) noexcept {
   int offset = -1;
 #if defined(SO_PEEK_OFF)
@@ -281,8 +288,7 @@ StreamType System::stream_type(NativeHandle handle, std::error_code& error) noex
   if (S_ISFIFO(status.st_mode)) {
     const bool writes_only = (::fcntl(handle, F_GETFL) & O_ACCMODE) == O_WRONLY;
     type.kind = writes_only ? StreamKind::pipe_writer : StreamKind::pipe_reader;
-  } else if (S_ISCHR(status.st_mode) && (::isatty(handle) != 0 || errno == EIO)) {
-    // EIO: one whose other side is gone.
+  } else if (S_ISCHR(status.st_mode) && is_terminal(handle)) {
     type.kind = StreamKind::terminal;
   } else {
     error = Errc::not_a_stream;
@@ -345,12 +351,19 @@ Answer<Inbound> failed_peek(System& system, NativeHandle handle, int error) noex
   return {Inbound::failed, Outcome::answered, error};
 }
 
+/// How ioctl() takes its request: as unsigned long, or with musl as int, for which some are too
+/// large.
+template <class Request>
+Request request_of(int (*call)(int, Request, ...));
+using IoctlRequest = decltype(request_of(&::ioctl));
+
 /// Whether a terminal is a master in packet mode (TIOCPKT): a read of it begins with a control
 /// byte.
-bool has_packets(System& system, [[maybe_unused]] NativeHandle handle) noexcept {
+bool has_packets([[maybe_unused]] System& system, [[maybe_unused]] NativeHandle handle) noexcept {
   int packets = 0;
 #if defined(TIOCGPKT)
-  system.uninterrupted([&] { return ::ioctl(handle, TIOCGPKT, &packets); });
+  constexpr auto request = static_cast<IoctlRequest>(TIOCGPKT);
+  system.uninterrupted([&] { return ::ioctl(handle, request, &packets); });
 #endif
   return packets != 0;
 }

@@ -22,15 +22,25 @@ const bool child_handles_are_readable = false;
 
 namespace {
 
-class ProcessHandle {
+constexpr DWORD rights = SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
+
+std::error_code last_error() noexcept {
+  return error_code(static_cast<int>(::GetLastError()));
+}
+
+/// A handle of our own.
+class Process {
  public:
-  explicit ProcessHandle(int pid) noexcept
-      : handle_{pid > 0 ? ::OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE,
-                                        static_cast<DWORD>(pid))
-                        : nullptr} {}
-  ProcessHandle(const ProcessHandle&) = delete;
-  ProcessHandle& operator=(const ProcessHandle&) = delete;
-  ~ProcessHandle() {
+  explicit Process(int pid) noexcept
+      : handle_{pid > 0 ? ::OpenProcess(rights, FALSE, static_cast<DWORD>(pid)) : nullptr} {}
+  /// Null, and GetLastError(), if `process` is none or has not the rights.
+  explicit Process(HANDLE process) noexcept {
+    const HANDLE self = ::GetCurrentProcess();
+    ::DuplicateHandle(self, process, self, &handle_, rights, FALSE, 0);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process() {
     if (handle_ != nullptr) ::CloseHandle(handle_);
   }
   HANDLE get() const noexcept { return handle_; }
@@ -57,8 +67,9 @@ class ProcessHandle {
 
 /// What a child's NativeHandle points to.
 struct OpenChild {
-  explicit OpenChild(int pid) noexcept : process{pid} {}
-  ProcessHandle process;
+  explicit OpenChild(const ChildId& id) noexcept
+      : process{id.handle ? Process{*id.handle} : Process{id.pid}} {}
+  Process process;
   HANDLE wait = nullptr;  ///< of a thread of the system's, for the end of the process
 };
 
@@ -72,20 +83,33 @@ void CALLBACK on_end(void*, BOOLEAN) {
 
 }  // namespace
 
-std::error_code Children::check(int pid) noexcept {
+std::error_code Children::check(ChildId& id) noexcept {
   calls_ += 3;
-  const ProcessHandle process{pid};
-  return process.is_child() ? std::error_code{} : system_error_code(std::errc::no_child_process);
+  if (!id.handle) {
+    const Process process{id.pid};
+    return process.is_child() ? std::error_code{} : system_error_code(std::errc::no_child_process);
+  }
+  const DWORD pid = ::GetProcessId(*id.handle);
+  if (pid == 0) return last_error();
+  if (pid == ::GetCurrentProcessId()) return system_error_code(std::errc::no_child_process);
+  id.pid = static_cast<int>(pid);
+  return {};
 }
 
-NativeHandle Children::open(int pid) noexcept {
+std::error_code Children::open(const ChildId& id, NativeHandle& handle) noexcept {
+  handle = no_handle;
   calls_ += 3;
-  std::unique_ptr<OpenChild> child{new (std::nothrow) OpenChild{pid}};
-  if (child == nullptr || !child->process.is_child() ||
-      ::RegisterWaitForSingleObject(&child->wait, child->process.get(), &on_end, nullptr, INFINITE,
+  std::unique_ptr<OpenChild> child{new (std::nothrow) OpenChild{id}};
+  if (child == nullptr) return system_error_code(std::errc::not_enough_memory);
+  if (child->process.get() == nullptr) return last_error();
+  // The number may be another's since check().
+  if (!id.handle && !child->process.is_child())
+    return system_error_code(std::errc::no_child_process);
+  if (::RegisterWaitForSingleObject(&child->wait, child->process.get(), &on_end, nullptr, INFINITE,
                                     WT_EXECUTEONLYONCE) == 0)
-    return no_handle;
-  return reinterpret_cast<NativeHandle>(child.release());
+    return last_error();
+  handle = reinterpret_cast<NativeHandle>(child.release());
+  return {};
 }
 
 void Children::close(NativeHandle handle) noexcept {
@@ -95,14 +119,12 @@ void Children::close(NativeHandle handle) noexcept {
 }
 
 std::optional<ChildExit> Children::reap(int pid, NativeHandle handle) noexcept {
-  if (handle == no_handle) return ChildExit{pid, system_error_code(std::errc::no_child_process)};
   const HANDLE process = child_of(handle)->process.get();
   ++calls_;
   if (::WaitForSingleObject(process, 0) != WAIT_OBJECT_0) return std::nullopt;
   DWORD code = 0;
   ++calls_;
-  if (::GetExitCodeProcess(process, &code) == 0)
-    return ChildExit{pid, error_code(static_cast<int>(::GetLastError()))};
+  if (::GetExitCodeProcess(process, &code) == 0) return ChildExit{pid, last_error()};
   return ChildExit{pid, ChildExit::How::exited, static_cast<int>(code)};
 }
 

@@ -50,6 +50,15 @@ Ports ports_of(NativeHandle handle, SystemCalls& calls) noexcept {
   return ports;
 }
 
+/// By its ports alone: of a socket that was closed, as far as they tell.
+bool may_be_same(const HandleIdentity& known, NativeHandle handle, SystemCalls& calls) noexcept {
+  const Ports then = std::bit_cast<Ports>(known.device);
+  const Ports now = ports_of(handle, calls);
+  if (now.is_socket == 0 || (then.own != 0 && now.own != then.own)) return false;
+  // That of the peer comes with the connection, and may go with it.
+  return then.peer == 0 || now.peer == 0 || now.peer == then.peer;
+}
+
 }  // namespace
 
 HandleIdentity identify(NativeHandle handle, std::error_code& error, SystemCalls& calls) noexcept {
@@ -88,34 +97,46 @@ std::error_code HandleRegistry::add(std::uint32_t key, NativeHandle handle) noex
 }
 
 std::error_code HandleRegistry::add_new(std::uint32_t key, NativeHandle, HandleIdentity identity,
-                                        unsigned) noexcept try {
-  std::error_code error;
-  if (set_ == no_handle) {
-    auto set = std::make_unique<FileSet>(calls_, error);
-    if (error) return error;
-    set_ = reinterpret_cast<NativeHandle>(set.release());
+                                        unsigned) noexcept {
+  try {
+    if (key >= keys_) make_room(key + key / 2 + 16);
+  } catch (const std::bad_alloc&) {
+    return system_error_code(std::errc::not_enough_memory);
   }
-  if (key >= keys_) make_room(key + key / 2 + 16);
-  error = set_of(set_)->add(key, static_cast<SOCKET>(identity.inode));
-  if (!error) known_[key] = {identity, By::set};
-  return error;
-} catch (const std::bad_alloc&) {
-  return system_error_code(std::errc::not_enough_memory);
+  Known known{identity, By::set};
+  std::error_code error;
+  try {
+    if (set_ == no_handle) {
+      auto set = std::make_unique<FileSet>(calls_, error);
+      if (!error) set_ = reinterpret_cast<NativeHandle>(set.release());
+    }
+    if (!error) error = set_of(set_)->add(key, static_cast<SOCKET>(identity.inode));
+  } catch (const std::bad_alloc&) {
+    error = system_error_code(std::errc::not_enough_memory);
+  }
+  if (error && error != std::errc::not_enough_memory) return error;
+  if (error) {  // what is promised for keys that there is room for has to do without
+    known.known_by = By::identity;
+    if (set_ != no_handle) set_of(set_)->remove(key);
+  }
+  known_[key] = known;
+  return {};
 }
 
 /// The set does not learn that a number was closed while a duplicate of the socket is open. By then
 /// the number may be another's, which has other ports.
 bool HandleRegistry::is_same(std::uint32_t key, NativeHandle handle) noexcept {
-  if (!knows(key) || was_closed(key)) return false;
-  const Ports then = std::bit_cast<Ports>(known_[key].identity.device);
-  const Ports now = ports_of(handle, calls_);
-  if (!now.is_socket || (then.own != 0 && now.own != then.own)) return false;
-  // That of the peer comes with the connection, and may go with it.
-  return then.peer == 0 || now.peer == 0 || now.peer == then.peer;
+  if (!knows(key)) return false;
+  const Known& known = known_[key];
+  if (known.known_by == By::set && !set_of(set_)->is_open(key)) return false;
+  return may_be_same(known.identity, handle, calls_);
 }
 
 bool HandleRegistry::was_closed(std::uint32_t key) const noexcept {
-  return knows(key) && !set_of(set_)->is_open(key);
+  if (!knows(key)) return false;
+  const Known& known = known_[key];
+  if (known.known_by == By::set) return !set_of(set_)->is_open(key);
+  return !may_be_same(known.identity, static_cast<SOCKET>(known.identity.inode), calls_);
 }
 
 void HandleRegistry::remove_from_set(std::uint32_t key, NativeHandle) noexcept {

@@ -20,6 +20,7 @@ namespace pollux::detail::platform {
 
 // None of the C library's: it is raised by the wait for a child (children.cpp).
 const int child_signal = 17;
+const bool child_signal_is_of_the_system = false;
 
 namespace {
 
@@ -33,7 +34,7 @@ struct Disposition {
 
 std::atomic<SignalTarget*> all_targets{nullptr};  ///< only ever grows, at its head
 
-std::mutex mutex;  // For what follows, and for who owns which target. No signal handler takes it.
+std::mutex mutex;  // For what follows, and for who owns which target. Never held in raise().
 std::array<Disposition, signal_numbers> dispositions;
 bool console_is_watched = false;
 
@@ -46,9 +47,13 @@ void forget_raised(SignalTarget& target) {
   for (std::atomic<bool>& raised : target.raised) raised.store(false, std::memory_order_relaxed);
 }
 
-/// What raise() calls. The C library has taken it out before.
+/// What raise() calls, like any function. The C library has taken it out before; the last watch may
+/// have ended since.
 void on_signal(int signo) {
-  std::signal(signo, &on_signal);
+  {
+    const std::lock_guard lock{mutex};
+    if (dispositions[index_of(signo)].reactors != 0) std::signal(signo, &on_signal);
+  }
   raise_for_all(signo);
 }
 
@@ -102,7 +107,8 @@ void give_back(int signo, const Disposition& disposition, SystemCalls& calls) {
   if (signo == child_signal) return;
   ++calls;
   const SignalHandler now = std::signal(signo, disposition.before);
-  if (now != &on_signal) std::signal(signo, now);  // somebody else's by now is left alone
+  // Somebody else's by now is left alone. The default is what a raise() leaves, for a moment.
+  if (now != &on_signal && now != SIG_DFL) std::signal(signo, now);
 }
 
 /// The last watch of `target`'s owner ends.
