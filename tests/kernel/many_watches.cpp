@@ -306,7 +306,7 @@ bool parse(int argc, char** argv, Options& options) {
       options.backend = argv[i + 1];
     } else if (option == "--watches") {
       char* end = nullptr;
-      options.watches = std::strtoull(argv[i + 1], &end, 10);
+      options.watches = static_cast<std::size_t>(std::strtoull(argv[i + 1], &end, 10));
       if (*end != '\0' || options.watches < 2 * few) return false;
     } else {
       return false;
