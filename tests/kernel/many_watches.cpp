@@ -22,6 +22,7 @@
 
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/system.hpp"
+#include "support/each_backend.hpp"
 
 namespace pollux::many {
 
@@ -282,21 +283,10 @@ bool run(const Options& options) {
     std::cout << "this process may not have " << options.watches << " descriptors\n";
     return false;
   }
-  bool well = true;
-  bool found = false;
-  for (const BackendInfo& backend : backends()) {
-    if (!options.backend.empty() && backend.name != options.backend) continue;
-    found = true;
-    std::error_code error;
-    if (!usable(backend, error)) {
-      std::cout << backend.name << ": not usable here: " << error.message() << '\n';
-      continue;
-    }
+  return support::on_each_backend(options.backend, [&](const BackendInfo& backend) {
     std::cout << std::flush;
-    well = support::run_forked([&] { return run(backend.name, options.watches); }) && well;
-  }
-  if (!found) std::cout << "no backend is called " << options.backend << '\n';
-  return well && found;
+    return support::run_forked([&] { return run(backend.name, options.watches); });
+  });
 }
 
 bool parse(int argc, char** argv, Options& options) {
@@ -306,7 +296,7 @@ bool parse(int argc, char** argv, Options& options) {
       options.backend = argv[i + 1];
     } else if (option == "--watches") {
       char* end = nullptr;
-      options.watches = std::strtoull(argv[i + 1], &end, 10);
+      options.watches = static_cast<std::size_t>(std::strtoull(argv[i + 1], &end, 10));
       if (*end != '\0' || options.watches < 2 * few) return false;
     } else {
       return false;

@@ -24,6 +24,7 @@
 #include "conformance/support/system.hpp"
 #include "soak/connection.hpp"
 #include "soak/resources.hpp"
+#include "support/each_backend.hpp"
 
 namespace pollux::soak {
 
@@ -319,25 +320,14 @@ bool parse(int argc, char** argv, Options& options) {
 
 int run(const Options& options) {
   std::cout << "seed " << options.seed << '\n';
-  bool well = true;
-  bool found = false;
-  for (const BackendInfo& backend : backends()) {
-    if (!options.backend.empty() && backend.name != options.backend) continue;
-    found = true;
-    std::error_code error;
-    if (!usable(backend, error)) {
-      std::cout << backend.name << ": not usable here: " << error.message() << '\n';
-      continue;
-    }
+  const bool well = support::on_each_backend(options.backend, [&](const BackendInfo& backend) {
     const std::size_t descriptors = support::open_descriptors();
-    well = Soak{backend, options}.run() && well;
-    if (support::open_descriptors() != descriptors) {
-      std::cout << backend.name << ": the reactor has left a descriptor open\n";
-      well = false;
-    }
-  }
-  if (!found) std::cout << "no backend is called " << options.backend << '\n';
-  return well && found ? 0 : 1;
+    const bool went_well = Soak{backend, options}.run();
+    if (support::open_descriptors() == descriptors) return went_well;
+    std::cout << backend.name << ": the reactor has left a descriptor open\n";
+    return false;
+  });
+  return well ? 0 : 1;
 }
 
 }  // namespace
