@@ -6,29 +6,24 @@
 #include <pollux/backend.hpp>
 #include <pollux/system_calls.hpp>
 
+#include "platform/open_socket.hpp"
+
 namespace pollux::detail::platform {
 
-/// A handle, or why there is none.
-struct Opened {
-  NativeHandle handle = no_handle;
-  int error = 0;
-};
-
+/// What accept() has said: a handle, that nobody is there, an error, or nothing: the one who was
+/// there has gone again.
 struct Accepted {
   NativeHandle handle = no_handle;
-  Address peer;
-  bool would_block = false;  ///< nobody is there (any more)
+  Address peer = {};
+  bool would_block = false;
   int error = 0;
 };
 
-/// A socket that listens at `address`. A name of AF_UNIX at which nobody listens any more is taken
-/// over.
+/// A socket that listens at `address`.
 Opened listen_at(const Address& address, int backlog, bool reuse_port, SystemCalls& calls) noexcept;
+/// On what it accepts no call waits.
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept;
-/// The address that a socket has; none if the system does not say.
-Address own_address(NativeHandle socket, SystemCalls& calls) noexcept;
-/// Takes the name of a listener away.
-void remove_name(const Address& address, SystemCalls& calls) noexcept;
+/// Small segments do not wait for the answer to the one before.
 void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept;
 /// No descriptors or no memory are left: it may be better later.
 bool is_exhaustion(int error) noexcept;

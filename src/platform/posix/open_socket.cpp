@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "platform/open_socket.hpp"
+
+#include <cerrno>
+#include <string_view>
+
+#include <fcntl.h>
+
+#include <pollux/unique_handle.hpp>
+
+#include "platform/platform.hpp"
+#include "platform/posix/prepared.hpp"
+
+namespace pollux::detail::platform {
+
+namespace {
+
+/// The path of a name that is in the file system; empty for others.
+std::string_view path_of(const Address& address) noexcept {
+  if (address.family() != Address::Family::unix_name) return {};
+  return static_cast<const sockaddr_un*>(address.data())->sun_path;  // of abstract names: ""
+}
+
+int type_of(NativeHandle socket, SystemCalls& calls) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  ++calls;
+  return ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : -1;
+}
+
+/// Whether the name is a socket's that nobody has open any more.
+bool is_left_over(const Address& address, int type, SystemCalls& calls) noexcept {
+  if (path_of(address).empty()) return false;
+  ++calls;
+  const UniqueHandle probe{prepared(::socket(AF_UNIX, type, 0), calls)};
+  ++calls;
+  return probe &&
+         ::connect(probe.get(), sockaddr_of(address), static_cast<socklen_t>(address.size())) !=
+             0 &&
+         errno == ECONNREFUSED;
+}
+
+}  // namespace
+
+Opened open_socket(Address::Family family, SocketType type, SystemCalls& calls) noexcept {
+  int domain = AF_UNIX;
+  if (family == Address::Family::none) return {no_handle, EINVAL};
+  if (family == Address::Family::ipv4) domain = AF_INET;
+  if (family == Address::Family::ipv6) domain = AF_INET6;
+  const int kind = type == SocketType::stream ? SOCK_STREAM : SOCK_DGRAM;
+  ++calls;
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+  const NativeHandle socket = ::socket(domain, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+#else
+  const NativeHandle socket = prepared(::socket(domain, kind, 0), calls);
+#endif
+  return socket != no_handle ? Opened{socket} : Opened{no_handle, errno};
+}
+
+int set_option(NativeHandle socket, int level, int name, int value, SystemCalls& calls) noexcept {
+  ++calls;
+  return ::setsockopt(socket, level, name, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+Address own_address(NativeHandle socket, SystemCalls& calls) noexcept {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  ++calls;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) != 0) return {};
+  return {&own, size};
+}
+
+int bind_at(NativeHandle socket, const Address& address, SystemCalls& calls) noexcept {
+  const auto size = static_cast<socklen_t>(address.size());
+  ++calls;
+  if (::bind(socket, sockaddr_of(address), size) == 0) return 0;
+  const int error = errno;
+  if (error != EADDRINUSE || !is_left_over(address, type_of(socket, calls), calls)) return error;
+  remove_name(address, calls);
+  ++calls;
+  return ::bind(socket, sockaddr_of(address), size) == 0 ? 0 : errno;
+}
+
+void remove_name(const Address& address, SystemCalls& calls) noexcept {
+  if (path_of(address).empty()) return;
+  ++calls;
+  ::unlink(path_of(address).data());
+}
+
+}  // namespace pollux::detail::platform
