@@ -71,7 +71,7 @@ class Streams : public OnEachKind {
   std::string received_by(const Handle& peer, std::size_t size, long* last = nullptr) {
     std::string got;
     long count = 0;
-    run_until(reactor(), [&] {
+    run_until(reactor(), peer, [&] {
       while (got.size() < size && (count = read_onto(got, peer)) > 0) {
       }
       return got.size() >= size || (count != -EAGAIN && count <= 0);

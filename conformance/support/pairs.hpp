@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <pollux/address.hpp>
 #include <pollux/backend.hpp>
 
 namespace pollux::support {
@@ -80,6 +81,13 @@ Handle make_listener(PairKind kind, Protocol protocol = Protocol::usual, int bac
 
 /// Starts connecting a fresh non-blocking socket to `listener`'s address. AF_UNIX connects at once.
 Handle start_connect(PairKind kind, const Handle& listener, Protocol protocol = Protocol::usual);
+
+/// Starts connecting a fresh non-blocking stream socket to that address.
+Handle start_connect(const Address& address);
+/// A socket that listens there. It leaves a name behind.
+Handle bind_listener(const Address& address);
+/// Whether TCP sends what is written at once (TCP_NODELAY).
+bool sends_at_once(NativeHandle handle);
 
 /// Starts connecting a fresh non-blocking TCP socket to a loopback port that nobody listens on.
 Handle start_refused_connect(PairKind kind);

@@ -97,6 +97,16 @@ bool run_until(Reactor& reactor, const std::function<bool()>& done) {
   return true;
 }
 
+bool run_until(Reactor& reactor, const Handle& peer, const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    reactor.poll();
+    await(peer, Await::readable, 1ms);
+  }
+  return true;
+}
+
 void settle(Reactor& reactor) {
   for (int i = 0; i < 4; ++i) reactor.poll();
 }

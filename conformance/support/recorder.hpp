@@ -18,6 +18,8 @@ namespace pollux::support {
 
 /// Runs turns until `done`, for at most five seconds; what `done` says then.
 bool run_until(Reactor& reactor, const std::function<bool()>& done);
+/// The same, where it shows at `peer`, which the reactor knows nothing of.
+bool run_until(Reactor& reactor, const Handle& peer, const std::function<bool()>& done);
 
 /// Runs a few turns that do not wait: whatever is true and reported again is heard again.
 void settle(Reactor& reactor);

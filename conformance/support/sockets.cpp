@@ -39,15 +39,15 @@ int family(PairKind kind) {
   return AF_UNIX;
 }
 
-struct Address {
+struct Name {
   sockaddr_storage storage{};
   native::Length size = 0;
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
 /// Loopback with port 0, or for AF_UNIX a path that nobody has.
-Address any_address(PairKind kind) {
-  Address address;
+Name any_address(PairKind kind) {
+  Name address;
   if (family(kind) == AF_UNIX) {
     address.size = native::set_unix_address(address.storage, fresh_unix_path());
     return address;
@@ -65,14 +65,21 @@ Address any_address(PairKind kind) {
   return address;
 }
 
-Address address_of(const Handle& handle) {
-  Address address;
+Name name_of(const Address& address) {
+  Name name;
+  name.size = static_cast<native::Length>(address.size());
+  std::memcpy(&name.storage, address.data(), address.size());
+  return name;
+}
+
+Name address_of(const Handle& handle) {
+  Name address;
   address.size = sizeof address.storage;
   check(::getsockname(handle.get(), address.get(), &address.size), "getsockname");
   return address;
 }
 
-void connect_to(const Handle& handle, Address address) {
+void connect_to(const Handle& handle, Name address) {
   if (::connect(handle.get(), address.get(), address.size) < 0 &&
       !native::is_under_way(native::last_error()))
     fail("connect");
@@ -81,7 +88,7 @@ void connect_to(const Handle& handle, Address address) {
 /// Bound to loopback, with a port of its own.
 Handle bound_socket(PairKind kind, int type) {
   Handle made = checked(native::open_socket(family(kind), type, 0), "socket");
-  Address address = any_address(kind);
+  Name address = any_address(kind);
   check(::bind(made.get(), address.get(), address.size), "bind");
   return made;
 }
@@ -117,7 +124,7 @@ Handle make_socket(PairKind kind, Protocol protocol) {
 
 Handle make_listener(PairKind kind, Protocol protocol, int backlog) {
   Handle listener = make_socket(kind, protocol);
-  Address address = any_address(kind);
+  Name address = any_address(kind);
   check(::bind(listener.get(), address.get(), address.size), "bind");
   check(::listen(listener.get(), backlog), "listen");
   return listener;
@@ -129,10 +136,33 @@ Handle start_connect(PairKind kind, const Handle& listener, Protocol protocol) {
   return socket;
 }
 
+Handle start_connect(const Address& address) {
+  const Name name = name_of(address);
+  Handle socket = checked(native::open_socket(name.storage.ss_family, SOCK_STREAM, 0), "socket");
+  connect_to(socket, name);
+  return socket;
+}
+
+Handle bind_listener(const Address& address) {
+  Name name = name_of(address);
+  Handle socket = checked(native::open_socket(name.storage.ss_family, SOCK_STREAM, 0), "socket");
+  check(::bind(socket.get(), name.get(), name.size), "bind");
+  check(::listen(socket.get(), 8), "listen");
+  return socket;
+}
+
+bool sends_at_once(NativeHandle handle) {
+  int value = 0;
+  native::Length size = sizeof value;
+  check(::getsockopt(handle, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char*>(&value), &size),
+        "getsockopt");
+  return value != 0;
+}
+
 Handle start_refused_connect(PairKind kind) {
   // A bound socket that does not listen keeps the port, so that nobody else takes it meanwhile.
   Handle holder = make_socket(kind);
-  Address address = any_address(kind);
+  Name address = any_address(kind);
   check(::bind(holder.get(), address.get(), address.size), "bind");
   Handle socket = make_socket(kind);
   connect_to(socket, address_of(holder));
@@ -190,7 +220,7 @@ std::size_t fill(const Handle& handle) {
 Handle make_deserted_mailbox() {
   Handle local = checked(native::open_socket(AF_INET, SOCK_DGRAM, 0), "socket");
   Handle gone = make_mailbox(PairKind::tcp4);
-  const Address address = address_of(gone);
+  const Name address = address_of(gone);
   gone.close();
   connect_to(local, address);
   return local;
@@ -260,19 +290,19 @@ void set_no_delay(const Handle& handle) {
 }
 
 std::uint16_t port_of(const Handle& socket) {
-  const Address address = address_of(socket);
+  const Name address = address_of(socket);
   return reinterpret_cast<const sockaddr_in&>(address.storage).sin_port;
 }
 
 bool is_free(std::uint16_t port) {
   const Handle fresh{native::open_socket(AF_INET, SOCK_STREAM, 0)};
-  Address address = any_address(PairKind::tcp4);
+  Name address = any_address(PairKind::tcp4);
   reinterpret_cast<sockaddr_in&>(address.storage).sin_port = port;
   return ::bind(fresh.get(), address.get(), address.size) == 0 && ::listen(fresh.get(), 1) == 0;
 }
 
 BoundAddress::BoundAddress(const Handle& bound) {
-  Address address = address_of(bound);
+  Name address = address_of(bound);
   static_assert(sizeof name_ >= sizeof address.storage);
   std::memcpy(name_, &address.storage, sizeof address.storage);
   size_ = static_cast<int>(address.size);

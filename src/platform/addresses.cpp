@@ -29,8 +29,7 @@ template <class Number>
 std::optional<Number> number(std::string_view text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size())
-    return std::nullopt;
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
 
@@ -86,6 +85,42 @@ std::string with_port(std::string host, std::uint16_t port) {
   return std::move(host) + ':' + std::to_string(port);
 }
 
+/// std::errc{}, if `name` is one.
+std::errc parse_name(std::string_view name, Address& parsed) noexcept {
+  const bool is_abstract = name.starts_with('@');
+  if (name.empty() || name.find('\0') != std::string_view::npos ||
+      (is_abstract && !has_abstract_names))
+    return std::errc::invalid_argument;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // A path ends with a zero, and an abstract name begins with one.
+  const std::size_t size = is_abstract ? name.size() : name.size() + 1;
+  if (size > sizeof address.sun_path) return std::errc::filename_too_long;
+  std::copy(name.begin(), name.end(), address.sun_path);
+  if (is_abstract) address.sun_path[0] = '\0';
+  parsed = Address{&address, name_offset + size};
+  return {};
+}
+
+std::errc parse_host_and_port(std::string_view text, Address& parsed) noexcept {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::errc::invalid_argument;
+  const auto port = number<std::uint16_t>(text.substr(colon + 1));
+  if (!port) return std::errc::invalid_argument;
+  std::string_view host = text.substr(0, colon);
+  if (host == "*") host = "[::]";
+  if (host.starts_with('[') && host.ends_with(']')) {
+    const auto address = ipv6(host.substr(1, host.size() - 2), *port);
+    if (!address) return std::errc::invalid_argument;
+    parsed = Address{&*address, sizeof *address};
+  } else {
+    const auto address = ipv4(host, *port);
+    if (!address) return std::errc::invalid_argument;
+    parsed = Address{&*address, sizeof *address};
+  }
+  return {};
+}
+
 }  // namespace
 
 Address::Address(const void* sockaddr, std::size_t size) noexcept {
@@ -100,40 +135,10 @@ Address::Address(const void* sockaddr, std::size_t size) noexcept {
 }
 
 Address::Address(std::string_view text, std::error_code& error) noexcept {
-  error.clear();
-  const auto refuse = [&](std::errc why) { error = system_error_code(why); };
-  if (text.starts_with(unix_prefix)) {
-    const std::string_view name = text.substr(unix_prefix.size());
-    const bool is_abstract = name.starts_with('@');
-    if (name.empty() || name.find('\0') != std::string_view::npos ||
-        (is_abstract && !has_abstract_names))
-      return refuse(std::errc::invalid_argument);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    // A path ends with a zero, and an abstract name begins with one.
-    if (name.size() + (is_abstract ? 0 : 1) > sizeof address.sun_path)
-      return refuse(std::errc::filename_too_long);
-    std::copy(name.begin(), name.end(), address.sun_path);
-    if (is_abstract) address.sun_path[0] = '\0';
-    *this = Address{&address, name_offset + name.size() + (is_abstract ? 0 : 1)};
-    return;
-  }
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return refuse(std::errc::invalid_argument);
-  const std::optional<std::uint16_t> port = number<std::uint16_t>(text.substr(colon + 1));
-  std::string_view host = text.substr(0, colon);
-  if (!port) return refuse(std::errc::invalid_argument);
-  if (host == "*") host = "[::]";
-  if (host.starts_with('[') && host.ends_with(']')) {
-    if (const auto address = ipv6(host.substr(1, host.size() - 2), *port)) {
-      *this = Address{&*address, sizeof *address};
-      return;
-    }
-  } else if (const auto address = ipv4(host, *port)) {
-    *this = Address{&*address, sizeof *address};
-    return;
-  }
-  refuse(std::errc::invalid_argument);
+  const std::errc why = text.starts_with(unix_prefix)
+                            ? parse_name(text.substr(unix_prefix.size()), *this)
+                            : parse_host_and_port(text, *this);
+  error = why == std::errc{} ? std::error_code{} : system_error_code(why);
 }
 
 Address::Address(std::string_view text) {

@@ -1,75 +1,93 @@
 // SPDX-License-Identifier: MIT
-// Accepts what comes in.
+// The public face of a listener: everything is passed on to its core.
 #include <pollux/listener.hpp>
 
 #include <utility>
 
 #include <pollux/backend_support.hpp>
-#include <pollux/error.hpp>
 
-#include "platform/listening.hpp"
-#include "streams/stream_core.hpp"
+#include "streams/listener_core.hpp"
 
 namespace pollux {
 
-namespace detail {
+using detail::ListenerCore;
 
 namespace {
 
-/// How many are accepted before anybody else's handler is called.
-constexpr int most_at_once = 64;
-/// How long a listener waits when there are no descriptors, or no memory.
-constexpr std::chrono::milliseconds pause_when_exhausted{100};
+void throw_if(const std::error_code& error) {
+  if (error) throw std::system_error{error, "pollux::Listener"};
+}
+
+/// A core that `start` has started; null, and an error, otherwise.
+template <class Start>
+std::shared_ptr<ListenerCore> started(Reactor& reactor, AcceptHandler&& handler,
+                                      const ListenerOptions& options, std::error_code& error,
+                                      Start start) {
+  error.clear();
+  auto core = report_memory(
+      error, [&] { return std::make_shared<ListenerCore>(reactor, std::move(handler), options); });
+  if (!error) error = start(*core);
+  if (error) core = nullptr;
+  return core;
+}
 
 }  // namespace
 
-/// Owned by its Listener, and by whoever is calling its handler. Its streams know it by the
-/// connections that they count as.
-class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
- public:
-  ListenerCore(Reactor& reactor, AcceptHandler&& handler, const ListenerOptions& options)
-      : reactor_{reactor}, options_{options}, handler_{std::move(handler)} {}
-  ListenerCore(const ListenerCore&) = delete;
-  ListenerCore& operator=(const ListenerCore&) = delete;
-  ~ListenerCore() { close(); }
-
-  std::error_code start(const Address& address);
-  Address address() const noexcept { return address_; }
-  std::size_t connections() const noexcept { return *connections_; }
-  void pause() noexcept {
-    paused_ = true;
-    update_interest();
+Listener::Listener(Reactor& reactor, const Address& address, AcceptHandler handler,
+                   const ListenerOptions& options, std::error_code& error)
+    : core_{started(reactor, std::move(handler), options, error,
+                    [&](ListenerCore& core) { return core.listen(address); })} {}
+Listener::Listener(Reactor& reactor, const Address& address, AcceptHandler handler,
+                   const ListenerOptions& options) {
+  std::error_code error;
+  *this = Listener{reactor, address, std::move(handler), options, error};
+  throw_if(error);
+}
+Listener::Listener(Reactor& reactor, UniqueHandle handle, AcceptHandler handler,
+                   const ListenerOptions& options, std::error_code& error)
+    : core_{started(reactor, std::move(handler), options, error,
+                    [&](ListenerCore& core) { return core.start(std::move(handle)); })} {}
+Listener::Listener(Reactor& reactor, UniqueHandle handle, AcceptHandler handler,
+                   const ListenerOptions& options) {
+  std::error_code error;
+  *this = Listener{reactor, std::move(handle), std::move(handler), options, error};
+  throw_if(error);
+}
+Listener& Listener::operator=(Listener&& other) noexcept {
+  if (this != &other) {
+    close();
+    core_ = std::move(other.core_);
   }
-  void resume() noexcept {
-    paused_ = false;
-    update_interest();
-  }
-  void close() noexcept;
+  return *this;
+}
+Listener::~Listener() {
+  close();
+}
 
- private:
-  void accept();
-  bool accept_one();
-  void exhausted() noexcept;
-  void shed() noexcept;
-  void hand_over(UniqueHandle socket, const Address& peer);
-  bool is_full() const noexcept {
-    return options_.connection_limit != 0 && *connections_ >= options_.connection_limit;
-  }
-  void update_interest() noexcept;
+Address Listener::address() const noexcept {
+  return core_ ? core_->address() : Address{};
+}
+std::size_t Listener::connections() const noexcept {
+  return core_ ? core_->connections() : 0;
+}
+ListenerStats Listener::stats() const noexcept {
+  return core_ ? core_->stats() : ListenerStats{};
+}
+void Listener::pause() noexcept {
+  if (core_) core_->pause();
+}
+void Listener::resume() noexcept {
+  if (core_) core_->resume();
+}
+void Listener::close() noexcept {
+  // The last who has it may be in its own handler.
+  if (const std::shared_ptr<ListenerCore> core = core_) core->close();
+}
+Listener::operator bool() const noexcept {
+  return core_ && core_->is_open();
+}
+NativeHandle Listener::native_handle() const noexcept {
+  return core_ ? core_->native_handle() : no_handle;
+}
 
-  Reactor& reactor_;
-  const ListenerOptions options_;
-  AcceptHandler handler_;
-  Address address_;
-  UniqueHandle socket_;
-  UniqueHandle spare_;
-  Watch watch_;
-  Timer retry_;
-  std::shared_ptr<std::size_t> connections_ = std::make_shared<std::size_t>(0);
-  SystemCalls calls_;
-  bool paused_ = false;
-  bool exhausted_ = false;
-};
-
-}  // namespace detail
 }  // namespace pollux

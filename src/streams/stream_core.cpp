@@ -28,11 +28,6 @@ constexpr Event operator&(Event a, Event b) {
   return static_cast<Event>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
 }
 
-bool are_valid(const StreamOptions& options) {
-  return options.write_low_water <= options.write_high_water &&
-         options.write_high_water <= options.write_limit;
-}
-
 std::error_code no_memory() noexcept {
   return system_error_code(std::errc::not_enough_memory);
 }
@@ -76,22 +71,40 @@ StreamCore* StreamCore::give(Stream& stream) noexcept {
 
 // Its beginning.
 
+bool StreamCore::are_valid(const StreamOptions& options) noexcept {
+  return options.write_low_water <= options.write_high_water &&
+         options.write_high_water <= options.write_limit;
+}
+
 StreamCore* StreamCore::make(Reactor& reactor, UniqueHandle handle, const StreamOptions& options,
                              std::error_code& error) noexcept {
   error = are_valid(options) ? std::error_code{} : system_error_code(std::errc::invalid_argument);
   if (error) return nullptr;
-  StreamService* const service = StreamService::of(reactor, error);
-  if (service == nullptr) return nullptr;
-  StreamCore* const core = report_memory(error, [&] {
-    auto chosen = options == default_options ? nullptr : std::make_unique<StreamOptions>(options);
-    return new StreamCore(*service, std::move(handle), std::move(chosen));
+  StreamGroup* const group = report_memory(error, [&]() -> StreamGroup* {
+    return options == default_options ? nullptr : new StreamGroup{options};
   });
-  if (core == nullptr) return nullptr;
+  if (error) return nullptr;
+  Stream stream = make(reactor, handle, GroupPointer{group}, error);
+  return give(stream);
+}
+
+Stream StreamCore::make(Reactor& reactor, UniqueHandle& handle, const GroupPointer& group,
+                        std::error_code& error) noexcept {
+  Stream stream;
+  StreamService* const service = StreamService::of(reactor, error);
+  if (service == nullptr) return stream;
+  StreamCore* const core =
+      report_memory(error, [&] { return new StreamCore(*service, std::move(handle), group); });
+  if (core == nullptr) return stream;
   Hold hold{*core};
   error = core->start();
-  if (error) return nullptr;
+  if (error) {
+    handle = std::move(core->handle_);
+    return stream;
+  }
   hold.leave();  // the owner's
-  return core;
+  stream.core_ = core;
+  return stream;
 }
 
 std::error_code StreamCore::start() noexcept {
@@ -114,6 +127,13 @@ std::error_code StreamCore::start() noexcept {
 
 StreamCore::~StreamCore() {
   queue_.clear(service_.write_blocks());
+  leave_group();
+}
+
+void StreamCore::leave_group() noexcept {
+  if (!group_ || std::exchange(left_, true)) return;
+  --group_->open;
+  if (group_->owner != nullptr) group_->owner->stream_closed();
 }
 
 void StreamCore::on_data(AnyHandler&& handler) noexcept {
@@ -501,6 +521,7 @@ void StreamCore::release() noexcept {
   interest_ = Interest::none;
   watch_.reset();
   handle_.reset();
+  leave_group();
   queue_.clear(service_.write_blocks());
   kept_.reset();
   if (extras_) extras_->idle.reset(), extras_->half_closed.reset(), extras_->closing.reset();

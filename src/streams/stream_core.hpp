@@ -11,6 +11,7 @@
 #include <pollux/stream.hpp>
 
 #include "platform/stream_io.hpp"
+#include "streams/stream_group.hpp"
 #include "streams/stream_service.hpp"
 #include "streams/write_queue.hpp"
 
@@ -45,6 +46,10 @@ class StreamCore {
   /// Null, and an error, if `handle` is refused.
   static StreamCore* make(Reactor& reactor, UniqueHandle handle, const StreamOptions& options,
                           std::error_code& error) noexcept;
+  /// One of `group`, whose options are valid. A handle that is refused stays the caller's.
+  static Stream make(Reactor& reactor, UniqueHandle& handle, const GroupPointer& group,
+                     std::error_code& error) noexcept;
+  static bool are_valid(const StreamOptions& options) noexcept;
 
   StreamCore(const StreamCore&) = delete;
   StreamCore& operator=(const StreamCore&) = delete;
@@ -110,16 +115,16 @@ class StreamCore {
   };
   class Calling;
 
-  StreamCore(StreamService& service, UniqueHandle handle,
-             std::unique_ptr<const StreamOptions> options) noexcept
-      : service_{service},
-        loop_{service.loop()},
-        options_{std::move(options)},
-        handle_{std::move(handle)} {}
+  StreamCore(StreamService& service, UniqueHandle handle, const GroupPointer& group) noexcept
+      : service_{service}, loop_{service.loop()}, group_{group}, handle_{std::move(handle)} {
+    if (group_) ++group_->open;
+  }
   ~StreamCore();
   std::error_code start() noexcept;
 
-  const StreamOptions& options() const noexcept { return options_ ? *options_ : default_options; }
+  const StreamOptions& options() const noexcept {
+    return group_ ? group_->options : default_options;
+  }
 
   // What the watch reports.
   void handle(const StreamEvent& event);
@@ -144,6 +149,7 @@ class StreamCore {
   void close_when_sent() noexcept;
   bool closes_in_time() noexcept;
   void release() noexcept;
+  void leave_group() noexcept;
   void release_quietly() noexcept;
   void settle_failure();
   bool deliver_drained();
@@ -171,7 +177,7 @@ class StreamCore {
   StreamService& service_;
   CorePointer loop_;  ///< which has the service
   StreamWatch watch_;
-  std::unique_ptr<const StreamOptions> options_;  ///< null: the defaults
+  GroupPointer group_;  ///< none: alone, with the defaults
   std::unique_ptr<Extras> extras_;
   std::unique_ptr<Kept> kept_;
   AnyHandler on_data_;
@@ -187,6 +193,7 @@ class StreamCore {
   bool paused_ = false;
   bool ended_ = false;           ///< end_of_stream has come
   bool over_ = false;            ///< its descriptor is closed
+  bool left_ = false;            ///< the group
   bool orphan_ = false;          ///< nobody is to be called
   bool wants_shutdown_ = false;  ///< when all has been sent
   bool shut_down_ = false;

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <string_view>
 
-#include <fcntl.h>
+#include <sys/stat.h>
 
 #include <pollux/unique_handle.hpp>
 
@@ -21,18 +21,22 @@ std::string_view path_of(const Address& address) noexcept {
   return static_cast<const sockaddr_un*>(address.data())->sun_path;  // of abstract names: ""
 }
 
-int type_of(NativeHandle socket, SystemCalls& calls) noexcept {
+/// Whether the name is a socket's that nobody has open any more. Whoever has it open does not
+/// notice: a socket of another type is refused either way, but with EPROTOTYPE then (unix(7)).
+bool is_left_over(const Address& address, NativeHandle of_its_type, SystemCalls& calls) noexcept {
+  struct stat file {};
+  const std::string_view path = path_of(address);
+  if (path.empty()) return false;
+  ++calls;
+  if (::stat(path.data(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
   int type = 0;
   socklen_t size = sizeof type;
   ++calls;
-  return ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : -1;
-}
-
-/// Whether the name is a socket's that nobody has open any more.
-bool is_left_over(const Address& address, int type, SystemCalls& calls) noexcept {
-  if (path_of(address).empty()) return false;
-  ++calls;
-  const UniqueHandle probe{prepared(::socket(AF_UNIX, type, 0), calls)};
+  if (::getsockopt(of_its_type, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
+  const UniqueHandle probe{
+      open_socket(Address::Family::unix_name,
+                  type == SOCK_STREAM ? SocketType::datagram : SocketType::stream, calls)
+          .handle};
   ++calls;
   return probe &&
          ::connect(probe.get(), sockaddr_of(address), static_cast<socklen_t>(address.size())) !=
@@ -75,7 +79,7 @@ int bind_at(NativeHandle socket, const Address& address, SystemCalls& calls) noe
   ++calls;
   if (::bind(socket, sockaddr_of(address), size) == 0) return 0;
   const int error = errno;
-  if (error != EADDRINUSE || !is_left_over(address, type_of(socket, calls), calls)) return error;
+  if (error != EADDRINUSE || !is_left_over(address, socket, calls)) return error;
   remove_name(address, calls);
   ++calls;
   return ::bind(socket, sockaddr_of(address), size) == 0 ? 0 : errno;
