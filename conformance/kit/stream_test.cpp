@@ -191,6 +191,59 @@ TEST_P(Streams, DeliverWhatWasKeptWhenTheyGoOn) {
   EXPECT_TRUE(story.is("bcdef"));
 }
 
+TEST_P(Streams, DeliverWhatWasKeptBeforeTheEnd) {
+  Stream stream = make_silent_stream(pair.local);
+  story.keep_events(stream);
+  bool once = false;
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    if (std::exchange(once, true)) {
+      story.text += as_text(bytes);
+      return;
+    }
+    self.keep(bytes.size());
+    self.pause();
+  });
+  write_bytes(pair.peer, "kept");
+  EXPECT_TRUE(story.is(""));
+  shutdown_write(pair.peer);
+  settle(reactor());
+  stream.resume();
+  run_until(reactor(), [&] { return story.text.find(']') != std::string::npos; });
+  EXPECT_TRUE(story.text.starts_with("kept[end_of_stream")) << story.text;
+}
+
+TEST_P(Streams, GiveWhatWasKeptWhenThePeerHasEnded) {
+  Stream stream = make_silent_stream(pair.local);
+  stream.on_data([](Stream& self, Bytes bytes) { self.keep(bytes.size()); });
+  std::string rest;
+  stream.on_event([&](Stream& self, const StreamEvent& event) {
+    if (event.end_of_stream()) rest += as_text(self.read(100));
+  });
+  write_bytes(pair.peer, "no newline");
+  settle(reactor());
+  pair.peer.close();
+  EXPECT_TRUE(run_until(reactor(), [&] { return !rest.empty(); }));
+  EXPECT_EQ(rest, "no newline");
+}
+
+TEST_P(Streams, LeaveTheirHandlerItsBytesWhenItEndsThem) {
+  for (const auto end : {&Stream::close, &Stream::abort, &Stream::abort_when_sent}) {
+    pair = make_pair(kind());
+    Stream stream = make_silent_stream(pair.local);
+    std::string got;
+    stream.on_data([&](Stream& self, Bytes bytes) {
+      if (bytes.size() < 6) return self.keep(bytes.size());
+      (self.*end)();
+      got = as_text(bytes);
+    });
+    for (const std::string_view part : {"abc", "def"}) {
+      write_bytes(pair.peer, part);
+      settle(reactor());
+    }
+    EXPECT_EQ(got, "abcdef");
+  }
+}
+
 TEST_P(Streams, GiveWhatIsThereToAPausedReader) {
   Stream stream = make_stream(pair);
   stream.pause();
@@ -382,6 +435,26 @@ TEST_P(Streams, AreResetByAbort) {
   EXPECT_EQ(received_by(pair.peer, 1, &last), "");
   EXPECT_EQ(last, is_tcp(kind()) ? -ECONNRESET : 0);
   EXPECT_TRUE(story.is(""));
+}
+
+TEST_P(Streams, AreResetWhenAllHasArrived) {
+  Stream stream = make_stream(pair);
+  const std::string all = much();
+  stream.write(all);
+  stream.abort_when_sent();
+  EXPECT_FALSE(stream);
+  long last = 0;
+  EXPECT_EQ(received_by(pair.peer, std::string::npos, &last), all);
+  EXPECT_EQ(last, is_tcp(kind()) ? -ECONNRESET : 0);
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
+TEST_P(Streams, AreResetWhenNothingArrives) {
+  Stream stream = make_stream(pair, {.close_timeout = 1ms});
+  stream.write(much());
+  stream.abort_when_sent();
+  EXPECT_TRUE(story.is("[hangup]"));
+  EXPECT_EQ(stream.native_handle(), no_handle);
 }
 
 TEST_P(Streams, DeliverTheBytesBeforeAResetAndThenTheError) {

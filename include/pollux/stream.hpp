@@ -189,8 +189,9 @@ class POLLUX_EXPORT Stream {
   bool is_paused() const noexcept;
   /// Takes up to `most` of the bytes that are there. In on_data(): of those of this call, from the
   /// first one on; what the handler has not read when it returns is kept, and delivered again in
-  /// front of what comes next. Outside, of a paused stream: of those kept, and then of those that
-  /// the kernel has. They stay where they are until the handler returns, or the next turn begins.
+  /// front of what comes next. Outside, of a paused stream, and of one whose peer has ended: of
+  /// those kept, and then of those that the kernel has. They stay where they are until the handler
+  /// returns, or the next turn begins.
   Bytes read(std::size_t most) noexcept;
   /// In on_data(): the last `bytes` of this call are kept, and delivered again in front of what
   /// comes next.
@@ -236,6 +237,13 @@ class POLLUX_EXPORT Stream {
   /// Closes at once, with a reset where there is such a thing (TCP): what was not sent is lost.
   /// Nothing more is delivered.
   void abort() noexcept;
+
+  /// The same when what was written has arrived at the peer, as far as the kernel says so: the peer
+  /// gets each byte, and then a reset. It is given up when nothing has arrived for
+  /// StreamOptions::close_timeout. Nothing more is delivered but hangup. (The kernel is asked with
+  /// SIOCOUTQ, tcp(7), or what stands for it; where there is nothing of the kind (Windows) the
+  /// reset comes when all has been sent, and may overtake bytes.)
+  void abort_when_sent() noexcept;
 
   /// The stream belongs to itself from now on: it lives until hangup, or close() or abort() by a
   /// handler. This object is empty then.

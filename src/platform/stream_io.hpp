@@ -30,6 +30,9 @@ Moved read_some(NativeHandle handle, StreamKind kind, std::span<std::byte> into,
                 SystemCalls& calls) noexcept;
 Moved write_some(NativeHandle handle, StreamKind kind,
                  std::span<const std::span<const std::byte>> pieces, SystemCalls& calls) noexcept;
+/// How many bytes that were written have not arrived at the peer, as far as the system says; 0 for
+/// what has no such thing.
+std::size_t unacknowledged(NativeHandle handle, SystemCalls& calls) noexcept;
 /// The close of it is a reset from now on; of a socket that has none, nothing.
 void reset_on_close(NativeHandle handle, SystemCalls& calls) noexcept;
 /// 0, or the number of the error. It is closed in any case.

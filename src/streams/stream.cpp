@@ -112,6 +112,9 @@ void Stream::close() noexcept {
 void Stream::abort() noexcept {
   if (core_ != nullptr) core_->abort();
 }
+void Stream::abort_when_sent() noexcept {
+  if (core_ != nullptr) core_->abort_when_sent();
+}
 void Stream::detach() noexcept {
   if (StreamCore* const core = StreamCore::give(*this)) core->let_go();
 }

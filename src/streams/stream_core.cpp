@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -19,6 +20,9 @@ namespace {
 constexpr std::size_t short_write = 4096;
 /// What was gathered is sent when there is so much of it.
 constexpr std::size_t much_gathered = 64 * 1024;
+/// How long it takes until the kernel is asked what has arrived at the peer, at first and at last.
+constexpr std::chrono::milliseconds first_question{1};
+constexpr std::chrono::milliseconds last_question{50};
 /// How much is read where there is no memory for more.
 constexpr std::size_t least_read = 512;
 
@@ -58,6 +62,23 @@ class StreamCore::Calling {
  private:
   StreamCore& core_;
   Stream lent_;
+};
+
+/// What the handler of its watch has. Where that goes with the reactor, the stream ends.
+class StreamCore::Watching {
+ public:
+  explicit Watching(StreamCore& core) noexcept : core_{&core} { ++core.holders_; }
+  Watching(Watching&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
+  Watching& operator=(Watching&&) = delete;
+  ~Watching() {
+    if (core_ == nullptr) return;
+    const Hold hold{Hold::taken_over, *core_};
+    if (core_->service_.reactor() == nullptr) core_->reactor_closed();
+  }
+  StreamCore& core() const noexcept { return *core_; }
+
+ private:
+  StreamCore* core_;
 };
 
 StreamCore* StreamCore::give(Stream& stream) noexcept {
@@ -113,7 +134,7 @@ std::error_code StreamCore::start() noexcept {
       options().peer_closed ? Interest::readable | Interest::peer_closed : Interest::readable;
   watch_ = service_.reactor()->watch_stream(
       handle_.get(), asked,
-      Handler<StreamEvent>{[hold = Hold{*this}](const StreamEvent& event) { hold->handle(event); }},
+      [watching = Watching{*this}](const StreamEvent& event) { watching.core().handle(event); },
       error);
   if (error) return error;
   interest_ = asked;
@@ -152,7 +173,10 @@ void StreamCore::handle(const StreamEvent& event) {
   const Hold hold{*this};
   if (event.peer_closed()) report(Event::peer_closed);
   if (event.readable() && !over_) receive(false);
-  if (any(event.events(), ends) && !over_) handle_ends(event);
+  if (any(event.events(), ends) && !over_) {
+    deliver_kept();  // before the end
+    if (!over_) handle_ends(event);
+  }
   if (event.writable() && !over_) {
     blocked_ = false;
     flush();
@@ -177,6 +201,7 @@ void StreamCore::handle_ends(const StreamEvent& event) {
     side_ended();
   }
   if (any(events, Event::hangup)) {
+    if (why && bytes_go_first_ && paused_ && !closing_) return wait_to_fail(why);
     release();
     report(events, why);
     return;
@@ -189,6 +214,13 @@ void StreamCore::handle_ends(const StreamEvent& event) {
   } else {
     close();
   }
+}
+
+/// settle_failure() reads the bytes, and then it fails.
+void StreamCore::wait_to_fail(std::error_code why) noexcept {
+  waits_to_fail_ = true;
+  watch_.reset();
+  outbound_failed(why.value());
 }
 
 void StreamCore::receive(bool again) {
@@ -288,9 +320,8 @@ void StreamCore::pause() noexcept {
 void StreamCore::resume() noexcept {
   if (!std::exchange(paused_, false) || over_) return;
   update_interest();
-  if (!kept_) return;
-  kept_due_ = true;
-  make_due();
+  if (kept_) kept_due_ = true;
+  if (kept_ || waits_to_fail_) make_due();
 }
 
 Bytes StreamCore::read(std::size_t most) noexcept {
@@ -303,7 +334,7 @@ Bytes StreamCore::read(std::size_t most) noexcept {
     delivery.read += taken.size();
     return taken;
   }
-  if (!paused_ || closing_) return {};
+  if ((!paused_ && !ended_) || closing_) return {};
   const std::size_t there = kept_ ? kept_->end - kept_->begin : 0;
   if (there < most && !over_ && !ended_) {
     const std::size_t wanted = std::min(most - there, service_.read_blocks().block_size());
@@ -461,7 +492,7 @@ bool StreamCore::end_outbound() noexcept {
 
 void StreamCore::close() noexcept {
   if (over_ || std::exchange(closing_, true)) return;
-  kept_.reset();
+  if (!calling_) kept_.reset();  // its handler still has it otherwise
   // Who is paused has to find the peer's end now.
   if (!write_failed_ && queue_.empty()) return close_when_sent();
   std::error_code error = service_.reactor() != nullptr ? std::error_code{} : Errc::reactor_closed;
@@ -474,26 +505,69 @@ void StreamCore::close() noexcept {
 /// A close that leaves bytes unread is a reset, which may take away what the peer has not read yet:
 /// so the peer's end comes first.
 void StreamCore::close_when_sent() noexcept {
+  if (resets_) return;  // when it has arrived
   if (ended_ || kind_ != StreamKind::socket || !closes_in_time() || !end_outbound())
     return release_quietly();
   update_interest();
 }
 
 bool StreamCore::closes_in_time() noexcept {
+  return (extras_ && extras_->closing) || make_closing_timer(options().close_timeout);
+}
+
+bool StreamCore::make_closing_timer(std::chrono::nanoseconds delay) noexcept {
   Reactor* const reactor = service_.reactor();
   if (reactor == nullptr) return false;
-  if (extras_ && extras_->closing) return true;
   std::error_code error;
   report_memory(error, [&] {
-    extras().closing = reactor->after(options().close_timeout, [this] {
-      const Hold hold{*this};
-      if (!queue_.empty()) platform::reset_on_close(handle_.get(), service_.calls());
-      release();
-      report(Event::hangup);
-    });
+    extras().closing = reactor->after(delay, [this] { closing_timer_fired(); });
     return true;
   });
   return !error;
+}
+
+void StreamCore::closing_timer_fired() {
+  const Hold hold{*this};
+  if (resets_) return reset_when_acknowledged();
+  if (!queue_.empty()) platform::reset_on_close(handle_.get(), service_.calls());
+  release();
+  report(Event::hangup);
+}
+
+void StreamCore::abort_when_sent() noexcept {
+  if (over_) return;
+  // Where the peer's bytes are not acknowledged, or there is no timer, nothing can be waited for.
+  if (kind_ != StreamKind::socket || write_failed_ || !make_closing_timer(first_question)) {
+    platform::reset_on_close(handle_.get(), service_.calls());
+    return release_quietly();
+  }
+  if (!calling_) kept_.reset();  // its handler still has it otherwise
+  closing_ = true;
+  resets_ = true;
+  extras_->give_up_at = later(service_.reactor()->turn_time(), options().close_timeout);
+  extras_->unacknowledged = std::numeric_limits<std::size_t>::max();
+  if (!blocked_) ask_for_turn();
+  update_interest();
+}
+
+/// No event says that all has arrived at the peer, and a reset throws away what has not.
+void StreamCore::reset_when_acknowledged() noexcept {
+  const std::size_t left =
+      queue_.size() + platform::unacknowledged(handle_.get(), service_.calls());
+  const Timer::time_point now = service_.reactor()->turn_time();
+  if (left < extras_->unacknowledged) {
+    extras_->unacknowledged = left;
+    extras_->give_up_at = later(now, options().close_timeout);
+  }
+  if (left == 0 || now >= extras_->give_up_at) {
+    platform::reset_on_close(handle_.get(), service_.calls());
+    release();
+    hangup_due_ = true;
+    return make_due();
+  }
+  std::error_code ignored;
+  extras_->closing.restart(extras_->ask_after, ignored);
+  extras_->ask_after = std::min(2 * extras_->ask_after, last_question);
 }
 
 void StreamCore::abort() noexcept {
@@ -510,6 +584,12 @@ void StreamCore::orphan() noexcept {
   let_go();
 }
 
+void StreamCore::reactor_closed() noexcept {
+  orphan_ = true;  // nobody is called
+  release();
+  forget_handlers();
+}
+
 void StreamCore::let_go() noexcept {
   const Hold hold{Hold::taken_over, *this};
 }
@@ -523,7 +603,6 @@ void StreamCore::release() noexcept {
   handle_.reset();
   leave_group();
   queue_.clear(service_.write_blocks());
-  kept_.reset();
   if (extras_) extras_->idle.reset(), extras_->half_closed.reset(), extras_->closing.reset();
   if (!calling_ && orphan_) forget_handlers();
 }
@@ -545,7 +624,7 @@ void StreamCore::fail(std::error_code why) {
 /// A write has failed. The watch has had a turn to report the end: what it has not reported is
 /// that nobody reads what is written (AF_UNIX), or bytes are still to be read.
 void StreamCore::settle_failure() {
-  if (over_) return;
+  if (over_ || (waits_to_fail_ && paused_ && !closing_)) return;
   if (closing_ || paused_ || !reads_ || ended_) return fail(platform::error_code(failure_));
   const std::size_t before = reads_made_;
   receive(false);
@@ -560,16 +639,20 @@ bool StreamCore::deliver_due() {
   if (std::exchange(hangup_due_, false)) return report(Event::hangup);
   if (over_) return false;
   if (drained_) called = deliver_drained();
-  if (std::exchange(kept_due_, false) && kept_ && !paused_ && !over_) {
-    receive(true);
-    called = true;
-  }
+  called |= deliver_kept();
   if (write_failed_ && !over_) {
     settle_failure();
     called = true;
   }
   if (!queue_.empty() && !blocked_ && !over_) flush();
   return called;
+}
+
+/// What was kept, if it is due.
+bool StreamCore::deliver_kept() {
+  if (!std::exchange(kept_due_, false) || !kept_ || paused_ || over_) return false;
+  receive(true);
+  return true;
 }
 
 bool StreamCore::deliver_drained() {
@@ -602,6 +685,7 @@ bool StreamCore::report(Event events, std::error_code why) {
 
 void StreamCore::forget_handlers() noexcept {
   const Hold hold{*this};
+  kept_.reset();
   // Their captures may ask anything of the stream on their way out.
   const AnyHandler data = std::move(on_data_);
   const AnyHandler event = std::move(on_event_);
@@ -621,7 +705,7 @@ Interest StreamCore::wanted_interest() const noexcept {
 
 void StreamCore::update_interest() noexcept {
   const Interest wanted = wanted_interest();
-  if (wanted == interest_ || over_) return;
+  if (wanted == interest_ || over_ || waits_to_fail_) return;
   std::error_code error;
   watch_.set_interest(wanted, error);
   if (!error) interest_ = wanted;

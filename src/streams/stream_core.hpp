@@ -59,6 +59,9 @@ class StreamCore {
   /// What `stream` owns, which it does no longer; null for nothing, and for what a handler was
   /// given and does not own.
   static StreamCore* give(Stream& stream) noexcept;
+  /// Of one that is open.
+  static StreamCore* of(const Stream& stream) noexcept { return stream.core_; }
+  bool has_ended() const noexcept { return ended_; }
 
   bool is_open() const noexcept { return !over_ && !closing_ && service_.reactor() != nullptr; }
   /// Its owner has gone, and nobody else has it.
@@ -83,6 +86,11 @@ class StreamCore {
   void shutdown_write() noexcept;
   void close() noexcept;
   void abort() noexcept;
+  void abort_when_sent() noexcept;
+  /// A failure that comes while it is paused waits for resume(), and for the bytes before it.
+  void let_bytes_go_first() noexcept { bytes_go_first_ = true; }
+  /// The reactor has gone.
+  void reactor_closed() noexcept;
   NativeHandle native_handle() const noexcept { return handle_.get(); }
 
   // For the service.
@@ -105,6 +113,11 @@ class StreamCore {
     Timer idle;
     Timer half_closed;
     Timer closing;
+    /// Of abort_when_sent(): what had not been acknowledged when that was asked last, when it is
+    /// given up, and how long until it is asked again.
+    std::size_t unacknowledged = 0;
+    Timer::time_point give_up_at = {};
+    std::chrono::milliseconds ask_after{1};
   };
   /// Bytes that were delivered, and not read.
   struct Kept {
@@ -114,6 +127,7 @@ class StreamCore {
     std::size_t room = 0;
   };
   class Calling;
+  class Watching;
 
   StreamCore(StreamService& service, UniqueHandle handle, const GroupPointer& group) noexcept
       : service_{service}, loop_{service.loop()}, group_{group}, handle_{std::move(handle)} {
@@ -129,6 +143,7 @@ class StreamCore {
   // What the watch reports.
   void handle(const StreamEvent& event);
   void handle_ends(const StreamEvent& event);
+  void wait_to_fail(std::error_code why) noexcept;
   void receive(bool again);
   void discard() noexcept;
   void deliver_data(Bytes bytes);
@@ -148,10 +163,14 @@ class StreamCore {
   void fail(std::error_code why);
   void close_when_sent() noexcept;
   bool closes_in_time() noexcept;
+  bool make_closing_timer(std::chrono::nanoseconds delay) noexcept;
+  void closing_timer_fired();
+  void reset_when_acknowledged() noexcept;
   void release() noexcept;
   void leave_group() noexcept;
   void release_quietly() noexcept;
   void settle_failure();
+  bool deliver_kept();
   bool deliver_drained();
   /// Whether a handler was called.
   bool report(Event events, std::error_code why = {});
@@ -198,9 +217,12 @@ class StreamCore {
   bool wants_shutdown_ = false;  ///< when all has been sent
   bool shut_down_ = false;
   bool closing_ = false;
-  bool blocked_ = false;  ///< the kernel has taken no more
-  bool above_ = false;    ///< more than the high-water mark has been waiting
-  bool calling_ = false;  ///< a handler of its own runs
+  bool resets_ = false;          ///< closing, with a reset at the end
+  bool bytes_go_first_ = false;  ///< let_bytes_go_first()
+  bool waits_to_fail_ = false;   ///< has failed, and is paused: there may be bytes
+  bool blocked_ = false;         ///< the kernel has taken no more
+  bool above_ = false;           ///< more than the high-water mark has been waiting
+  bool calling_ = false;         ///< a handler of its own runs
   bool write_failed_ = false;
   bool listed_ = false;      ///< in the service's list
   bool due_ = false;         ///< a handler may have to be called in the next turn

@@ -7,6 +7,9 @@
 #include <csignal>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -107,6 +110,26 @@ Moved write_some(NativeHandle handle, StreamKind kind,
                : ::sendmsg(handle, &message, quietly | MSG_DONTWAIT);
   };
   return quietly != 0 ? moved(uninterrupted(send, calls)) : write_quietly(send, calls);
+}
+
+std::size_t unacknowledged(NativeHandle handle, SystemCalls& calls) noexcept {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  // Of AF_UNIX it would be what the peer has not read.
+  ++calls;
+  if (::getsockopt(handle, IPPROTO_TCP, TCP_NODELAY, &bytes, &size) != 0) return 0;
+  bytes = 0;
+#if defined(SO_NWRITE)
+  ++calls;
+  if (::getsockopt(handle, SOL_SOCKET, SO_NWRITE, &bytes, &size) != 0) return 0;
+#elif defined(FIONWRITE)
+  ++calls;
+  if (::ioctl(handle, FIONWRITE, &bytes) != 0) return 0;
+#elif defined(TIOCOUTQ)  // which SIOCOUTQ is another name of: tcp(7)
+  ++calls;
+  if (::ioctl(handle, TIOCOUTQ, &bytes) != 0) return 0;
+#endif
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 void reset_on_close(NativeHandle handle, SystemCalls& calls) noexcept {
