@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <pollux/address.hpp>
 #include <pollux/process.hpp>
 
 #include "conformance/support/pairs.hpp"
@@ -156,6 +157,7 @@ class BoundAddress {
   /// A socket like the first, if the address is free.
   Handle bind() const;
   bool is_free() const { return static_cast<bool>(bind()); }
+  Address address() const noexcept { return {name_, static_cast<std::size_t>(size_)}; }
 
  private:
   alignas(8) unsigned char name_[128]{};

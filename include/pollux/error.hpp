@@ -24,6 +24,8 @@ enum class Errc {
                       ///< (operation_not_permitted)
   trace_unavailable,  ///< the file that $POLLUX_TRACE names cannot be opened (io_error)
   stream_closed,      ///< the stream is empty, or has ended, or is being closed (not_connected)
+  host_not_found,     ///< no host of that name is known, or it has no address
+                      ///< (no_such_device_or_address)
 };
 
 /// The category of Errc, named "pollux". Any thread.

@@ -35,6 +35,8 @@ class Category final : public std::error_category {
         return "the file that $POLLUX_TRACE names cannot be opened";
       case Errc::stream_closed:
         return "the stream is closed";
+      case Errc::host_not_found:
+        return "no host of this name is known, or it has no address";
     }
     return "unknown error";
   }
@@ -59,6 +61,8 @@ class Category final : public std::error_category {
         return std::errc::io_error;
       case Errc::stream_closed:
         return std::errc::not_connected;
+      case Errc::host_not_found:
+        return std::errc::no_such_device_or_address;
     }
     return {value, *this};
   }
