@@ -324,6 +324,8 @@ TEST_P(ASignal, FindsLoopsInManyThreads) {
 }
 
 TEST_P(ASignal, MayBeRaisedWhileReactorsComeAndGo) {
+  if (!handlers_may_change_while_signals_come())
+    return RecordProperty("not_played", "a handler that changes meanwhile ends the emulator");
   const Disposition native{first_signal, SIG_IGN};
   std::atomic<bool> done = false;
   std::vector<Thread> raisers;

@@ -256,6 +256,8 @@ std::vector<int> never_children();
 int signal_of_ours(std::size_t which = 0) noexcept;
 /// Sends one of these to this process.
 void raise_signal(int signal);
+/// Whether a signal may be raised while another thread sets what the process calls for it.
+bool handlers_may_change_while_signals_come();
 /// What the process calls for a signal.
 void (*handler_of(int signal))(int);
 /// Numbers of no signal, or of one that nobody can watch.

@@ -3,17 +3,20 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include "conformance/support/child_process.hpp"
+#include "conformance/support/emulator.hpp"
 #include "conformance/support/limits.hpp"
 #include "conformance/support/signal_numbers.hpp"
 #include "conformance/support/tcp_pair.hpp"
@@ -225,6 +228,26 @@ std::vector<int> never_signals() {
                           SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
   all.push_back(behind_all_signals());
   return all;
+}
+
+bool handlers_may_change_while_signals_come() {
+  // qemu-user 7.2 reads the handler twice without a lock, and may jump to SIG_IGN.
+  static const bool may_change = emulator().empty() || run_forked([] {
+                                   std::signal(SIGUSR1, SIG_IGN);
+                                   std::atomic<bool> done = false;
+                                   const auto raise = [&] {
+                                     while (!done) std::raise(SIGUSR1);
+                                   };
+                                   std::thread raisers[] = {std::thread{raise}, std::thread{raise}};
+                                   for (int i = 0; i < 300'000; ++i) {
+                                     std::signal(SIGUSR1, [](int) {});
+                                     std::signal(SIGUSR1, SIG_IGN);
+                                   }
+                                   done = true;
+                                   for (std::thread& raiser : raisers) raiser.join();
+                                   return true;
+                                 });
+  return may_change;
 }
 
 bool can_limit_descriptors() noexcept {

@@ -362,6 +362,10 @@ std::vector<int> never_signals() {
   return {-1, 0, 17, 128, 4096, SIGSEGV, SIGFPE, SIGILL};
 }
 
+bool handlers_may_change_while_signals_come() {
+  return true;
+}
+
 bool can_limit_descriptors() noexcept {
   return false;
 }
