@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,13 +26,19 @@ class POLLUX_EXPORT Address {
   Address() noexcept = default;
   /// From text, as to_string() makes it: `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`,
   /// `unix:/run/name`, and, where a system has abstract names (Linux), `unix:@name`. Port 0 has the
-  /// system choose one. `*:80` is all of IPv6 and IPv4, `0.0.0.0:80` all of IPv4. Names of hosts are
-  /// a resolver's: `invalid_argument` for them, and for all else that is none of these;
+  /// system choose one. `*:80` is all of IPv6 and IPv4, `0.0.0.0:80` all of IPv4. Names of hosts
+  /// are a resolver's: `invalid_argument` for them, and for all else that is none of these;
   /// `filename_too_long` for a name that an AF_UNIX address has no room for.
   explicit Address(std::string_view text);
   Address(std::string_view text, std::error_code& error) noexcept;
 
+  /// From the 4 bytes of an IPv4 address, or the 16 of one of IPv6, in the order of the network; no
+  /// address from any other number of them.
+  static Address from_ip(std::span<const std::byte> bytes, std::uint16_t port) noexcept;
+
   Family family() const noexcept;
+  /// These bytes; none for other families. They belong to this object.
+  std::span<const std::byte> ip() const noexcept;
   /// Of IPv4 and IPv6; 0 for the others.
   std::uint16_t port() const noexcept;
   /// "" for none.

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <pollux/address.hpp>
 #include <pollux/detail/any_handler.hpp>
 #include <pollux/events.hpp>
 #include <pollux/export.hpp>
@@ -249,7 +250,11 @@ class POLLUX_EXPORT Stream {
   /// handler. This object is empty then.
   void detach() noexcept;
 
-  /// The descriptor, for getsockname() or setsockopt(); no_handle if there is none. It remains the
+  /// Where its own end is, and its peer's. None for what is no socket, or ended, and for AF_UNIX
+  /// sockets without a name. Asks the system each time.
+  Address local_address() const noexcept;
+  Address peer_address() const noexcept;
+  /// The descriptor, for getsockopt() and setsockopt(); no_handle if there is none. It remains the
   /// stream's: do not read it, write to it, or close it.
   NativeHandle native_handle() const noexcept;
 

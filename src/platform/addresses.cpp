@@ -147,6 +147,36 @@ Address::Address(std::string_view text) {
   if (error) throw std::system_error{error, "pollux::Address"};
 }
 
+Address Address::from_ip(std::span<const std::byte> bytes, std::uint16_t port) noexcept {
+  if (bytes.size() == sizeof(in_addr)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    std::memcpy(&address.sin_addr, bytes.data(), bytes.size());
+    return {&address, sizeof address};
+  }
+  if (bytes.size() == sizeof(in6_addr)) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    std::memcpy(&address.sin6_addr, bytes.data(), bytes.size());
+    return {&address, sizeof address};
+  }
+  return {};
+}
+
+std::span<const std::byte> Address::ip() const noexcept {
+  const std::span<const std::byte> all{bytes_};
+  switch (family()) {
+    case Family::ipv4:
+      return all.subspan(offsetof(sockaddr_in, sin_addr), sizeof(in_addr));
+    case Family::ipv6:
+      return all.subspan(offsetof(sockaddr_in6, sin6_addr), sizeof(in6_addr));
+    default:
+      return {};
+  }
+}
+
 Address::Family Address::family() const noexcept {
   if (size_ < sizeof(sa_family_t)) return Family::none;
   switch (as<sockaddr>(bytes_.data()).sa_family) {

@@ -27,6 +27,8 @@ Opened open_socket(Address::Family family, SocketType type, SystemCalls& calls) 
 int set_option(NativeHandle socket, int level, int name, int value, SystemCalls& calls) noexcept;
 /// The address that a socket has; none if the system does not say.
 Address own_address(NativeHandle socket, SystemCalls& calls) noexcept;
+/// The address that it is connected to; none likewise.
+Address peer_address(NativeHandle socket, SystemCalls& calls) noexcept;
 /// Gives the socket its own address: 0, or the number of the error. A name of AF_UNIX that a socket
 /// has left behind is taken over.
 int bind_at(NativeHandle socket, const Address& address, SystemCalls& calls) noexcept;

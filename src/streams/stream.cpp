@@ -119,6 +119,12 @@ void Stream::detach() noexcept {
   if (StreamCore* const core = StreamCore::give(*this)) core->let_go();
 }
 
+Address Stream::local_address() const noexcept {
+  return core_ != nullptr ? core_->local_address() : Address{};
+}
+Address Stream::peer_address() const noexcept {
+  return core_ != nullptr ? core_->peer_address() : Address{};
+}
 NativeHandle Stream::native_handle() const noexcept {
   return core_ != nullptr ? core_->native_handle() : no_handle;
 }

@@ -12,6 +12,8 @@
 #include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
+#include "platform/open_socket.hpp"
+
 namespace pollux::detail {
 
 namespace {
@@ -155,6 +157,14 @@ void StreamCore::leave_group() noexcept {
   if (!group_ || std::exchange(left_, true)) return;
   --group_->open;
   if (group_->owner != nullptr) group_->owner->stream_closed();
+}
+
+Address StreamCore::local_address() const noexcept {
+  return platform::own_address(handle_.get(), service_.calls());
+}
+
+Address StreamCore::peer_address() const noexcept {
+  return platform::peer_address(handle_.get(), service_.calls());
 }
 
 void StreamCore::on_data(AnyHandler&& handler) noexcept {

@@ -91,6 +91,8 @@ class StreamCore {
   void let_bytes_go_first() noexcept { bytes_go_first_ = true; }
   /// The reactor has gone.
   void reactor_closed() noexcept;
+  Address local_address() const noexcept;
+  Address peer_address() const noexcept;
   NativeHandle native_handle() const noexcept { return handle_.get(); }
 
   // For the service.

@@ -74,6 +74,14 @@ Address own_address(NativeHandle socket, SystemCalls& calls) noexcept {
   return {&own, size};
 }
 
+Address peer_address(NativeHandle socket, SystemCalls& calls) noexcept {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  ++calls;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return {};
+  return {&peer, size};
+}
+
 int bind_at(NativeHandle socket, const Address& address, SystemCalls& calls) noexcept {
   const auto size = static_cast<socklen_t>(address.size());
   ++calls;
