@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The `pollux` command. Exit status: 0, or 1 if something is not as it must be, or 2 for bad usage.
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <string>
 #include <system_error>
 
@@ -13,6 +15,7 @@
 
 #include "backends_command.hpp"
 #include "options.hpp"
+#include "proxy/proxy_command.hpp"
 #include "trace_command.hpp"
 #include "verify_command.hpp"
 
@@ -21,6 +24,47 @@ namespace {
 using namespace pollux::tools;
 
 constexpr int bad_usage = 2;
+
+/// Durations are given in seconds.
+void add_duration(CLI::App* command, const char* name, std::chrono::nanoseconds& to,
+                  const char* help) {
+  command
+      ->add_option_function<double>(
+          name,
+          [&to](double seconds) {
+            to = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::chrono::duration<double>{seconds});
+          },
+          help)
+      ->check(CLI::Range(0.0, 1e8));
+}
+
+CLI::App* add_proxy(CLI::App& app, ProxyOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "proxy", "Pass connections on, with each end and each reset as the other side made it");
+  command->add_option("LISTEN", options.listen, "address:port, *:port or unix:path")->required();
+  command->add_option("TARGET", options.targets, "host:port, [address]:port or unix:path, in turn");
+  command->add_option("--targets", options.targets_file,
+                      "More of them, a line each; SIGHUP: again");
+  command->add_option("--threads", options.threads, "A reactor each")->check(CLI::Range(1u, 1024u));
+  command->add_option("--backend", options.backend, "See `pollux backends`");
+  command->add_option("--limit", options.limit, "Of connections; others wait to be accepted");
+  add_duration(command, "--connect", options.connect_timeout,
+               "Seconds until a target is given up [10]");
+  add_duration(command, "--idle", options.idle_timeout,
+               "Seconds without a byte until a connection is cut off [never]");
+  add_duration(command, "--half-closed", options.half_closed_timeout,
+               "The same, from when one side has ended");
+  const std::map<std::string, ProxyHeader> versions{{"v1", ProxyHeader::v1},
+                                                    {"v2", ProxyHeader::v2}};
+  command->add_option("--send-header", options.send_header, "PROXY protocol to the target: v1, v2")
+      ->transform(CLI::CheckedTransformer(versions));
+  command->add_flag("--accept-header", options.accept_header, "PROXY protocol from the client");
+  command->add_flag("--trace", options.trace, "A line for what happens to a connection");
+  command->add_flag("--stats", options.stats, "A line of JSON each second");
+  command->add_option("--metrics", options.metrics, "address:port, where Prometheus may ask");
+  return command;
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"pollux: an event loop that tells the same story on every backend"};
@@ -70,6 +114,9 @@ int run(int argc, char** argv) {
                      "Play one, as verify prints it: \"tcp4 each: peer_write peer_close\"");
   verify->add_flag("--json", search.json, "The report as JSON");
 
+  ProxyOptions relayed;
+  CLI::App* proxy = add_proxy(app, relayed);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
@@ -81,6 +128,7 @@ int run(int argc, char** argv) {
   if (backends->parsed()) return list_backends(options.format);
   if (trace->parsed()) return pollux::tools::trace(options);
   if (verify->parsed()) return pollux::tools::verify(search);
+  if (proxy->parsed()) return pollux::tools::proxy(relayed);
   fmt::print("{}", app.help());
   return 0;
 }
