@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import tempfile
+import threading
 import time
 
 import peers
@@ -114,12 +115,12 @@ class World:
         if not peers.wait_until(are_back):
             raise Fault(f"it was left with {self.descriptors()} descriptors; before, it had {before}")
 
-    def close(self):
-        """Ends the case. Says what is wrong with the proxy after it."""
+    def close(self, failed):
+        """Ends the case, which has failed or not. Says what is wrong with the proxy after it."""
         running, self.running = self.running, None
         try:
             if running:
-                running.check()
+                running.check(0.5 if failed else 0)
         finally:
             self.stack.close()
             status = running.end() if running else None
@@ -202,7 +203,7 @@ def both_ways(world):
     server.expect_end(FIN)
     server.finish()
     client.expect_end(FIN)
-    return f"{seconds:.1f} s"
+    return f"{2 * count / MB / seconds:.0f} MB/s"
 
 
 @case("100 bytes, one each 20 ms", "The server reads each byte before the next one is sent.")
@@ -282,16 +283,33 @@ def bytes_then_reset(world):
     world.start()
     count, step = 200_000, 1000
     client, server = world.pair(small_buffer=True)
-    together(lambda: send_and_reset(server, count), lambda: client.expect_all(5, count, step))
+    has_reset = threading.Event()
+
+    def send_and_reset():
+        server.send_all(5, count)
+        # A reset throws away what its sender's kernel still has.
+        if not peers.wait_until(lambda: server.unsent() == 0):
+            raise Fault("the proxy did not take all that the server had sent")
+        server.reset()
+        has_reset.set()
+
+    def read_late():
+        has_reset.wait(1)  # without, the proxy takes no more before the client reads
+        client.expect_all(5, count, step)
+    together(send_and_reset, read_late)
     client.expect_end(RESET)
 
 
-def send_and_reset(server, count):
-    """A reset throws away what its sender's kernel still has: so all of it has reached the proxy's."""
-    server.send_all(5, count)
-    if not peers.wait_until(lambda: server.unsent() == 0):
-        raise Fault("the proxy did not take all that the server had sent")
-    server.reset()
+@case("reset by a client that is blocked, behind its bytes",
+      "As the server begins to read, it gets all that the proxy has taken from the client, and then the reset.")
+def blocked_then_reset(world):
+    world.start(small_buffer=True)
+    client, server = world.pair_in_use(small_buffer=True)
+    sent = peers.fill([client])[client]
+    taken = sent - client.unsent()
+    client.reset()
+    server.expect_count(taken)
+    server.expect_end(RESET)
 
 
 @case("upstream refused", "The client sees a reset, not a FIN.")
@@ -333,7 +351,8 @@ def blocked_memory(world):
 
 
 @case(f"{HALF_CLOSED} half-closed and {BLOCKED} blocked connections, idle",
-      f"Nobody sees anything. In {IDLE_S:.0f} s the proxy uses no processor time, and no thread of it wakes.")
+      "Of the blocked ones some have a FIN or a reset waiting behind their bytes. "
+      f"In {IDLE_S:.0f} s the proxy uses no processor time, and no thread of it wakes.")
 def idle(world):
     world.start(small_buffer=True)
     half_closed = [world.pair_in_use()[::1 if number % 2 else -1] for number in range(HALF_CLOSED)]
@@ -341,10 +360,19 @@ def idle(world):
         closes.finish()
         sees.expect_end(FIN)
     blocked = blocked_pairs(world, BLOCKED)
+    for client, _, _ in blocked[::2]:
+        client.finish()
+    for _, server, _ in blocked[::4]:
+        server.finish()
+    cut = blocked[1::4]
+    for client, _, _ in cut:
+        client.reset()
     world.expect_idle()
     for closes, sees in half_closed:
         sees.send(b"and now")
         closes.expect(b"and now")
+    for each in cut:
+        blocked.remove(each)
     expect_unblocked(blocked)
 
 
@@ -481,7 +509,7 @@ def play(title, proxy, quick=False):
     except Fault as failed:
         fault = str(failed)
     try:
-        world.close()
+        world.close(fault is not None)
     except Fault as failed:
         # Of a proxy that is gone, that is what is to be known.
         fault = str(failed) if isinstance(failed, proxies.Ended) else fault or str(failed)

@@ -37,9 +37,9 @@ def pieces(seed, count):
 
 
 def together(*calls):
-    """Makes the calls at once, each in a thread. The first fault is passed on when all are done."""
+    """Makes the calls at once, each in a thread. The fault that came first is passed on."""
     with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
-        for done in [pool.submit(call) for call in calls]:
+        for done in concurrent.futures.as_completed([pool.submit(call) for call in calls]):
             done.result()
 
 
@@ -57,7 +57,7 @@ class End:
     """One end of a connection through a proxy. Its name stands in the sentences of faults."""
 
     def __init__(self, name, connection):
-        self.name, self.socket = name, connection
+        self.name, self.socket, self.finished = name, connection, False
         self.socket.settimeout(PATIENCE_S)
 
     def __enter__(self):
@@ -83,7 +83,10 @@ class End:
             self.send(piece)
 
     def finish(self):
-        """Sends a FIN, and goes on reading."""
+        """Sends a FIN if it has not yet, and goes on reading."""
+        if self.finished:
+            return
+        self.finished = True
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -235,7 +238,7 @@ def connect(address, small_buffer=False):
         connection, where = socket.socket(), (host, int(port))
     if small_buffer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
     connection.settimeout(PATIENCE_S)
     try:
         connection.connect(where)

@@ -106,8 +106,9 @@ class Running:
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
 
-    def check(self):
-        if self.process.poll() is not None:
+    def check(self, patience=0):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
             raise Ended(f"it ended by itself, with status {self.process.returncode}{self.said()}")
 
     def wait_for(self, address):
