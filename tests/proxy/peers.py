@@ -17,6 +17,7 @@ PATIENCE_S = 20.0  # for what a proxy has to do, before it counts as not done
 FIN, RESET, NOTHING = "a FIN", "a reset", "nothing"
 CHUNK = 1 << 16
 SMALL_BUFFER = 1 << 13
+SMALL_SEGMENT = 1400
 # More than all buffers of the kernel on the way hold (tcp_wmem and tcp_rmem, twice each).
 UNBOUNDED = 64 << 20
 # A connection that took nothing for so long is blocked.
@@ -148,10 +149,14 @@ class End:
         """So many bytes come next, whichever they are."""
         got = 0
         while got < count:
-            piece = self.receive(min(CHUNK, count - got))
-            if isinstance(piece, str):
-                raise Fault(f"the {self.name} got {got} bytes and then {piece}, with bytes on the way")
-            got += len(piece)
+            got += self.expect_some(count - got, got)
+
+    def expect_some(self, most=CHUNK, before=0):
+        """A byte at least comes next. How many came."""
+        piece = self.receive(min(CHUNK, most))
+        if isinstance(piece, str):
+            raise Fault(f"the {self.name} got {before} bytes and then {piece}, with bytes on the way")
+        return len(piece)
 
     def expect_end(self, wanted):
         """FIN or RESET comes next, and no byte before it."""
@@ -213,6 +218,8 @@ class Server:
             self.address = "{}:{}".format(*self.listener.getsockname())
         if small_buffer:  # inherited by what is accepted, and in time for the first window
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+            # The kernel makes the proxy's buffer of what it sends larger as its segments are.
+            self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT)
         self.listener.settimeout(PATIENCE_S)
 
     def listen(self):
