@@ -16,8 +16,8 @@ import peers
 import proxies
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--proxy", action="append", metavar="NAME", help="only this one; may be repeated")
     parser.add_argument("--pollux", metavar="PROGRAM", help="the command pollux")
     parser.add_argument("--backend", action="append", metavar="NAME",
@@ -49,12 +49,12 @@ def proxies_here(options):
     return [proxy for proxy in every if proxy.name not in missing], missing
 
 
-def play_all(titles, here, quick):
+def play_all(titles, here, play):
     results = {}
     for proxy in here:
         for title in titles:
             start = time.monotonic()
-            remark, fault = histories.play(title, proxy, quick)
+            remark, fault = play(title, proxy)
             seconds = time.monotonic() - start
             results[title, proxy.name] = {"remark": remark, "fault": fault, "seconds": round(seconds, 2)}
             print(f"{proxy.name}: {title}: {fault or 'ok'}{f' ({remark})' if remark else ''}, "
@@ -73,41 +73,56 @@ def print_table(titles, here, results):
         line(title, *("FAILS" if results[title, proxy.name]["fault"] else "ok" for proxy in here))
 
 
-def write_json(path, titles, here, missing, results):
+def write_json(path, titles, sees, here, missing, results):
     with open(path, "w", encoding="utf-8") as file:
         json.dump({
             "proxies": {proxy.name: {"version": proxy.version(), "settings": proxy.settings}
                         for proxy in here},
             "missing": missing,
-            "cases": [{"title": title, "sees": histories.CASES[title].sees,
+            "cases": [{"title": title, "sees": sees(title),
                        "results": {proxy.name: results[title, proxy.name] for proxy in here}}
                       for title in titles]}, file, indent=1)
 
 
-def main():
-    options = arguments()
-    titles = histories.chosen(options.only)
-    if not titles:
-        sys.exit(f"No case matches {options.only}.")
+def required_here(options, here):
+    """The names of those that have to pass; None if one of them cannot run."""
+    if not options.require:
+        return []
+    wanted = [f"pollux/{name}" for name in options.backend or []] if options.require == "pollux" else []
+    names = [proxy.name for proxy in here if is_called(proxy, options.require)]
+    return names if names and set(wanted) <= set(names) else None
+
+
+def run(description, choose, play, sees):
+    """The command: `choose(pattern)` gives titles, and why others cannot be played; `play(title, proxy, quick)`
+    gives a remark and a fault; `sees(title)` describes it. The exit status."""
+    options = arguments(description)
+    titles, left_out = choose(options.only)
     if options.list:
         print("\n".join(titles))
         return 0
     peers.PATIENCE_S = options.patience
     here, missing = proxies_here(options)
+    missing.update(left_out)
     for name, why in missing.items():
-        print(f"{name} is left out: {why}")
-    required = [proxy.name for proxy in here if options.require and is_called(proxy, options.require)]
-    wanted_backends = [f"pollux/{name}" for name in options.backend or []]
-    if options.require and (not required or any(
-            is_called(proxies.Pollux("", name.partition("/")[2]), options.require) and name not in required
-            for name in wanted_backends)):
+        print(f"left out: {name}: {why}")
+    required = required_here(options, here)
+    if required is None:
         print(f"{options.require} is required, and is not here")
         return 1
-    results = play_all(titles, here, options.quick)
+    if not titles or not here:
+        print("There is nothing to play.")
+        return 1
+    results = play_all(titles, here, lambda title, proxy: play(title, proxy, options.quick))
     print_table(titles, here, results)
     if options.json:
-        write_json(options.json, titles, here, missing, results)
+        write_json(options.json, titles, sees, here, missing, results)
     return 1 if any(results[title, name]["fault"] for title in titles for name in required) else 0
+
+
+def main():
+    return run(__doc__.partition("\n")[0], lambda pattern: (histories.chosen(pattern), {}), histories.play,
+               lambda title: histories.CASES[title].sees)
 
 
 if __name__ == "__main__":
