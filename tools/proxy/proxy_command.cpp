@@ -3,24 +3,17 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <iterator>
 #include <memory>
-#include <optional>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include <pollux/listener.hpp>
-#include <pollux/reactor.hpp>
-#include <pollux/signal.hpp>
-#include <pollux/stream.hpp>
-#include <pollux/timer.hpp>
+#include <pollux/pollux.hpp>
 
 #include "options.hpp"
 #include "proxy_worker.hpp"

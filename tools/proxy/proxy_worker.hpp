@@ -7,21 +7,11 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <optional>
-#include <string>
 #include <string_view>
 
-#include <pollux/connector.hpp>
-#include <pollux/listener.hpp>
-#include <pollux/poster.hpp>
-#include <pollux/reactor.hpp>
-#include <pollux/relay.hpp>
-#include <pollux/resolver.hpp>
-#include <pollux/stream.hpp>
-#include <pollux/timer.hpp>
+#include <pollux/pollux.hpp>
 
 #include "proxy_options.hpp"
-#include "proxy_targets.hpp"
 
 namespace pollux::tools {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "proxy_targets.hpp"
+#include "proxy_options.hpp"
 
 #include <algorithm>
 #include <charconv>
