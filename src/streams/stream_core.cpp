@@ -48,15 +48,15 @@ class StreamCore::Calling {
   explicit Calling(StreamCore& core, StreamDelivery* delivery = nullptr) noexcept : core_{core} {
     lent_.core_ = &core;
     core.calling_ = true;
-    core.service_.call() = {&lent_, &core, delivery};
+    core.service().call() = {&lent_, &core, delivery};
   }
   Calling(const Calling&) = delete;
   Calling& operator=(const Calling&) = delete;
   ~Calling() {
     core_.calling_ = false;
     // Not if the handler has moved another stream into it: that one ends here.
-    if (core_.service_.call().lent == &lent_) lent_.core_ = nullptr;
-    core_.service_.call() = {};
+    if (core_.service().call().lent == &lent_) lent_.core_ = nullptr;
+    core_.service().call() = {};
     if (core_.over_ || core_.orphan_) core_.forget_handlers();
   }
   Stream& stream() noexcept { return lent_; }
@@ -75,7 +75,7 @@ class StreamCore::Watching {
   ~Watching() {
     if (core_ == nullptr) return;
     const Hold hold{Hold::taken_over, *core_};
-    if (core_->service_.reactor() == nullptr) core_->reactor_closed();
+    if (core_->service().reactor() == nullptr) core_->reactor_closed();
   }
   StreamCore& core() const noexcept { return *core_; }
 
@@ -86,7 +86,7 @@ class StreamCore::Watching {
 StreamCore* StreamCore::give(Stream& stream) noexcept {
   StreamCore* const core = std::exchange(stream.core_, nullptr);
   if (core == nullptr) return nullptr;
-  StreamService::Call& call = core->service_.call();
+  StreamService::Call& call = core->service().call();
   if (call.lent != &stream) return core;
   call.lent = nullptr;
   return nullptr;
@@ -134,14 +134,14 @@ std::error_code StreamCore::start() noexcept {
   std::error_code error;
   const Interest asked =
       options().peer_closed ? Interest::readable | Interest::peer_closed : Interest::readable;
-  watch_ = service_.reactor()->watch_stream(
+  watch_ = service().reactor()->watch_stream(
       handle_.get(), asked,
       [watching = Watching{*this}](const StreamEvent& event) { watching.core().handle(event); },
       error);
   if (error) return error;
   interest_ = asked;
-  kind_ = loop_->registrations().stream_kind(handle_.get());
-  if (const int failed = platform::prepare_to_move(handle_.get(), kind_, service_.calls()))
+  kind_ = service().loop().registrations().stream_kind(handle_.get());
+  if (const int failed = platform::prepare_to_move(handle_.get(), kind_, service().calls()))
     error = platform::error_code(failed);
   if (!error) error = make_deadlines();
   if (error) watch_.reset();
@@ -149,7 +149,7 @@ std::error_code StreamCore::start() noexcept {
 }
 
 StreamCore::~StreamCore() {
-  queue_.clear(service_.write_blocks());
+  queue_.clear(service().write_blocks());
   leave_group();
 }
 
@@ -160,11 +160,11 @@ void StreamCore::leave_group() noexcept {
 }
 
 Address StreamCore::local_address() const noexcept {
-  return platform::own_address(handle_.get(), service_.calls());
+  return platform::own_address(handle_.get(), service().calls());
 }
 
 Address StreamCore::peer_address() const noexcept {
-  return platform::peer_address(handle_.get(), service_.calls());
+  return platform::peer_address(handle_.get(), service().calls());
 }
 
 void StreamCore::on_data(AnyHandler&& handler) noexcept {
@@ -244,10 +244,10 @@ void StreamCore::receive(bool again) {
       into = {kept_->memory.get() + kept_->end, kept_->room - kept_->end};
     else
       return fail(no_memory());
-  } else if ((block = service_.read_blocks().take())) {
-    into = {block.get(), service_.read_blocks().block_size()};
+  } else if ((block = service().read_blocks().take())) {
+    into = {block.get(), service().read_blocks().block_size()};
   }
-  const platform::Moved moved = platform::read_some(handle_.get(), kind_, into, service_.calls());
+  const platform::Moved moved = platform::read_some(handle_.get(), kind_, into, service().calls());
   if (moved.error != 0) return fail(platform::error_code(moved.error));
   if (moved.bytes != 0) bytes_moved();
   if (kept_) {
@@ -257,14 +257,14 @@ void StreamCore::receive(bool again) {
   } else if (moved.bytes != 0) {
     deliver_data({into.data(), moved.bytes});
   }
-  if (block) service_.read_blocks().give_back(std::move(block));
+  if (block) service().read_blocks().give_back(std::move(block));
 }
 
 /// What a stream that is being closed still gets.
 void StreamCore::discard() noexcept {
   std::array<std::byte, 4096> nobodys;
   const platform::Moved moved =
-      platform::read_some(handle_.get(), kind_, nobodys, service_.calls());
+      platform::read_some(handle_.get(), kind_, nobodys, service().calls());
   if (moved.error != 0) release_quietly();
 }
 
@@ -335,7 +335,7 @@ void StreamCore::resume() noexcept {
 }
 
 Bytes StreamCore::read(std::size_t most) noexcept {
-  StreamService::Call& call = service_.call();
+  StreamService::Call& call = service().call();
   if (call.core == this && call.delivery != nullptr) {
     StreamDelivery& delivery = *call.delivery;
     if (!std::exchange(delivery.counts, true)) delivery.read = 0;
@@ -347,10 +347,10 @@ Bytes StreamCore::read(std::size_t most) noexcept {
   if ((!paused_ && !ended_) || closing_) return {};
   const std::size_t there = kept_ ? kept_->end - kept_->begin : 0;
   if (there < most && !over_ && !ended_) {
-    const std::size_t wanted = std::min(most - there, service_.read_blocks().block_size());
+    const std::size_t wanted = std::min(most - there, service().read_blocks().block_size());
     if (!make_room_to_keep(wanted)) return {};
     const platform::Moved moved = platform::read_some(
-        handle_.get(), kind_, {kept_->memory.get() + kept_->end, wanted}, service_.calls());
+        handle_.get(), kind_, {kept_->memory.get() + kept_->end, wanted}, service().calls());
     kept_->end += moved.bytes;
     if (moved.bytes != 0) bytes_moved();
     if (moved.error != 0) outbound_failed(moved.error);
@@ -363,7 +363,7 @@ Bytes StreamCore::read(std::size_t most) noexcept {
 }
 
 void StreamCore::keep(std::size_t bytes) noexcept {
-  StreamService::Call& call = service_.call();
+  StreamService::Call& call = service().call();
   if (call.core != this || call.delivery == nullptr) return;
   call.delivery->counts = true;
   call.delivery->read = call.delivery->bytes.size() - std::min(bytes, call.delivery->bytes.size());
@@ -373,7 +373,7 @@ void StreamCore::keep(std::size_t bytes) noexcept {
 
 bool StreamCore::may_write(std::size_t bytes, std::error_code& error) const noexcept {
   error = {};
-  if (service_.reactor() == nullptr) {
+  if (service().reactor() == nullptr) {
     error = Errc::reactor_closed;
   } else if (over_ || closing_) {
     error = Errc::stream_closed;
@@ -390,7 +390,8 @@ bool StreamCore::write(std::span<const Bytes> pieces, std::error_code& error) no
   for (const Bytes piece : pieces) size += piece.size();
   if (!may_write(size, error)) return false;
   if (size == 0 || write_failed_) return !above_;
-  if (!queue_.reserve(size, service_.write_blocks())) {
+  WriteQueue::Room room{service().write_blocks()};
+  if (!queue_.reserve(size, room)) {
     error = no_memory();
     return false;
   }
@@ -399,9 +400,8 @@ bool StreamCore::write(std::span<const Bytes> pieces, std::error_code& error) no
   for (const Bytes piece : pieces) {
     const std::size_t gone = std::min(sent, piece.size());
     sent -= gone;
-    if (gone < piece.size()) queue_.append(piece.subspan(gone));
+    if (gone < piece.size()) queue_.append(piece.subspan(gone), room);
   }
-  queue_.give_back_room(service_.write_blocks());
   return after_write();
 }
 
@@ -422,7 +422,7 @@ bool StreamCore::write(std::string&& text, std::error_code& error) noexcept {
 
 /// What was written waits now, as far as it was not sent.
 bool StreamCore::after_write() noexcept {
-  if (write_failed_) queue_.clear(service_.write_blocks());
+  if (write_failed_) queue_.clear(service().write_blocks());
   if (!queue_.empty() && !blocked_) {
     if (queue_.size() >= much_gathered) {
       flush();
@@ -441,7 +441,7 @@ platform::Moved StreamCore::send(std::span<const Bytes> pieces) noexcept {
   for (const Bytes piece : pieces.first(std::min(pieces.size(), platform::most_pieces)))
     size += piece.size();
   const platform::Moved moved =
-      platform::write_some(handle_.get(), kind_, pieces, service_.calls());
+      platform::write_some(handle_.get(), kind_, pieces, service().calls());
   if (moved.bytes != 0) bytes_moved();
   if (moved.error != 0) {
     outbound_failed(moved.error);
@@ -455,7 +455,7 @@ void StreamCore::flush() noexcept {
   std::array<Bytes, platform::most_pieces> pieces;
   while (!queue_.empty() && !blocked_) {
     const std::size_t count = queue_.first(pieces);
-    queue_.remove(send({pieces.data(), count}).bytes, service_.write_blocks());
+    queue_.remove(send({pieces.data(), count}).bytes, service().write_blocks());
   }
   if (above_ && queue_.size() <= options().write_low_water) {
     above_ = false;
@@ -478,7 +478,7 @@ void StreamCore::outbound_failed(int error) noexcept {
   failure_ = error;
   write_failed_ = true;
   blocked_ = false;
-  queue_.clear(service_.write_blocks());
+  queue_.clear(service().write_blocks());
   make_due();
 }
 
@@ -505,7 +505,7 @@ void StreamCore::close() noexcept {
   if (!calling_) kept_.reset();  // its handler still has it otherwise
   // Who is paused has to find the peer's end now.
   if (!write_failed_ && queue_.empty()) return close_when_sent();
-  std::error_code error = service_.reactor() != nullptr ? std::error_code{} : Errc::reactor_closed;
+  std::error_code error = service().reactor() != nullptr ? std::error_code{} : Errc::reactor_closed;
   if (!error && !closes_in_time()) error = no_memory();
   if (error || write_failed_) return release_quietly();
   if (!blocked_) ask_for_turn();
@@ -526,7 +526,7 @@ bool StreamCore::closes_in_time() noexcept {
 }
 
 bool StreamCore::make_closing_timer(std::chrono::nanoseconds delay) noexcept {
-  Reactor* const reactor = service_.reactor();
+  Reactor* const reactor = service().reactor();
   if (reactor == nullptr) return false;
   std::error_code error;
   report_memory(error, [&] {
@@ -539,7 +539,7 @@ bool StreamCore::make_closing_timer(std::chrono::nanoseconds delay) noexcept {
 void StreamCore::closing_timer_fired() {
   const Hold hold{*this};
   if (resets_) return reset_when_acknowledged();
-  if (!queue_.empty()) platform::reset_on_close(handle_.get(), service_.calls());
+  if (!queue_.empty()) platform::reset_on_close(handle_.get(), service().calls());
   release();
   report(Event::hangup);
 }
@@ -548,13 +548,13 @@ void StreamCore::abort_when_sent() noexcept {
   if (over_) return;
   // Where the peer's bytes are not acknowledged, or there is no timer, nothing can be waited for.
   if (kind_ != StreamKind::socket || write_failed_ || !make_closing_timer(first_question)) {
-    platform::reset_on_close(handle_.get(), service_.calls());
+    platform::reset_on_close(handle_.get(), service().calls());
     return release_quietly();
   }
   if (!calling_) kept_.reset();  // its handler still has it otherwise
   closing_ = true;
   resets_ = true;
-  extras_->give_up_at = later(service_.reactor()->turn_time(), options().close_timeout);
+  extras_->give_up_at = later(service().reactor()->turn_time(), options().close_timeout);
   extras_->unacknowledged = std::numeric_limits<std::size_t>::max();
   if (!blocked_) ask_for_turn();
   update_interest();
@@ -563,14 +563,14 @@ void StreamCore::abort_when_sent() noexcept {
 /// No event says that all has arrived at the peer, and a reset throws away what has not.
 void StreamCore::reset_when_acknowledged() noexcept {
   const std::size_t left =
-      queue_.size() + platform::unacknowledged(handle_.get(), service_.calls());
-  const Timer::time_point now = service_.reactor()->turn_time();
+      queue_.size() + platform::unacknowledged(handle_.get(), service().calls());
+  const Timer::time_point now = service().reactor()->turn_time();
   if (left < extras_->unacknowledged) {
     extras_->unacknowledged = left;
     extras_->give_up_at = later(now, options().close_timeout);
   }
   if (left == 0 || now >= extras_->give_up_at) {
-    platform::reset_on_close(handle_.get(), service_.calls());
+    platform::reset_on_close(handle_.get(), service().calls());
     release();
     hangup_due_ = true;
     return make_due();
@@ -582,7 +582,7 @@ void StreamCore::reset_when_acknowledged() noexcept {
 
 void StreamCore::abort() noexcept {
   if (over_) return;
-  platform::reset_on_close(handle_.get(), service_.calls());
+  platform::reset_on_close(handle_.get(), service().calls());
   orphan_ = true;  // nothing more is delivered
   release();
 }
@@ -612,7 +612,7 @@ void StreamCore::release() noexcept {
   watch_.reset();
   handle_.reset();
   leave_group();
-  queue_.clear(service_.write_blocks());
+  queue_.clear(service().write_blocks());
   if (extras_) extras_->idle.reset(), extras_->half_closed.reset(), extras_->closing.reset();
   if (!calling_ && orphan_) forget_handlers();
 }
@@ -621,7 +621,7 @@ void StreamCore::release() noexcept {
 void StreamCore::release_quietly() noexcept {
   const Hold hold{*this};
   release();
-  if (orphan_ || !on_event_ || service_.reactor() == nullptr) return;
+  if (orphan_ || !on_event_ || service().reactor() == nullptr) return;
   hangup_due_ = true;
   make_due();
 }
@@ -719,7 +719,7 @@ void StreamCore::update_interest() noexcept {
   std::error_code error;
   watch_.set_interest(wanted, error);
   if (!error) interest_ = wanted;
-  if (error && service_.reactor() != nullptr) outbound_failed(error.value());
+  if (error && service().reactor() != nullptr) outbound_failed(error.value());
 }
 
 StreamCore::Extras& StreamCore::extras() {
@@ -732,7 +732,7 @@ std::error_code StreamCore::make_deadlines() noexcept {
   const auto make = [&](Timer Extras::*timer, std::chrono::nanoseconds timeout) {
     if (timeout.count() == 0) return;
     report_memory(error, [&] {
-      extras().*timer = service_.reactor()->timer([this] { timed_out(); });
+      extras().*timer = service().reactor()->timer([this] { timed_out(); });
       return true;
     });
   };
@@ -746,7 +746,8 @@ void StreamCore::bytes_moved() noexcept {
   ++reads_made_;
   if (!extras_ || !extras_->idle) return;
   std::error_code ignored;
-  extras_->idle.restart_at(later(service_.reactor()->turn_time(), options().idle_timeout), ignored);
+  extras_->idle.restart_at(later(service().reactor()->turn_time(), options().idle_timeout),
+                           ignored);
 }
 
 void StreamCore::side_ended() noexcept {
@@ -758,7 +759,7 @@ void StreamCore::side_ended() noexcept {
 void StreamCore::timed_out() {
   const Hold hold{*this};
   if (over_) return;
-  platform::reset_on_close(handle_.get(), service_.calls());
+  platform::reset_on_close(handle_.get(), service().calls());
   fail(system_error_code(std::errc::timed_out));
 }
 

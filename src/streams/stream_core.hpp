@@ -63,7 +63,7 @@ class StreamCore {
   static StreamCore* of(const Stream& stream) noexcept { return stream.core_; }
   bool has_ended() const noexcept { return ended_; }
 
-  bool is_open() const noexcept { return !over_ && !closing_ && service_.reactor() != nullptr; }
+  bool is_open() const noexcept { return !over_ && !closing_ && service().reactor() != nullptr; }
   /// Its owner has gone, and nobody else has it.
   void orphan() noexcept;
   /// Its owner has gone, and it lives by itself.
@@ -132,7 +132,7 @@ class StreamCore {
   class Watching;
 
   StreamCore(StreamService& service, UniqueHandle handle, const GroupPointer& group) noexcept
-      : service_{service}, loop_{service.loop()}, group_{group}, handle_{std::move(handle)} {
+      : service_{service}, group_{group}, handle_{std::move(handle)} {
     if (group_) ++group_->open;
   }
   ~StreamCore();
@@ -141,6 +141,8 @@ class StreamCore {
   const StreamOptions& options() const noexcept {
     return group_ ? group_->options : default_options;
   }
+
+  StreamService& service() const noexcept { return *service_; }
 
   // What the watch reports.
   void handle(const StreamEvent& event);
@@ -184,7 +186,7 @@ class StreamCore {
     due_ = true;
     ask_for_turn();
   }
-  void ask_for_turn() noexcept { service_.add(*this); }
+  void ask_for_turn() noexcept { service().add(*this); }
 
   // Deadlines.
   Extras& extras();
@@ -195,8 +197,7 @@ class StreamCore {
 
   static const StreamOptions default_options;
 
-  StreamService& service_;
-  CorePointer loop_;  ///< which has the service
+  ServicePointer service_;
   StreamWatch watch_;
   GroupPointer group_;  ///< none: alone, with the defaults
   std::unique_ptr<Extras> extras_;

@@ -80,4 +80,20 @@ class StreamService final : public TurnHook {
   bool any_due_ = false;  ///< in either
 };
 
+/// Holds the loop, which has the service.
+class ServicePointer {
+ public:
+  explicit ServicePointer(StreamService& service) noexcept : service_{&service} {
+    CorePointer{service.loop()}.let_go();  // counted from now on
+  }
+  ServicePointer(const ServicePointer&) = delete;
+  ServicePointer& operator=(const ServicePointer&) = delete;
+  ~ServicePointer() { const CorePointer counted = CorePointer::uncounted(service_->loop()); }
+
+  StreamService& operator*() const noexcept { return *service_; }
+
+ private:
+  StreamService* service_;
+};
+
 }  // namespace pollux::detail

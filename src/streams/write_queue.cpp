@@ -9,34 +9,28 @@
 
 namespace pollux::detail {
 
-bool WriteQueue::reserve(std::size_t bytes, BufferPool& pool) noexcept {
-  const std::size_t block_room = pool.block_size() - sizeof(Piece);
-  std::size_t room = room_behind_last();
-  while (room < bytes) {
-    Piece* const block = make_block(pool);
+bool WriteQueue::reserve(std::size_t bytes, Room& room) const noexcept {
+  const std::size_t block_size = room.pool_.block_size() - sizeof(Piece);
+  for (std::size_t there = room_behind_last(); there < bytes; there += block_size) {
+    Piece* const block = make_block(room.pool_);
     if (block == nullptr) {
-      give_back_room(pool);
+      room.clear();
       return false;
     }
-    block->next = std::exchange(spare_, block);
-    room += block_room;
+    block->next = std::exchange(room.blocks_, block);
   }
   return true;
 }
 
-void WriteQueue::append(Bytes bytes) noexcept {
+void WriteQueue::append(Bytes bytes, Room& room) noexcept {
   size_ += bytes.size();
   if (room_behind_last() != 0) fill(*last_, bytes);
   while (!bytes.empty()) {
-    Piece* const block = std::exchange(spare_, spare_->next);
+    Piece* const block = std::exchange(room.blocks_, room.blocks_->next);
     block->next = nullptr;
     fill(*block, bytes);
     link(block);
   }
-}
-
-void WriteQueue::give_back_room(BufferPool& pool) noexcept {
-  while (spare_ != nullptr) destroy(std::exchange(spare_, spare_->next), pool);
 }
 
 bool WriteQueue::append(std::string&& text) noexcept {

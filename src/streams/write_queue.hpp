@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <pollux/stream.hpp>
 
@@ -24,12 +25,11 @@ class WriteQueue {
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
 
+  class Room;
   /// Takes the memory that append() needs for so many bytes. False, and nothing changed, without.
-  bool reserve(std::size_t bytes, BufferPool& pool) noexcept;
+  bool reserve(std::size_t bytes, Room& room) const noexcept;
   /// Copies what there is room for by reserve().
-  void append(Bytes bytes) noexcept;
-  /// What append() has not needed.
-  void give_back_room(BufferPool& pool) noexcept;
+  void append(Bytes bytes, Room& room) noexcept;
   /// Takes `text`. False, and nothing changed, without memory.
   bool append(std::string&& text) noexcept;
   /// The first pieces, as many as one write takes; how many.
@@ -57,8 +57,25 @@ class WriteQueue {
 
   Piece* first_ = nullptr;
   Piece* last_ = nullptr;
-  Piece* spare_ = nullptr;  ///< blocks between reserve() and give_back_room()
   std::size_t size_ = 0;
+};
+
+/// Memory between reserve() and append(). What was not needed goes back into the pool.
+class WriteQueue::Room {
+ public:
+  explicit Room(BufferPool& pool) noexcept : pool_{pool} {}
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+  ~Room() { clear(); }
+
+ private:
+  friend class WriteQueue;
+  void clear() noexcept {
+    while (blocks_ != nullptr) destroy(std::exchange(blocks_, blocks_->next), pool_);
+  }
+
+  BufferPool& pool_;
+  Piece* blocks_ = nullptr;
 };
 
 }  // namespace pollux::detail
