@@ -106,23 +106,30 @@ Address::Address(std::string_view text, std::error_code& error) noexcept {
     const std::string_view name = text.substr(unix_prefix.size());
     const bool is_abstract = name.starts_with('@');
     if (name.empty() || name.find('\0') != std::string_view::npos ||
-        (is_abstract && !has_abstract_names))
-      return refuse(std::errc::invalid_argument);
+        (is_abstract && !has_abstract_names)) {
+      refuse(std::errc::invalid_argument);
+      return;
+    }
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     // A path ends with a zero, and an abstract name begins with one.
-    if (name.size() + (is_abstract ? 0 : 1) > sizeof address.sun_path)
-      return refuse(std::errc::filename_too_long);
+    if (name.size() + (is_abstract ? 0 : 1) > sizeof address.sun_path) {
+      refuse(std::errc::filename_too_long);
+      return;
+    }
     std::copy(name.begin(), name.end(), address.sun_path);
     if (is_abstract) address.sun_path[0] = '\0';
     *this = Address{&address, name_offset + name.size() + (is_abstract ? 0 : 1)};
     return;
   }
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return refuse(std::errc::invalid_argument);
-  const std::optional<std::uint16_t> port = number<std::uint16_t>(text.substr(colon + 1));
+  std::optional<std::uint16_t> port;
+  if (colon != std::string_view::npos) port = number<std::uint16_t>(text.substr(colon + 1));
+  if (!port) {
+    refuse(std::errc::invalid_argument);
+    return;
+  }
   std::string_view host = text.substr(0, colon);
-  if (!port) return refuse(std::errc::invalid_argument);
   if (host == "*") host = "[::]";
   if (host.starts_with('[') && host.ends_with(']')) {
     if (const auto address = ipv6(host.substr(1, host.size() - 2), *port)) {
