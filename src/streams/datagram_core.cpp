@@ -276,8 +276,6 @@ void DatagramCore::receive() {
     } else if (received.error != 0) {
       taken_error_ = received.error;
       flags_.errors_due = true;
-    } else if (received.count == 0 && left == most_at_once) {
-      flags_.errors_due = true;  // which a backend may report as a message
     }
     left -= static_cast<int>(received.count);
     if (!deliver_batch() || received.count < room) return;
