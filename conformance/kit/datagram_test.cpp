@@ -213,7 +213,7 @@ TEST_P(Datagrams, ReceiveABatchWithOneCallAndAnswerItWithOne) {
     };
     calls_for(1);  // what is done once is done by now
     const auto of_one = calls_for(1);
-    // More than one as the clock of run_until() has it: a wait more or less.
+    // run_until() makes a wait more or less.
     EXPECT_LE(calls_for(8), of_one + 2) << answers;
   }
 }
