@@ -145,5 +145,7 @@ int pending_error(const Handle& handle);
 std::uint16_t port_of(const Handle& socket);
 /// Small segments go out at once (TCP_NODELAY); make_pair() does it for both ends.
 void set_no_delay(const Handle& handle);
+/// Of a socket: room for so many bytes, each way.
+void set_buffers(NativeHandle socket, int bytes);
 
 }  // namespace pollux::support

@@ -289,6 +289,11 @@ void set_no_delay(const Handle& handle) {
   check(native::set_option(handle.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
 }
 
+void set_buffers(NativeHandle socket, int bytes) {
+  for (const int buffer : {SO_RCVBUF, SO_SNDBUF})
+    check(native::set_option(socket, SOL_SOCKET, buffer, &bytes, sizeof bytes), "SO_RCVBUF");
+}
+
 std::uint16_t port_of(const Handle& socket) {
   const Name address = address_of(socket);
   return reinterpret_cast<const sockaddr_in&>(address.storage).sin_port;

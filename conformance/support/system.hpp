@@ -65,6 +65,11 @@ struct SystemFacts {
   /// The host's answer to a datagram that nobody takes is the sender's next error. (Winsock makes
   /// it a reset, which SIO_UDP_CONNRESET turns off; Wine 8 may have taken it.)
   bool lost_datagram_is_an_error = true;
+  /// It says so also of a socket that is not connected, and whom the datagram was for. (The error
+  /// queue of Linux.)
+  bool errors_name_the_peer = true;
+  /// One call receives several datagrams.
+  bool receives_in_batches = true;
   // Deviations of Wine 8 from Windows.
   /// Each call asks another process, so that what takes long is played in part.
   bool is_emulated = false;

@@ -6,6 +6,7 @@
 #include <pollux/address.hpp>
 #include <pollux/backends.hpp>
 #include <pollux/connector.hpp>
+#include <pollux/datagram.hpp>
 #include <pollux/error.hpp>
 #include <pollux/events.hpp>
 #include <pollux/listener.hpp>

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pollux/datagram.hpp>
 #include <pollux/error.hpp>
 #include <pollux/pollux.hpp>
 
@@ -30,6 +31,7 @@
 #include "conformance/support/pairs.hpp"
 #include "conformance/support/recorder.hpp"
 #include "conformance/support/system.hpp"
+#include "conformance/support/unix_paths.hpp"
 #include "support/aligned_memory.hpp"
 
 namespace {
@@ -608,6 +610,159 @@ std::vector<std::string_view> contestant_names() {
 }
 
 INSTANTIATE_TEST_SUITE_P(, AWatchPausedWithoutMemory, testing::ValuesIn(contestant_names()),
+                         [](const auto& row) { return std::string{row.param}; });
+
+/// Two datagram sockets, with little memory for all that they do.
+class DatagramStory {
+ public:
+  DatagramStory(std::string_view backend, long nth) : reactor_{make_contestant(backend)} {
+    Memory::asked_for = Memory::failed = 0;
+    nth_ = nth;
+  }
+
+  void play() {
+    Datagram server = make();
+    Datagram client = make();
+    if (!server || !client) return;
+    const Address to = server.address();
+    server.on_message([this](Datagram& self, const Message& message) {
+      ++received_;
+      std::error_code error;
+      self.send(message.bytes, message.from, error);
+      if (refused(error)) ++missing_;
+      if (pauses_) self.pause();
+    });
+    client.on_message([this](const Message&) { ++answers_; });
+    client.on_error([this](const DatagramError& error) {
+      EXPECT_EQ(error.code, std::errc::message_size);
+      ++errors_;
+    });
+    exchange(client, to);
+    pauses_ = true;
+    exchange(client, to);
+    for (int i = 0; i < 3; ++i) {
+      server.resume();
+      turn();
+      run_until(reactor_, [&] { return received_ > i; });
+    }
+    comes_true("answers of one that pauses", [&] { return answers_ + missing_ == sent_; });
+    for (int i = 0; i < 3; ++i) {
+      std::error_code error;
+      with_little([&] { client.send(too_long_, to, error); });
+      if (!refused(error)) ++failed_;
+    }
+    turn();
+    comes_true("errors", [&] { return errors_ == failed_; });
+    hold_back();
+    with_little([&] { server.close(); });
+  }
+
+ private:
+  static bool refused(const std::error_code& error) {
+    EXPECT_TRUE(!error || error == std::errc::not_enough_memory) << error.message();
+    return static_cast<bool>(error);
+  }
+  template <class Call>
+  void with_little(Call call) {
+    struct Counting {
+      Counting() { Memory::counted = true; }
+      ~Counting() { Memory::counted = false; }
+    };
+    Memory::failing = nth_;
+    const Counting counting;
+    call();
+  }
+  void turn() {
+    for (int i = 0; i < 3; ++i) {
+      std::error_code error;
+      with_little([&] { return reactor_.poll(error); });
+      refused(error);
+    }
+  }
+  template <class Condition>
+  void comes_true(const char* what, Condition condition) {
+    EXPECT_TRUE(run_until(reactor_, condition)) << what;
+  }
+  Datagram make(const Address& local = Address{"127.0.0.1:0"}) {
+    std::error_code error;
+    Datagram made;
+    with_little([&] { made = Datagram{reactor_, local, {.message_limit = 1500}, error}; });
+    if (refused(error)) made = Datagram{reactor_, local, {.message_limit = 1500}, error};
+    EXPECT_FALSE(error) << error.message();
+    return made;
+  }
+  /// Sends three messages, which a server that does not pause has answered then.
+  void exchange(Datagram& client, const Address& to) {
+    received_ = answers_ = missing_ = sent_ = 0;
+    for (int i = 0; i < 3; ++i) {
+      std::error_code error;
+      with_little([&] { client.send("abc", to, error); });
+      if (!refused(error)) ++sent_;
+    }
+    turn();
+    if (pauses_) return;
+    comes_true("answers", [&] { return answers_ + missing_ == sent_; });
+  }
+  /// A peer that does not read at first; where there are such.
+  void hold_back() {
+    if (!is_available(PairKind::unix_stream)) return;
+    const std::string path = fresh_unix_path();
+    const Address name{path.empty() ? "unix:@pollux-datagram-memory" : "unix:" + path};
+    Datagram reader = make(name);
+    Datagram writer{reactor_, Address::Family::unix_name};
+    int drained = 0;
+    int arrived = 0;
+    int accepted = 0;
+    bool waits = false;
+    writer.on_drained([&] { ++drained; });
+    for (int i = 0; i < 3;) {
+      std::error_code error;
+      bool has_room = false;
+      with_little([&] { has_room = writer.send("abc", name, error); });
+      if (!refused(error)) ++accepted;
+      waits = waits || !has_room;
+      if (waits) ++i;
+    }
+    reader.on_message([&](const Message&) { ++arrived; });
+    turn();
+    comes_true("what had to wait", [&] { return arrived == accepted; });
+    comes_true("drained", [&] { return drained != 0; });
+  }
+
+  Reactor reactor_;
+  long nth_ = 0;
+  const std::string too_long_ = std::string(70'000, 'x');
+  bool pauses_ = false;
+  int received_ = 0;
+  int answers_ = 0;
+  int missing_ = 0;  ///< answers for which there was no memory
+  int sent_ = 0;
+  int failed_ = 0;
+  int errors_ = 0;
+};
+
+class DatagramsWithoutMemory : public testing::TestWithParam<std::string_view> {
+ protected:
+  static long play(long nth) {
+    const long blocks = Memory::blocks;
+    const std::size_t descriptors = open_descriptors();
+    DatagramStory{GetParam(), nth}.play();
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
+    return Memory::failed;
+  }
+};
+
+TEST_P(DatagramsWithoutMemory, LoseNothingThatTheyHaveAccepted) {
+  play(0);  // what is made once is made by now
+  for (long nth = 1; !HasFailure(); ++nth) {
+    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
+    if (play(nth) == 0) break;
+  }
+  play(Memory::all);
+}
+
+INSTANTIATE_TEST_SUITE_P(, DatagramsWithoutMemory, testing::ValuesIn(contestant_names()),
                          [](const auto& row) { return std::string{row.param}; });
 
 #if __has_include(<asio/io_context.hpp>) && !defined(ASIO_HAS_IOCP)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pollux/datagram.hpp>
 #include <pollux/pollux.hpp>
 
 #include "conformance/support/contestants.hpp"
@@ -208,6 +209,23 @@ TEST_P(SteadyState, OfFewTasksDoesNotKeepTheMemoryOfMany) {
   EXPECT_GT(kept(), before + 10);
   for (int i = 0; i < turns; ++i) post_and_run(1);
   EXPECT_EQ(kept(), before);
+}
+
+TEST_P(SteadyState, OfDatagramsAllocatesNothing) {
+  Datagram server{reactor, Address{"127.0.0.1:0"}};
+  Datagram client{reactor, Address::Family::ipv4};
+  const Address to = server.address();
+  server.on_message(
+      [](Datagram& self, const Message& message) { self.send(message.bytes, message.from); });
+  client.on_message([this](const Message&) { ++calls; });
+  client.on_error([](const DatagramError&) {});
+  int expected = 0;
+  const std::uint64_t made = allocations_of([&] {
+    for (int i = 0; i < 5; ++i) client.send("x", to);
+    expected += 5;
+    while (calls < expected) reactor.run_once();
+  });
+  EXPECT_EQ(made, 0u);
 }
 
 std::vector<std::string_view> backend_names() {

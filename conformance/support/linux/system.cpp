@@ -60,6 +60,10 @@ const SystemFacts& system_facts() noexcept {
     // Up to the numbers of the bytes, with which Linux 6.5 has made it longer.
     constexpr std::size_t with_numbers = 72;
     found.multipath_fin_is_distinguished = size_of_multipath_info(socket) >= with_numbers;
+#if defined(POLLUX_PORTABLE_SYSTEM)
+    found.errors_name_the_peer = false;
+    found.receives_in_batches = false;
+#endif
     return found;
   }();
   return facts;

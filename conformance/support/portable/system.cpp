@@ -25,7 +25,8 @@ bool has_multipath() {
 }
 
 const SystemFacts& system_facts() noexcept {
-  static constexpr SystemFacts facts{.raw_flags_are_linux = false};
+  static constexpr SystemFacts facts{
+      .raw_flags_are_linux = false, .errors_name_the_peer = false, .receives_in_batches = false};
   return facts;
 }
 

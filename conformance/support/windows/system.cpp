@@ -65,6 +65,8 @@ const SystemFacts& system_facts() noexcept {
     windows.own_shutdown_is_reported = false;
     windows.calls_of_a_check = 4;
     windows.raw_flags_are_linux = false;
+    windows.errors_name_the_peer = false;
+    windows.receives_in_batches = false;
     windows.bytes_behind_both_shutdowns_reset = !is_wine;
     windows.bytes_behind_own_shutdown_reset = !is_wine;
     windows.read_without_urgent_byte = -EAGAIN;
