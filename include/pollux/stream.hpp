@@ -27,6 +27,7 @@ class Stream;
 
 namespace detail {
 
+class StreamBase;
 class StreamCore;
 
 /// What a handler of a stream is called with.
@@ -259,6 +260,7 @@ class POLLUX_EXPORT Stream {
   NativeHandle native_handle() const noexcept;
 
  private:
+  friend class detail::StreamBase;
   friend class detail::StreamCore;
 
   detail::StreamCore* core_ = nullptr;

@@ -90,9 +90,7 @@ class EventLoop : public CoreBase {
   /// Null, until it is set.
   TurnHook* hook() const noexcept { return hook_.get(); }
   void set_hook(std::unique_ptr<TurnHook> hook) noexcept { hook_ = std::move(hook); }
-  bool stopped() const noexcept { return loop_.stopped(); }
-  void work_added() noexcept { loop_.work_added(); }
-  SystemCalls& system_calls() noexcept { return loop_.system_calls; }
+  LoopContext& context() noexcept { return loop_; }
 
  private:
   /// While turns are run: a second run from inside a handler is refused, and a stop() is used up.

@@ -69,9 +69,8 @@ std::error_code ListenerCore::listen(const Address& address) noexcept {
 }
 
 std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
-  if (!StreamCore::are_valid(options_.stream))
-    return system_error_code(std::errc::invalid_argument);
-  std::error_code error;
+  std::error_code error = StreamGroup::refusal(options_.stream);
+  if (error) return error;
   service_ = StreamService::of(*reactor_, error);
   if (error) return error;
   socket_ = std::move(socket);

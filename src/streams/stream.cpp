@@ -4,13 +4,17 @@
 
 #include <utility>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 
 #include "streams/stream_core.hpp"
 
 namespace pollux {
 
+using detail::GroupPointer;
 using detail::StreamCore;
+using detail::StreamGroup;
+using detail::StreamHandle;
 
 namespace {
 
@@ -32,12 +36,18 @@ bool closed(std::error_code& error) noexcept {
 
 Stream::Stream(Reactor& reactor, UniqueHandle handle, const StreamOptions& options) {
   std::error_code error;
-  core_ = StreamCore::make(reactor, std::move(handle), options, error);
+  *this = Stream{reactor, std::move(handle), options, error};
   if (error) throw std::system_error{error, "pollux::Stream"};
 }
 Stream::Stream(Reactor& reactor, UniqueHandle handle, const StreamOptions& options,
-               std::error_code& error)
-    : core_{StreamCore::make(reactor, std::move(handle), options, error)} {}
+               std::error_code& error) {
+  error = StreamGroup::refusal(options);
+  if (error) return;
+  StreamGroup* const group = report_memory(error, [&]() -> StreamGroup* {
+    return options == StreamHandle::default_options ? nullptr : new StreamGroup{options};
+  });
+  if (!error) *this = StreamCore::make(reactor, handle, GroupPointer{group}, error);
+}
 Stream::Stream(Stream&& other) noexcept : core_{StreamCore::give(other)} {}
 Stream& Stream::operator=(Stream&& other) noexcept {
   if (this != &other) {
@@ -72,7 +82,7 @@ void Stream::resume() noexcept {
   if (core_ != nullptr) core_->resume();
 }
 bool Stream::is_paused() const noexcept {
-  return core_ != nullptr && core_->is_paused();
+  return core_ != nullptr && core_->input().paused;
 }
 Bytes Stream::read(std::size_t most) noexcept {
   return core_ != nullptr ? core_->read(most) : Bytes{};
@@ -88,19 +98,22 @@ bool Stream::write(Bytes bytes) {
   return throwing([&](std::error_code& error) { return write(bytes, error); });
 }
 bool Stream::write(std::string&& text, std::error_code& error) noexcept {
-  return core_ != nullptr ? core_->write(std::move(text), error) : closed(error);
+  return core_ != nullptr ? core_->write(text.size(), std::move(text), error) : closed(error);
 }
 bool Stream::write(std::string&& text) {
   return throwing([&](std::error_code& error) { return write(std::move(text), error); });
 }
 bool Stream::write(std::span<const Bytes> pieces, std::error_code& error) noexcept {
-  return core_ != nullptr ? core_->write(pieces, error) : closed(error);
+  if (core_ == nullptr) return closed(error);
+  std::size_t size = 0;
+  for (const Bytes piece : pieces) size += piece.size();
+  return core_->write(size, pieces, error);
 }
 bool Stream::write(std::span<const Bytes> pieces) {
   return throwing([&](std::error_code& error) { return write(pieces, error); });
 }
 std::size_t Stream::unsent() const noexcept {
-  return core_ != nullptr ? core_->unsent() : 0;
+  return core_ != nullptr ? core_->output().size() : 0;
 }
 
 void Stream::shutdown_write() noexcept {
@@ -110,23 +123,24 @@ void Stream::close() noexcept {
   if (core_ != nullptr) core_->close();
 }
 void Stream::abort() noexcept {
-  if (core_ != nullptr) core_->abort();
+  if (core_ != nullptr) core_->cut_off();
 }
 void Stream::abort_when_sent() noexcept {
   if (core_ != nullptr) core_->abort_when_sent();
 }
 void Stream::detach() noexcept {
-  if (StreamCore* const core = StreamCore::give(*this)) core->let_go();
+  if (StreamCore* const core = StreamCore::give(*this))
+    const StreamCore::Hold last{StreamCore::Hold::taken_over, *core};
 }
 
 Address Stream::local_address() const noexcept {
-  return core_ != nullptr ? core_->local_address() : Address{};
+  return core_ != nullptr ? core_->handle().local_address() : Address{};
 }
 Address Stream::peer_address() const noexcept {
-  return core_ != nullptr ? core_->peer_address() : Address{};
+  return core_ != nullptr ? core_->handle().peer_address() : Address{};
 }
 NativeHandle Stream::native_handle() const noexcept {
-  return core_ != nullptr ? core_->native_handle() : no_handle;
+  return core_ != nullptr ? core_->handle().get() : no_handle;
 }
 
 }  // namespace pollux

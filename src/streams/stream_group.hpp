@@ -4,8 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <system_error>
 
+#include <pollux/backend_support.hpp>
 #include <pollux/stream.hpp>
 
 namespace pollux::detail {
@@ -24,6 +25,13 @@ class GroupOwner {
 class StreamGroup {
  public:
   explicit StreamGroup(const StreamOptions& of_each) : options{of_each} {}
+
+  /// Why there can be no stream with these options.
+  static std::error_code refusal(const StreamOptions& options) noexcept {
+    const bool make_sense = options.write_low_water <= options.write_high_water &&
+                            options.write_high_water <= options.write_limit;
+    return make_sense ? std::error_code{} : system_error_code(std::errc::invalid_argument);
+  }
 
   const StreamOptions options;
   std::size_t open = 0;         ///< streams that have a descriptor

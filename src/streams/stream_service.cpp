@@ -24,9 +24,9 @@ StreamService* StreamService::of(Reactor& reactor, std::error_code& error) noexc
 }
 
 void StreamService::add(StreamCore& core) noexcept {
-  if (!core.is_listed()) asked_.push(core);
-  any_due_ |= core.is_due();
-  loop_.work_added();
+  if (!core.listed) asked_.push(core);
+  any_due_ |= core.due;
+  loop_.context().work_added();
 }
 
 void StreamService::prepare() noexcept {
@@ -36,7 +36,7 @@ void StreamService::prepare() noexcept {
   while (StreamCore* const core = all.pop()) {
     const StreamCore::Hold hold{StreamCore::Hold::taken_over, *core};
     core->prepare();
-    if (core->is_due() && !core->is_listed()) due_.push(*core);
+    if (core->due && !core->listed) due_.push(*core);
   }
   due_.append(std::exchange(asked_, List{}));
   any_due_ = due_.first != nullptr;
@@ -44,7 +44,7 @@ void StreamService::prepare() noexcept {
 
 std::size_t StreamService::deliver() {
   std::size_t called = 0;
-  while (!loop_.stopped()) {
+  while (!loop_.context().stopped()) {
     StreamCore* const core = due_.pop();
     if (core == nullptr) break;
     const StreamCore::Hold hold{StreamCore::Hold::taken_over, *core};
@@ -68,7 +68,7 @@ void StreamService::close() noexcept {
 void StreamService::List::push(StreamCore& core) noexcept {
   StreamCore::Hold hold{core};
   hold.leave();
-  core.set_listed(true);
+  core.listed = true;
   core.next = nullptr;
   (last != nullptr ? last->next : first) = &core;
   last = &core;
@@ -79,7 +79,7 @@ StreamCore* StreamService::List::pop() noexcept {
   if (core == nullptr) return nullptr;
   first = core->next;
   if (first == nullptr) last = nullptr;
-  core->set_listed(false);
+  core->listed = false;
   return core;
 }
 
@@ -91,7 +91,7 @@ void StreamService::List::append(List other) noexcept {
 
 bool StreamService::List::has_due() const noexcept {
   const StreamCore* core = first;
-  while (core != nullptr && !core->is_due()) core = core->next;
+  while (core != nullptr && !core->due) core = core->next;
   return core != nullptr;
 }
 

@@ -2,9 +2,11 @@
 // What the streams of one reactor share: memory, and their part in its turns.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include <pollux/reactor.hpp>
 #include <pollux/stream.hpp>
@@ -22,9 +24,29 @@ struct StreamDelivery {
   Bytes bytes;
   std::size_t read = 0;  ///< how many of them count as read, from the first one on
   bool counts = false;   ///< the handler says so itself
+
+  Bytes take(std::size_t most) noexcept {
+    if (!std::exchange(counts, true)) read = 0;
+    const Bytes taken = bytes.subspan(read, std::min(most, bytes.size() - read));
+    read += taken.size();
+    return taken;
+  }
+  void keep(std::size_t last) noexcept {
+    counts = true;
+    read = bytes.size() - std::min(last, bytes.size());
+  }
 };
 
-/// A stream asks for a turn (StreamCore::ask_for_turn()): before the wait it sends what was
+/// A stream in the lists of its service.
+struct StreamTurn {
+  StreamTurn() noexcept {}  // NOLINT: what is derived from it may use its last bytes
+
+  StreamCore* next = nullptr;
+  bool listed = false;
+  bool due = false;  ///< a handler may have to be called in the next turn
+};
+
+/// A stream asks for a turn (add()): before the wait it sends what was
 /// gathered, and after it the handlers are called that could not be called at once. Loop thread.
 class StreamService final : public TurnHook {
  public:
@@ -38,7 +60,7 @@ class StreamService final : public TurnHook {
   /// Null when the reactor is gone.
   Reactor* reactor() const noexcept { return reactor_; }
   EventLoop& loop() const noexcept { return loop_; }
-  SystemCalls& calls() const noexcept { return loop_.system_calls(); }
+  SystemCalls& calls() const noexcept { return loop_.context().system_calls; }
   BufferPool& read_blocks() noexcept { return read_blocks_; }
   BufferPool& write_blocks() noexcept { return write_blocks_; }
 

@@ -28,7 +28,7 @@ SYSTEM_CONDITION = re.compile(
     r"(_WIN32|_WIN64|_MSC_VER|__(linux|APPLE|unix|FreeBSD|NetBSD|OpenBSD)(__)?)\b")
 OUTPUT = re.compile(
     r"\bstd::(cout|cerr|clog|terminate)\b|<iostream>"
-    r"|\b(printf|fprintf|puts|fputs|perror|abort|_?exit)\s*\(")
+    r"|\b(printf|fprintf|puts|fputs|perror|(?<!void )(?<!Stream::)(?<!Relay::)abort|_?exit)\s*\(")
 # But for the one macro for what an emulator of another processor does not have.
 MAY_SKIP = "conformance/support/emulator.hpp"
 NO_TEST = re.compile(r"\b(GTEST_SKIP|DISABLED_\w*|sleep_for|sleep_until|usleep|nanosleep)\b")

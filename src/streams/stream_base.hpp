@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// What a stream has, whom it calls, and who has it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include <pollux/stream.hpp>
+
+#include "streams/stream_deadlines.hpp"
+#include "streams/stream_handle.hpp"
+#include "streams/stream_input.hpp"
+#include "streams/stream_output.hpp"
+#include "streams/stream_service.hpp"
+
+namespace pollux::detail {
+
+class StreamCore;
+
+/// Held by its owner's Stream, by the handler of its watch, and by whoever calls handlers: it lives
+/// until all of them have let go (StreamCore::Hold). Loop thread.
+class StreamBase : public StreamTurn {
+ public:
+  StreamBase(const StreamBase&) = delete;
+  StreamBase& operator=(const StreamBase&) = delete;
+
+  bool is_open() const noexcept {
+    return !over_ && !is_closing() && service().reactor() != nullptr;
+  }
+  bool has_ended() const noexcept { return ended_; }
+  const StreamHandle& handle() const noexcept { return handle_; }
+  const StreamInput& input() const noexcept { return input_; }
+  const StreamOutput& output() const noexcept { return output_; }
+
+  void on_event(AnyHandler&& handler) noexcept { on_event_ = std::move(handler); }
+  /// May throw std::bad_alloc.
+  void on_drained(AnyHandler&& handler);
+  /// A failure that comes while it is paused waits for resume(), and for the bytes before it.
+  void let_bytes_go_first() noexcept { bytes_go_first_ = true; }
+
+ protected:
+  /// How it is being closed.
+  enum class Closing : std::uint8_t { no, in_peace, with_reset };
+  /// The own side.
+  enum class Outbound : std::uint8_t { open, ends_when_sent, ended };
+  class Calling;
+
+  StreamBase(StreamService& service, UniqueHandle handle, const GroupPointer& group) noexcept;
+  ~StreamBase();
+
+  /// The whole of it: there is nothing else that is one.
+  StreamCore& core() noexcept;
+  StreamService& service() const noexcept { return handle_.service(); }
+  bool is_closing() const noexcept { return closing_ != Closing::no; }
+  /// Made when they are first wanted. May throw std::bad_alloc.
+  StreamDeadlines& deadlines();
+  void side_ended() noexcept;
+  void bytes_moved() noexcept;
+  void stop_closing_timer() noexcept;
+
+  // Handlers. Each call says whether one was called.
+  void deliver(Bytes bytes, StreamDelivery& delivery);
+  bool report(Event events, std::error_code why = {});
+  bool deliver_drained();
+  void forget_handlers() noexcept;
+
+  // Its end.
+  void fail(std::error_code why);
+  /// Closes the descriptor: nothing comes of it any more.
+  void release() noexcept;
+  /// The same where no handler may be called: in the next turn.
+  void release_quietly() noexcept;
+  /// The connection has failed, but bytes that came before may still be there to be read: the watch
+  /// reports its end, or else StreamCore::settle_failure() does.
+  void outbound_failed(int error) noexcept;
+
+  void update_interest() noexcept;
+  void make_due() noexcept;
+
+ private:
+  friend class StreamCore;
+
+  /// What few streams have.
+  struct Extras;
+
+  // In an order that leaves no gaps, in which the compiler puts the flags behind what comes before.
+  bool over_ = false;            ///< its descriptor is closed
+  bool orphan_ = false;          ///< nobody is to be called
+  bool ended_ = false;           ///< end_of_stream has come
+  bool unwatched_ = false;       ///< it has failed, and is paused: there may be bytes
+  bool calling_ = false;         ///< a handler of its own runs
+  bool bytes_go_first_ = false;  ///< let_bytes_go_first()
+  std::unique_ptr<Extras> extras_;
+  AnyHandler on_event_;
+  [[no_unique_address]] StreamHandle handle_;
+  Closing closing_ = Closing::no;
+  bool hangup_due_ = false;  ///< hangup is to be reported
+  [[no_unique_address]] StreamOutput output_;
+  Outbound outbound_ = Outbound::open;
+  std::uint32_t holders_ = 0;
+  [[no_unique_address]] StreamInput input_;
+  bool drained_ = false;  ///< on_drained() is to be called
+};
+
+}  // namespace pollux::detail

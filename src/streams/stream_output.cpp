@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "streams/stream_output.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <pollux/backend_support.hpp>
+
+namespace pollux::detail {
+
+namespace {
+
+/// Shorter writes are gathered, and sent together.
+constexpr std::size_t short_write = 4096;
+/// What was gathered is sent when there is so much of it.
+constexpr std::size_t much_gathered = 64 * 1024;
+
+}  // namespace
+
+void StreamOutput::fail(int error, BufferPool& blocks) noexcept {
+  failure_ = error;
+  blocked_ = false;
+  queue_.clear(blocks);
+}
+
+bool StreamOutput::write(std::span<const Bytes> pieces, StreamHandle& handle,
+                         std::error_code& error) noexcept {
+  std::size_t size = 0;
+  for (const Bytes piece : pieces) size += piece.size();
+  BufferPool& blocks = handle.service().write_blocks();
+  WriteQueue::Room room{blocks};
+  if (!queue_.reserve(size, room)) {
+    error = system_error_code(std::errc::not_enough_memory);
+    return false;
+  }
+  std::size_t sent = 0;
+  bool moved = false;
+  if (queue_.empty() && !blocked_ && size >= short_write) moved = send(pieces, handle, sent);
+  if (failure_ != 0) return moved;
+  for (const Bytes piece : pieces) {
+    const std::size_t gone = std::min(sent, piece.size());
+    sent -= gone;
+    if (gone < piece.size()) queue_.append(piece.subspan(gone), room);
+  }
+  return moved;
+}
+
+bool StreamOutput::write(std::string&& text, StreamHandle& handle,
+                         std::error_code& error) noexcept {
+  if (text.size() < short_write) {
+    const Bytes bytes = as_bytes(text);
+    return write({&bytes, 1}, handle, error);
+  }
+  if (!queue_.append(std::move(text))) {
+    error = system_error_code(std::errc::not_enough_memory);
+    return false;
+  }
+  return send(handle);
+}
+
+bool StreamOutput::send(StreamHandle& handle) noexcept {
+  bool moved = false;
+  std::array<Bytes, platform::most_pieces> pieces;
+  while (can_send()) {
+    const std::size_t count = queue_.first(pieces);
+    std::size_t sent = 0;
+    moved |= send({pieces.data(), count}, handle, sent);
+    if (failure_ == 0) queue_.remove(sent, handle.service().write_blocks());
+  }
+  return moved;
+}
+
+bool StreamOutput::send(std::span<const Bytes> pieces, StreamHandle& handle,
+                        std::size_t& sent) noexcept {
+  std::size_t size = 0;
+  for (const Bytes piece : pieces.first(std::min(pieces.size(), platform::most_pieces)))
+    size += piece.size();
+  const platform::Moved moved = handle.write(pieces);
+  if (moved.error != 0) {
+    fail(moved.error, handle.service().write_blocks());
+  } else {
+    blocked_ = moved.bytes < size;
+  }
+  sent = moved.bytes;
+  return sent != 0;
+}
+
+bool StreamOutput::is_much() const noexcept {
+  return queue_.size() >= much_gathered;
+}
+
+bool StreamOutput::is_above(const StreamOptions& options) noexcept {
+  above_ |= queue_.size() > options.write_high_water;
+  return above_;
+}
+
+bool StreamOutput::has_drained(const StreamOptions& options) noexcept {
+  if (!above_ || queue_.size() > options.write_low_water) return false;
+  above_ = false;
+  return true;
+}
+
+}  // namespace pollux::detail
