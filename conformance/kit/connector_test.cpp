@@ -14,6 +14,7 @@
 #include <pollux/error.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/limits.hpp"
 #include "conformance/support/system.hpp"
 #include "conformance/support/thread.hpp"
 
@@ -190,6 +191,17 @@ TEST_P(Connectors, ReportWhatAStreamRefuses) {
   EXPECT_TRUE(fails(outcome, std::errc::invalid_argument));
   const Handle server = accept_one(listener);
   EXPECT_TRUE(await_close(kind(), server, 5s));
+}
+
+TEST_P(Connectors, ReportThatThereAreNoDescriptors) {
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no such limit here");
+  const Handle listener = make_listener(kind());
+  const Deserted deserted{kind()};
+  const std::vector<Address> addresses{deserted.address(), address_of(listener)};
+  Outcome outcome;
+  const NoDescriptorLeft none;
+  const Connector connector{reactor(), addresses, outcome.handler()};
+  EXPECT_TRUE(fails(outcome, std::errc::too_many_files_open));
 }
 
 TEST_P(Connectors, CloseWhatNobodyKeeps) {

@@ -43,7 +43,7 @@ struct Resolved {
 /// that is running returns. Loop thread, and harmless when the reactor is gone.
 class POLLUX_EXPORT Lookup {
  public:
-  /// Nothing is looked up.
+  /// No lookup.
   Lookup() noexcept = default;
   Lookup(Lookup&& other) noexcept = default;
   Lookup& operator=(Lookup&& other) noexcept {
