@@ -73,13 +73,16 @@ struct ConnectOptions {
 ///
 /// Of several addresses the families take turns, that of the first one first, otherwise in their
 /// order. Each is tried when the one before has failed, or ConnectOptions::attempt_delay after it
-/// was begun. The first that is connected is the one, and all others are closed (RFC 8305). If all
-/// fail, the error is that of the first address whose host has said or not said something
-/// (`connection_refused`, `connection_reset`, `timed_out`), and only if there is none, that of the
-/// first address (`network_unreachable`, `host_unreachable`, `address_not_available`,
-/// `address_family_not_supported`). No address is `invalid_argument`; other errors are those of the
-/// resolver, of Stream's constructor, and the system's (`no_such_file_or_directory` for a name of
-/// AF_UNIX).
+/// was begun. The first that is connected is the one, and all others are closed (RFC 8305).
+///
+/// If all fail, the error is the one that says most, and of several the first address's: that there
+/// were no descriptors or no memory to try with (`too_many_files_open`, `not_enough_memory`); then
+/// what a host has answered, or has not (`connection_refused`, `connection_reset`, `timed_out`,
+/// `no_such_file_or_directory` for a name of AF_UNIX, and all others); then that it was not reached
+/// (`network_unreachable`, `host_unreachable`, `address_not_available`,
+/// `address_family_not_supported`). At the deadline it is `timed_out`. No address is
+/// `invalid_argument`. Errors of the resolver, and of Stream's constructor, are reported as they
+/// are.
 ///
 /// An AF_UNIX socket that has no room for another connection now (Linux) is tried again until it
 /// has some, or the deadline comes. TCP that finds itself, as it may where nobody listens at a port

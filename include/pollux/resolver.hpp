@@ -32,10 +32,10 @@ class LookupThread;
 /// A name that is not known is Errc::host_not_found instead, by every resolver. Any thread.
 POLLUX_EXPORT const std::error_category& resolver_category() noexcept;
 
-/// What a resolver has found: at least one address, best first, or why there is none.
+/// What a resolver has found. A value.
 struct Resolved {
-  std::error_code error;
-  std::vector<Address> addresses;
+  std::error_code error;           ///< why there is no address, if there is none
+  std::vector<Address> addresses;  ///< best first
 };
 
 /// One name that is being resolved, made by Resolver::resolve(). It ends with the object, which may
@@ -72,6 +72,7 @@ class POLLUX_EXPORT Lookup {
 /// `operation_canceled`.
 class POLLUX_EXPORT PendingLookup {
  public:
+  /// `other` is empty then, and good for nothing but to be destroyed or assigned to.
   PendingLookup(PendingLookup&& other) noexcept = default;
   PendingLookup& operator=(PendingLookup&& other) noexcept {
     if (this != &other) {
@@ -108,6 +109,7 @@ class POLLUX_EXPORT PendingLookup {
 /// class of one's own may ask whom it likes, and need not live as long as what it was asked.
 class POLLUX_EXPORT Resolver {
  public:
+  /// Any thread.
   Resolver() = default;
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

@@ -14,10 +14,6 @@
 #include "platform/platform.hpp"
 #include "platform/socket_headers.hpp"
 
-#if !defined(_WIN32)
-#include <netdb.h>
-#endif
-
 namespace pollux {
 
 namespace {

@@ -24,11 +24,21 @@ constexpr milliseconds least_attempt_delay{10};
 constexpr milliseconds least_crowded_delay{1};
 constexpr milliseconds most_crowded_delay{100};
 
-/// Whether the host has never been reached.
-bool is_of_the_way(std::error_code why) noexcept {
-  return why == std::errc::network_unreachable || why == std::errc::host_unreachable ||
-         why == std::errc::network_down || why == std::errc::address_not_available ||
-         why == std::errc::address_family_not_supported;
+/// How much a failure says: least, if the host was never reached; most, if there was nothing to
+/// reach it with.
+int weight_of(std::error_code why) noexcept {
+  if (!why) return 0;
+  for (const std::errc of_the_way :
+       {std::errc::network_unreachable, std::errc::host_unreachable, std::errc::network_down,
+        std::errc::address_not_available, std::errc::address_family_not_supported}) {
+    if (why == of_the_way) return 1;
+  }
+  for (const std::errc exhausted :
+       {std::errc::not_enough_memory, std::errc::too_many_files_open,
+        std::errc::too_many_files_open_in_system, std::errc::no_buffer_space}) {
+    if (why == exhausted) return 3;
+  }
+  return 2;
 }
 
 }  // namespace
@@ -153,7 +163,7 @@ void ConnectorCore::end(Attempt& attempt, std::error_code why) noexcept {
   attempt.socket.reset();
   attempt.is_crowded = false;
   --running_;
-  if (!failure_ || (is_of_the_way(failure_) && !is_of_the_way(why))) failure_ = why;
+  if (weight_of(why) > weight_of(failure_)) failure_ = why;
 }
 
 /// An attempt has been alone for long enough, or all have failed.

@@ -99,9 +99,9 @@ class StreamBase : public StreamTurn {
   bool hangup_due_ = false;  ///< hangup is to be reported
   [[no_unique_address]] StreamOutput output_;
   Outbound outbound_ = Outbound::open;
+  bool drained_ = false;  ///< on_drained() is to be called
   std::uint32_t holders_ = 0;
   [[no_unique_address]] StreamInput input_;
-  bool drained_ = false;  ///< on_drained() is to be called
 };
 
 }  // namespace pollux::detail

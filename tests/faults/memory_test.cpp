@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pollux/connector.hpp>
 #include <pollux/datagram.hpp>
 #include <pollux/error.hpp>
 #include <pollux/pollux.hpp>
@@ -763,6 +764,80 @@ TEST_P(DatagramsWithoutMemory, LoseNothingThatTheyHaveAccepted) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, DatagramsWithoutMemory, testing::ValuesIn(contestant_names()),
+                         [](const auto& row) { return std::string{row.param}; });
+
+/// A resolver that keeps the lookup until it is to answer.
+class KeptLookup final : public Resolver {
+ public:
+  std::optional<PendingLookup> lookup;
+
+ protected:
+  void start(Reactor&, PendingLookup asked) override { lookup.emplace(std::move(asked)); }
+};
+
+class AConnectorWithoutMemory : public testing::TestWithParam<std::string_view> {
+ protected:
+  /// Connects to a listener behind an address where nobody is. How many allocations have failed.
+  static long play(long nth) {
+    Reactor reactor{make_contestant(GetParam())};
+    const Handle listener = make_listener(PairKind::tcp4);
+    const Pair nobodys = make_pair(PairKind::tcp4);
+    const std::vector<Address> addresses{BoundAddress{nobodys.peer}.address(),
+                                         BoundAddress{listener}.address()};
+    KeptLookup resolver;
+    int calls = 0;
+    std::error_code error;
+    const auto handler = [&calls, &error](std::error_code outcome, const Stream& stream) {
+      const bool counted = std::exchange(Memory::counted, false);
+      ++calls;
+      error = outcome;
+      EXPECT_EQ(static_cast<bool>(stream), !outcome);
+      Memory::counted = counted;
+    };
+    Resolved resolved{{}, addresses};
+    std::error_code refused;
+    const auto turn = [&] {
+      std::error_code ignored;
+      reactor.poll(ignored);
+    };
+    Memory::asked_for = Memory::failed = 0;
+    Memory::failing = nth;
+    Memory::counted = true;
+    const Connector connector{reactor, resolver, "a.host", 1, handler, {}, refused};
+    if (!refused) {
+      while (!resolver.lookup->answer(std::move(resolved))) turn();
+      for (int i = 0; i < 50 && calls == 0; ++i) turn();
+    }
+    Memory::counted = false;
+    Memory::failing = 0;
+    if (refused) {
+      EXPECT_EQ(refused, std::errc::not_enough_memory);
+      EXPECT_EQ(reactor.run(), 0U);
+    } else {
+      EXPECT_TRUE(run_until(reactor, [&] { return calls != 0; }));
+      if (error) {
+        EXPECT_EQ(error, std::errc::not_enough_memory) << error.message();
+      }
+    }
+    EXPECT_EQ(calls, refused ? 0 : 1);
+    return Memory::failed;
+  }
+};
+
+TEST_P(AConnectorWithoutMemory, SaysSoOrConnects) {
+  play(0);  // what is made once is made by now
+  for (long nth = 1; !HasFailure(); ++nth) {
+    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
+    const long blocks = Memory::blocks;
+    const std::size_t descriptors = open_descriptors();
+    const long failed = play(nth);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
+    if (failed == 0) break;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, AConnectorWithoutMemory, testing::ValuesIn(contestant_names()),
                          [](const auto& row) { return std::string{row.param}; });
 
 #if __has_include(<asio/io_context.hpp>) && !defined(ASIO_HAS_IOCP)
