@@ -208,6 +208,33 @@ def both_ways(world):
     return f"{2 * count / MB / seconds:.0f} MB/s"
 
 
+@case("10 MB and a FIN each way, and the client reads when it has sent",
+      "Each end reads every byte, and then a FIN, although the client reads in small pieces, behind both FINs.")
+def late_readers(world):
+    world.start()
+    client, server = world.pair(small_buffer=True)
+    client_has_sent = threading.Event()
+
+    def serves():
+        server.expect_all(6, ANSWER)
+        server.expect_end(FIN)
+
+    def answers():
+        server.send_all(7, ANSWER)
+        server.finish()
+
+    def asks():
+        client.send_all(6, ANSWER)
+        client.finish()
+        client_has_sent.set()
+
+    def reads_late():
+        client_has_sent.wait(peers.PATIENCE_S)
+        client.expect_all(7, ANSWER, 1000)
+        client.expect_end(FIN)
+    together(serves, answers, asks, reads_late)
+
+
 @case("100 bytes, one each 20 ms", "The server reads each byte before the next one is sent.")
 def slow_sender(world):
     world.start()

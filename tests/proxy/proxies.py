@@ -256,9 +256,8 @@ class Pollux(Proxy):
         self.name = f"pollux/{backend}"
 
     def missing(self):
-        known = shutil.which(self.program) and subprocess.run(
-            [self.program, "proxy", "--help"], capture_output=True, check=False).returncode == 0
-        return None if known else f"{self.program} has no command `proxy`"
+        known = shutil.which(self.program) and first_match(r"\b(TARGET)\b", self.program, "proxy", "--help")
+        return None if known == "TARGET" else f"{self.program} has no command `proxy`"
 
     def version(self):
         return first_match(r"(\d\S*)", self.program, "--version")
