@@ -422,6 +422,7 @@ def both_over(world, count, taken):
 def used_up(world):
     world.start(limit=DESCRIPTORS)
     crowd = world.keep(peers.Crowd(world.server, world.running.address, CLIENTS))
+    crowd.run_until(lambda: crowd.served or not crowd.waiting, peers.PATIENCE_S)
     crowd.run_until(lambda: not crowd.waiting, QUIET_S)
     first = len(crowd.served)
     if not first:
