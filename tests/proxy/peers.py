@@ -140,11 +140,12 @@ class End:
                 raise Fault(f"the {self.name} got other bytes than were sent, after {before + got}")
             got += len(piece)
 
-    def expect_all(self, seed, count, piece_size=CHUNK):
+    def expect_all(self, seed, count, piece_size=CHUNK, before_each=lambda: None):
         """What send_all() sends, read in pieces of that size."""
         got = 0
         for piece in pieces(seed, count):
             for start in range(0, len(piece), piece_size):
+                before_each()
                 self.expect(piece[start:start + piece_size], got)
                 got += len(piece[start:start + piece_size])
 
