@@ -269,7 +269,9 @@ def main():
         print(json.dumps({"backends": [{"name": name, "usable": True} for name in MISTAKES]}))
     elif arguments == ["--version"]:
         print("1")
-    elif arguments[:1] == ["proxy"] and "--help" not in arguments:
+    elif arguments[-1:] == ["--help"]:
+        print(__doc__)
+    elif arguments[:1] == ["proxy"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         listen, target, _, mistake = arguments[1:]
         Proxy(listen, target, mistake).run()

@@ -16,7 +16,7 @@ PATIENCE_S = 1.0
 ANSWER = "answer of 10 MB after the client's FIN"
 SERVERS_FIN = "the server's FIN first"
 FIN_AT_ONCE = "half-closes at once"
-BOTH_WAYS = "100 MB each way"
+BOTH_WAYS, LATE_READER = "100 MB each way", "the client reads when it has sent"
 SLOW_SENDER = "100 bytes, one each"
 BY_CLIENT, BY_SERVER = "^reset by the client$", "^reset by the server$"
 BLOCKED_SERVER, BLOCKED_CLIENT = "while the server is blocked", "while the client is blocked"
@@ -35,7 +35,7 @@ FAILS = {
     "late_reset": (FIN_RESET,),
     "hasty_reset": (BYTES_RESET, BLOCKED_RESET),
     "sleeps_when_full": (FIN_RESET,),
-    "loses_a_byte": (ANSWER, BOTH_WAYS, MEMORY),
+    "loses_a_byte": (ANSWER, BOTH_WAYS, LATE_READER, MEMORY),
     "waits_for_more": (SLOW_SENDER,),
     "takes_all": (BLOCKED_SERVER, BLOCKED_CLIENT, MEMORY),
     "spins": (IDLE, LIMIT),

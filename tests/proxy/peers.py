@@ -59,6 +59,7 @@ class End:
 
     def __init__(self, name, connection):
         self.name, self.socket, self.finished = name, connection, False
+        self.was_reset = False  # the error has been taken from the socket already
         self.socket.settimeout(PATIENCE_S)
 
     def __enter__(self):
@@ -109,6 +110,8 @@ class End:
 
     def receive(self, most=CHUNK):
         """Bytes, or the end: FIN, RESET, NOTHING."""
+        if self.was_reset:
+            return RESET
         try:
             return self.socket.recv(most) or FIN
         except ConnectionResetError:
@@ -137,11 +140,12 @@ class End:
                 raise Fault(f"the {self.name} got other bytes than were sent, after {before + got}")
             got += len(piece)
 
-    def expect_all(self, seed, count, piece_size=CHUNK):
+    def expect_all(self, seed, count, piece_size=CHUNK, before_each=lambda: None):
         """What send_all() sends, read in pieces of that size."""
         got = 0
         for piece in pieces(seed, count):
             for start in range(0, len(piece), piece_size):
+                before_each()
                 self.expect(piece[start:start + piece_size], got)
                 got += len(piece[start:start + piece_size])
 
@@ -249,6 +253,11 @@ def connect(address, small_buffer=False):
     connection.settimeout(PATIENCE_S)
     try:
         connection.connect(where)
+    except ConnectionResetError:
+        # It was accepted, and reset before this end has seen either.
+        end = End("client", connection)
+        end.was_reset = True
+        return end
     except OSError as error:
         connection.close()
         raise Fault(f"the client could not connect ({error})") from None

@@ -238,7 +238,8 @@ class Nginx(Proxy):
         load = f"load_module {self.module()};\n" if self.module() else ""
         settings.write_text(
             # As the user who runs the tests: another may not open the server's AF_UNIX socket.
-            f"{load}{'user root;' if os.geteuid() == 0 else ''}\ndaemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\n"
+            f"{load}{'user root;' if os.geteuid() == 0 else ''}\n"
+            f"daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\n"
             "error_log stderr error;\nevents { worker_connections 4096; }\n"
             "stream {\n  server {\n"
             f"    listen {listen} backlog=1024;\n    proxy_pass {target};\n    proxy_half_close {self.half_close};\n"
@@ -256,9 +257,8 @@ class Pollux(Proxy):
         self.name = f"pollux/{backend}"
 
     def missing(self):
-        known = shutil.which(self.program) and subprocess.run(
-            [self.program, "proxy", "--help"], capture_output=True, check=False).returncode == 0
-        return None if known else f"{self.program} has no command `proxy`"
+        known = shutil.which(self.program) and first_match(r"\b(TARGET)\b", self.program, "proxy", "--help")
+        return None if known == "TARGET" else f"{self.program} has no command `proxy`"
 
     def version(self):
         return first_match(r"(\d\S*)", self.program, "--version")
