@@ -34,8 +34,8 @@ POLLUX_EXPORT const std::error_category& resolver_category() noexcept;
 
 /// What a resolver has found: at least one address, best first, or why there is none.
 struct Resolved {
-  std::error_code error;
-  std::vector<Address> addresses;
+  std::error_code error;           ///< none, if there are addresses
+  std::vector<Address> addresses;  ///< in the order in which they are best tried
 };
 
 /// One name that is being resolved, made by Resolver::resolve(). It ends with the object, which may
@@ -43,7 +43,7 @@ struct Resolved {
 /// that is running returns. Loop thread, and harmless when the reactor is gone.
 class POLLUX_EXPORT Lookup {
  public:
-  /// Nothing is looked up.
+  /// Resolves nothing.
   Lookup() noexcept = default;
   Lookup(Lookup&& other) noexcept = default;
   Lookup& operator=(Lookup&& other) noexcept {
@@ -72,6 +72,8 @@ class POLLUX_EXPORT Lookup {
 /// `operation_canceled`.
 class POLLUX_EXPORT PendingLookup {
  public:
+  /// Owes the answer in the place of `other`. What was owed before an assignment is answered with
+  /// `operation_canceled`.
   PendingLookup(PendingLookup&& other) noexcept = default;
   PendingLookup& operator=(PendingLookup&& other) noexcept {
     if (this != &other) {
