@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Questions and answers by UDP, in one process. Datagrams have no lifecycle: a readiness watch is
-// what they want. They may be lost: what is not answered is asked again.
+// what descriptors of one's own want here. (pollux::Datagram has its own, and does the rest.) They
+// may be lost: what is not answered is asked again.
 #include <chrono>
 #include <cstdio>
 

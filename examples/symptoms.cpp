@@ -9,9 +9,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -37,11 +40,13 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() {
-    ::close(ends_[0]);
+    if (ends_[0] >= 0) ::close(ends_[0]);
     if (ends_[1] >= 0) ::close(ends_[1]);
   }
 
   int fd() const { return ends_[0]; }
+  /// Our end, for whoever is to own it.
+  pollux::UniqueHandle take() { return pollux::UniqueHandle{std::exchange(ends_[0], -1)}; }
   void peer_sends(std::string_view bytes) const {
     if (::send(ends_[1], bytes.data(), bytes.size(), 0) < 0) std::perror("send");
   }
@@ -223,6 +228,68 @@ void goes_on(pollux::Reactor& reactor) {
   reactor.run_once(1s);
 }
 
+/// Writes on, although nobody reads.
+void grows(pollux::Reactor& reactor) {
+  Connection connection;
+  pollux::Stream stream{reactor, connection.take()};
+  for (int i = 0; i < 3; ++i) {
+    const bool goes_on = stream.write(std::string(4 << 20, 'x'));
+    reactor.run_for(10ms);
+    std::fprintf(stderr, "%s, and more than %zu MiB wait\n", goes_on ? "true" : "false",
+                 stream.unsent() >> 20);
+  }
+}
+
+/// Does not say what is to become of a stream whose peer has ended its side.
+void stays_open(pollux::Reactor& reactor) {
+  Connection connection;
+  pollux::Stream stream{reactor, connection.take()};
+  stream.on_data([](pollux::Bytes) {});
+  stream.on_event([](const pollux::StreamEvent&) {});
+  connection.peer_sends("all");
+  connection.peer_ends();
+  reactor.run_for(10ms);
+  show(reactor);
+  stream.shutdown_write();
+  reactor.run();
+}
+
+/// Sets a stream up, and loses it.
+void not_kept(pollux::Reactor& reactor) {
+  Connection connection;
+  {
+    pollux::Stream stream{reactor, connection.take()};
+    stream.on_data([](pollux::Stream& self, pollux::Bytes bytes) { self.write(bytes); });
+  }
+  reactor.run_for(10ms);
+  connection.peer_closes();
+  reactor.run();
+}
+
+/// Keeps each client for ever.
+void full(pollux::Reactor& reactor) {
+  pollux::ListenerOptions options;
+  options.connection_limit = 1;
+  std::vector<pollux::Stream> clients;
+  const pollux::Listener listener{
+      reactor, pollux::Address{"127.0.0.1:0"},
+      [&](pollux::Stream client) { clients.push_back(std::move(client)); }, options};
+  const pollux::Address address = listener.address();
+  std::vector<pollux::UniqueHandle> peers(2);
+  for (pollux::UniqueHandle& peer : peers) {
+    peer.reset(close_on_exec(::socket(AF_INET, SOCK_STREAM, 0)));
+    if (::connect(peer.get(), static_cast<const sockaddr*>(address.data()),
+                  static_cast<socklen_t>(address.size())) != 0)
+      std::perror("connect");
+  }
+  reactor.run_for(10ms);
+  show(reactor);
+  std::fprintf(stderr, "%zu open\n", listener.connections());
+  clients.clear();  // each ends its own side, and closes when its peer has done so too
+  peers.front().reset();
+  reactor.run_for(10ms);
+}
+
 constexpr struct {
   std::string_view name;
   void (*play)(pollux::Reactor&);
@@ -237,7 +304,11 @@ constexpr struct {
                 {"closed_first", closed_first},
                 {"forked", forked},
                 {"nothing_left", nothing_left},
-                {"goes_on", goes_on}};
+                {"goes_on", goes_on},
+                {"grows", grows},
+                {"stays_open", stays_open},
+                {"not_kept", not_kept},
+                {"full", full}};
 
 }  // namespace
 

@@ -36,8 +36,9 @@ class POLLUX_EXPORT Address {
   /// address from any other number of them.
   static Address from_ip(std::span<const std::byte> bytes, std::uint16_t port) noexcept;
 
+  /// `none` for no address.
   Family family() const noexcept;
-  /// These bytes; none for other families. They belong to this object.
+  /// What from_ip() takes; none for other families. The bytes belong to this object.
   std::span<const std::byte> ip() const noexcept;
   /// Of IPv4 and IPv6; 0 for the others.
   std::uint16_t port() const noexcept;
@@ -51,6 +52,7 @@ class POLLUX_EXPORT Address {
   const void* data() const noexcept { return bytes_.data(); }
   std::size_t size() const noexcept { return size_; }
 
+  /// Whether they are the same byte for byte.
   friend bool operator==(const Address& a, const Address& b) noexcept;
 
  private:

@@ -24,14 +24,15 @@ enum class RelaySide : std::uint8_t { first, second };
 
 /// How many bytes a relay has taken from each of its streams, and given to the other.
 struct RelayStats {
-  std::uint64_t from_first = 0;
-  std::uint64_t from_second = 0;
+  std::uint64_t from_first = 0;   ///< from the first to the second
+  std::uint64_t from_second = 0;  ///< from the second to the first
 
   friend bool operator==(const RelayStats&, const RelayStats&) = default;
 };
 
 /// How a relay has ended.
 struct RelayEnd {
+  /// All that it has taken.
   RelayStats stats;
   /// Why it was cut off; none, if both directions came to their end.
   std::error_code error;
@@ -70,6 +71,7 @@ class POLLUX_EXPORT Relay {
   /// after close() and abort(). It may do anything, as all handlers may: also destroy the relay.
   void on_end(Handler<RelayEnd> handler) noexcept;
 
+  /// What it has taken so far, also after its end.
   RelayStats stats() const noexcept;
   /// The descriptor of a stream, for getsockopt() and setsockopt(); no_handle when it has ended.
   NativeHandle native_handle(RelaySide side) const noexcept;

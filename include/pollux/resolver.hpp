@@ -34,8 +34,8 @@ POLLUX_EXPORT const std::error_category& resolver_category() noexcept;
 
 /// What a resolver has found. A value.
 struct Resolved {
-  std::error_code error;           ///< why there is no address, if there is none
-  std::vector<Address> addresses;  ///< best first
+  std::error_code error;           ///< none, if there are addresses
+  std::vector<Address> addresses;  ///< in the order in which they are best tried
 };
 
 /// One name that is being resolved, made by Resolver::resolve(). It ends with the object, which may
@@ -43,7 +43,7 @@ struct Resolved {
 /// that is running returns. Loop thread, and harmless when the reactor is gone.
 class POLLUX_EXPORT Lookup {
  public:
-  /// No name is being resolved.
+  /// Resolves nothing.
   Lookup() noexcept = default;
   Lookup(Lookup&& other) noexcept = default;
   Lookup& operator=(Lookup&& other) noexcept {

@@ -3,11 +3,14 @@
 """Runs one of the small examples as its reader would: `small_programs.py <name> <program>...`."""
 import pathlib
 import re
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 PATIENCE = 30
 
@@ -34,6 +37,15 @@ class Running:
 
     def line(self):
         return self.process.stdout.readline().strip()
+
+    def connect(self):
+        """To where it says that it listens."""
+        return socket.create_connection(("127.0.0.1", self.port()), PATIENCE)
+
+    def port(self):
+        if not hasattr(self, "listens_at"):
+            self.listens_at = int(re.search(r":(\d+)$", self.line())[1])
+        return self.listens_at
 
     def expect(self, line):
         seen = self.line()
@@ -127,6 +139,129 @@ def datagrams(program):
 def inside_poll(program):
     assert output(program) in ("from the reactor\nfrom the host\n",
                                "this backend cannot be waited for\n")
+
+
+def read_all(connection):
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def is_reset(connection):
+    """Whether that is its end. What comes before is read."""
+    try:
+        read_all(connection)
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def stream_client(program, echo):
+    with Running(echo) as server:
+        port = str(server.port())
+        assert output(program, "localhost", port, "who is there?") == "who is there?"
+        long = 100000 * "x"  # more than one read takes
+        assert output(program, "localhost", port, long) == long
+    output(program, "localhost", port, "nobody?", status=1)
+    # A label has up to 63 characters: no server is asked for this.
+    output(program, 64 * "a", port, "nobody?", status=1)
+
+
+def stream_chat(program):
+    with Running(program) as running:
+        def enter():
+            client = running.connect()
+            return client, client.makefile("rb")
+
+        first, to_first = enter()
+        first.sendall(b"hel")
+        first.sendall(b"lo\nand")
+        assert to_first.readline() == b"1: hello\n"  # now it is in the room
+        second, to_second = enter()
+        second.sendall(b"I\n")
+        assert to_first.readline() == to_second.readline() == b"2: I\n"
+        first.shutdown(socket.SHUT_WR)
+        assert to_second.readline() == b"1: and\n"  # its last words
+        assert to_first.read() == b""
+        second.sendall(8192 * b"x")  # no line
+        is_reset(second)  # it ends, in one way or the other
+
+        silent = socket.socket()
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        silent.settimeout(PATIENCE)
+        silent.connect(("127.0.0.1", running.port()))
+        speaker, to_speaker = enter()
+        speaker.sendall(b"here\n")
+        assert to_speaker.readline() == b"4: here\n"
+        listener, to_listener = enter()
+        listener.sendall(b"so am I\n")
+        assert to_speaker.readline() == to_listener.readline() == b"5: so am I\n"
+        reset(running.connect())
+        cut_off = select.poll()
+        cut_off.register(silent, 0)
+        rounds = 0
+        while not cut_off.poll(0):
+            assert rounds < 400, "who does not read was not cut off"
+            rounds += 1
+            speaker.sendall(100 * (999 * b"x" + b"\n"))
+            for received in to_speaker, to_listener:
+                for _ in range(100):
+                    assert received.readline() == b"4: " + 999 * b"x" + b"\n"
+        assert rounds > 10, "it was cut off too soon"
+        assert is_reset(silent)
+
+
+def stream_proxy(program):
+    megabytes = bytes(range(256)) * 40000  # more than any buffer holds
+
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        target.settimeout(PATIENCE)
+        port = str(target.getsockname()[1])
+        with Running(program, "localhost", port) as running:
+            def pair():
+                client = running.connect()
+                server = target.accept()[0]
+                server.settimeout(PATIENCE)
+                return client, server
+
+            client, server = pair()
+            sender = threading.Thread(
+                target=lambda: (client.sendall(megabytes), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            assert read_all(server) == megabytes
+            sender.join()
+            sender = threading.Thread(target=lambda: (server.sendall(megabytes), server.close()))
+            sender.start()
+            assert read_all(client) == megabytes  # the answer, behind the client's end
+            sender.join()
+
+            client, server = pair()
+            server.shutdown(socket.SHUT_WR)  # the target first, and without a word
+            assert read_all(client) == b""
+            client.sendall(b"still here")
+            client.close()
+            assert read_all(server) == b"still here"
+
+            client = running.connect()
+            client.shutdown(socket.SHUT_WR)  # the client, before the target is connected
+            server = target.accept()[0]
+            assert read_all(server) == b""
+            server.sendall(b"the time")
+            server.close()
+            assert read_all(client) == b"the time"
+
+            client, server = pair()
+            reset(client)
+            assert is_reset(server)
+            client, server = pair()
+            reset(server)
+            assert is_reset(client)
+            target.close()
+            assert is_reset(running.connect())  # nobody listens there
+            assert running.process.poll() is None
 
 
 if __name__ == "__main__":
