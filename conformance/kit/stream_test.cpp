@@ -144,6 +144,16 @@ TEST_P(Streams, ReadNothingBeforeSomebodyTakesIt) {
   EXPECT_TRUE(story.is("abc"));
 }
 
+TEST_P(Streams, DeliverNoEndBeforeSomebodyTakesTheBytes) {
+  Stream stream = make_silent_stream(pair.local);
+  story.keep_events(stream);
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is(""));
+  story.keep_data(stream);
+  EXPECT_TRUE(run_until(reactor(), [&] { return !story.text.empty(); }));
+  EXPECT_TRUE(story.text.starts_with("[end_of_stream")) << story.text;
+}
+
 TEST_P(Streams, DeliverNothingWhilePausedAndAllOfItAfterwards) {
   Stream stream = make_stream(pair);
   stream.pause();

@@ -25,8 +25,6 @@ Opened listen_at(const Address& address, int backlog, bool reuse_port, SystemCal
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept;
 /// Small segments do not wait for the answer to the one before.
 void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept;
-/// No descriptors or no memory are left: it may be better later.
-bool is_exhaustion(int error) noexcept;
 /// A descriptor that is good for nothing but to be closed; no_handle without.
 NativeHandle open_spare(SystemCalls& calls) noexcept;
 

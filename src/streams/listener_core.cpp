@@ -180,7 +180,7 @@ void ListenerCore::hand_over(Stream stream, const Address& peer) {
   handler_.call(&call);
 }
 
-/// No descriptor is left for who comes in. False, if they have to wait.
+/// accept() has failed: most likely no descriptor is left. False, if who comes in has to wait.
 bool ListenerCore::make_room() noexcept {
   if (!spare_) {
     wait_for_room();

@@ -70,7 +70,8 @@ Stream StreamCore::make(Reactor& reactor, UniqueHandle& handle, const GroupPoint
     handle = core->handle_.give_back();
     return stream;
   }
-  hold.leave();  // the owner's
+  service->add(*core);  // by the next wait it is known who reads
+  hold.leave();         // the owner's
   stream.core_ = core;
   return stream;
 }
@@ -410,6 +411,7 @@ void StreamCore::prepare() noexcept {
   if (over_) return;
   if (output_.can_send()) send();
   input_.forget_read();
+  update_interest();
 }
 
 bool StreamCore::deliver_due() {

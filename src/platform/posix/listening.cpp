@@ -76,10 +76,6 @@ void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept {
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, calls);
 }
 
-bool is_exhaustion(int error) noexcept {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 NativeHandle open_spare(SystemCalls& calls) noexcept {
   ++calls;
   return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
