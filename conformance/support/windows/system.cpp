@@ -126,6 +126,13 @@ long read_bytes(const Handle& handle, std::size_t most) {
   return outcome_of(count);
 }
 
+long read_onto(std::string& text, const Handle& handle) {
+  std::array<char, 65536> buffer;
+  const long count = native::receive(handle.get(), buffer.data(), buffer.size(), 0);
+  if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+  return outcome_of(count);
+}
+
 Handle duplicate(const Handle& handle) {
   WSAPROTOCOL_INFOW info{};
   if (::WSADuplicateSocketW(handle.get(), ::GetCurrentProcessId(), &info) != 0) fail("dup");
