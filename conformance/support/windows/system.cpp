@@ -63,6 +63,7 @@ const SystemFacts& system_facts() noexcept {
     windows.failure_is_taken = false;
     windows.own_shutdown_leaves_unread = false;
     windows.own_shutdown_is_reported = false;
+    windows.unacknowledged_bytes_show = false;
     windows.calls_of_a_check = 4;
     windows.raw_flags_are_linux = false;
     windows.bytes_behind_both_shutdowns_reset = !is_wine;
