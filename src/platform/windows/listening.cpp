@@ -13,8 +13,8 @@ Opened listen_at(const Address& address, int backlog, bool reuse_port,
   if (opened.error != 0) return opened;
   UniqueHandle socket{opened.handle};
   int error = reuse_port ? WSAEOPNOTSUPP : 0;
-  // SO_REUSEADDR lets anybody else take the port here, and who has it without this option may lose
-  // it to one who asks for that.
+  // Here SO_REUSEADDR lets another socket listen at the port as well. Without either option one may
+  // take a single address of those that a wildcard stands for.
   if (error == 0 && address.family() != Address::Family::unix_name)
     error = set_option(socket.get(), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1, calls);
   if (error == 0 && address.family() == Address::Family::ipv6)
