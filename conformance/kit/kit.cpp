@@ -115,6 +115,14 @@ long read_of_a_reset() {
   return system_facts().read_behind_failure_is_the_end ? 0 : -ECONNRESET;
 }
 
+testing::AssertionResult shows_a_reset(const Handle& handle, long read) {
+  if (read == -ECONNRESET) return testing::AssertionSuccess();
+  if (read != read_of_a_reset()) return testing::AssertionFailure() << "the read gave " << read;
+  if (look_at_other_end(handle, std::chrono::milliseconds{0}) == OtherEnd::failed)
+    return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "it is an end, and no reset";
+}
+
 std::string_view end_of_a_taken_failure() {
   return system_facts().failure_is_taken ? "end_of_stream hangup" : "error hangup";
 }

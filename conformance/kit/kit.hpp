@@ -119,6 +119,9 @@ void drain_on_readable(Recorder& recorder, const Handle& handle, std::size_t& to
 /// has read so (rule 10): the end that is left, or, where a failure stays, that.
 long read_of_a_reset();
 std::string_view end_of_a_taken_failure();
+/// Whether `handle`, of which a read has given `read`, was reset. Where a read may give the same of
+/// an end (Wine, once its server has seen the failure), the two differ in what shows.
+testing::AssertionResult shows_a_reset(const Handle& handle, long read);
 
 /// Of TCP: what a reset behind a FIN is, and what is delivered of both if the loop has not run in
 /// between.

@@ -232,7 +232,8 @@ class TcpListeners : public Listeners {};
 TEST_P(TcpListeners, ShareAnAddressWhereThatIsAskedFor) {
   std::error_code error;
   const Listener first{reactor(), any_address(), keep(), {.reuse_port = true}, error};
-  if (error == std::errc::operation_not_supported) return;
+  if (error == std::errc::operation_not_supported)
+    return RecordProperty("not_played", "no SO_REUSEPORT here");
   ASSERT_FALSE(error) << error.message();
   const Listener second{reactor(), first.address(), keep(), {.reuse_port = true}};
   const Listener third{reactor(), first.address(), keep(), error};
@@ -289,7 +290,8 @@ TEST_P(NamedListeners, LeaveAFileAloneThatIsNoSocket) {
 TEST_P(NamedListeners, ListenAtNamesOutsideOfTheFileSystemWhereThereAreSome) {
   std::error_code error;
   const Address address{"unix:@" + std::filesystem::path{fresh_name()}.filename().string(), error};
-  if (error == std::errc::invalid_argument) return;
+  if (error == std::errc::invalid_argument)
+    return RecordProperty("not_played", "no names outside of the file system here");
   ASSERT_FALSE(error) << error.message();
   const Listener listener{reactor(), address, keep()};
   EXPECT_EQ(listener.address(), address);
@@ -313,7 +315,7 @@ class ListenersWithoutDescriptors : public Listeners {
 };
 
 TEST_P(ListenersWithoutDescriptors, HaveWhoComesWait) {
-  if (!can_limit_descriptors()) return;
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no limit of descriptors here");
   Listener listener = make_listener({.retry_after = 1ms});
   const std::vector<Handle> clients = connect_some(listener);
   {
@@ -325,7 +327,7 @@ TEST_P(ListenersWithoutDescriptors, HaveWhoComesWait) {
 }
 
 TEST_P(ListenersWithoutDescriptors, DoNotTurnMeanwhileAndGoOnWhenAStreamHasEnded) {
-  if (!can_limit_descriptors()) return;
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no limit of descriptors here");
   Listener listener = make_listener({.retry_after = 1h});
   const std::vector<Handle> clients = connect_some(listener);
   const NoDescriptorLeft but_one{1};
@@ -336,7 +338,7 @@ TEST_P(ListenersWithoutDescriptors, DoNotTurnMeanwhileAndGoOnWhenAStreamHasEnded
 }
 
 TEST_P(ListenersWithoutDescriptors, ShedWhoComesIfToldTo) {
-  if (!can_limit_descriptors()) return;
+  if (!can_limit_descriptors()) return RecordProperty("not_played", "no limit of descriptors here");
   Listener listener = make_listener({.when_exhausted = WhenExhausted::shed});
   const std::vector<Handle> clients = connect_some(listener);
   {

@@ -242,7 +242,7 @@ TEST_P(TcpRelays, PassAResetOn) {
     EXPECT_EQ(received_by(other, 5), "bytes");
     reset_connection(resets);
     EXPECT_EQ(received_by(other), "");
-    EXPECT_EQ(last, -ECONNRESET);
+    EXPECT_TRUE(shows_a_reset(other, last));
     EXPECT_TRUE(ends());
     EXPECT_EQ(end->error, std::errc::connection_reset);
     EXPECT_EQ(end->failed, by_client ? RelaySide::first : RelaySide::second);
@@ -264,7 +264,8 @@ TEST_P(TcpRelays, PassAResetOnAfterTheEnd) {
 }
 
 TEST_P(TcpRelays, DeliverAllThatCameBeforeAResetToWhoReadsLate) {
-  if (system_facts().reset_discards_unread) return;
+  if (system_facts().reset_discards_unread)
+    return RecordProperty("not_played", "a reset throws away what is unread here");
   const std::size_t sent = fill_both(server);
   // What has not left the server goes with the reset. The rest has to come.
   const auto arrived = bytes_received(relay.native_handle(RelaySide::second));
@@ -274,7 +275,7 @@ TEST_P(TcpRelays, DeliverAllThatCameBeforeAResetToWhoReadsLate) {
   EXPECT_EQ(got.size(), arrived.value_or(got.size()));
   EXPECT_GT(got.size(), 0U);
   EXPECT_LE(got.size(), sent);
-  EXPECT_EQ(last, -ECONNRESET);
+  EXPECT_TRUE(shows_a_reset(client, last));
   EXPECT_TRUE(ends());
   EXPECT_EQ(end->error, std::errc::connection_reset);
 }

@@ -42,6 +42,9 @@ struct SystemFacts {
   /// has ended the reading side are. (On Windows.)
   bool bytes_behind_both_shutdowns_reset = true;
   bool bytes_behind_own_shutdown_reset = false;
+  /// How many bytes have not arrived at the peer can be asked (SIOCOUTQ), so that no reset of one's
+  /// own overtakes them. (Winsock has nothing of the kind.)
+  bool unacknowledged_bytes_show = true;
   /// With how many calls the core finds out, once in 256 reports, whether a number still is what is
   /// watched, and whether a byte is there. (On Windows a socket is known by its two ports, and a
   /// poll has to come before the peek.)

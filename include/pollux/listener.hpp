@@ -96,7 +96,13 @@ struct ListenerStats {
 };
 
 /// Listens at an address, and accepts what comes in. It owns its socket. A name of AF_UNIX that a
-/// program has left behind is taken over, and the name goes when the listener closes.
+/// program has left behind is taken over (not on Windows: `address_in_use`), and the name goes when
+/// the listener closes.
+///
+/// Whoever listens at a port of TCP after another finds it free, although connections of that one
+/// may still be open (SO_REUSEADDR). On Windows, where with this option another program could
+/// listen at the port as well, it is SO_EXCLUSIVEADDRUSE, and the port may be refused
+/// (`address_in_use`) until those connections have ended.
 ///
 /// It accepts up to 64 connections in a row before others get their turn, and calls its handler for
 /// each. The handler may do anything, as all handlers may: also destroy the listener.

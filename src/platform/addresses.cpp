@@ -125,7 +125,7 @@ std::errc parse_host_and_port(std::string_view text, Address& parsed) noexcept {
 
 Address::Address(const void* sockaddr, std::size_t size) noexcept {
   const std::size_t known = std::min(size, most);
-  if (known < sizeof(sa_family_t)) return;
+  if (known < sizeof(sockaddr::sa_family)) return;
   std::memcpy(bytes_.data(), sockaddr, known);
   size_ = static_cast<std::uint8_t>(known);
   if (family() == Family::none || (family() == Family::unix_name && size <= name_offset)) {
@@ -178,7 +178,7 @@ std::span<const std::byte> Address::ip() const noexcept {
 }
 
 Address::Family Address::family() const noexcept {
-  if (size_ < sizeof(sa_family_t)) return Family::none;
+  if (size_ < sizeof(sockaddr::sa_family)) return Family::none;
   switch (as<sockaddr>(bytes_.data()).sa_family) {
     case AF_INET:
       return size_ >= sizeof(sockaddr_in) ? Family::ipv4 : Family::none;

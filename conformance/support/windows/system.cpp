@@ -63,6 +63,7 @@ const SystemFacts& system_facts() noexcept {
     windows.failure_is_taken = false;
     windows.own_shutdown_leaves_unread = false;
     windows.own_shutdown_is_reported = false;
+    windows.unacknowledged_bytes_show = false;
     windows.calls_of_a_check = 4;
     windows.raw_flags_are_linux = false;
     windows.errors_name_the_peer = false;
@@ -125,6 +126,13 @@ long read_bytes(const Handle& handle, std::size_t most) {
   const long count = native::receive(handle.get(), buffer.data(), size, 0);
   // Of a packet Winsock gives what there is room for as well, but says that there was more.
   if (count < 0 && ::WSAGetLastError() == WSAEMSGSIZE) return static_cast<long>(size);
+  return outcome_of(count);
+}
+
+long read_onto(std::string& text, const Handle& handle) {
+  std::array<char, 65536> buffer;
+  const long count = native::receive(handle.get(), buffer.data(), buffer.size(), 0);
+  if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
   return outcome_of(count);
 }
 

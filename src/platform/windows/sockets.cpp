@@ -18,4 +18,10 @@ int socket_option(NativeHandle handle, int name, int& value, SystemCalls& calls)
   return result == 0 ? 0 : ::WSAGetLastError();
 }
 
+int make_non_blocking(NativeHandle socket, SystemCalls& calls) noexcept {
+  u_long on = 1;
+  ++calls;
+  return ::ioctlsocket(socket, static_cast<long>(FIONBIO), &on) == 0 ? 0 : ::WSAGetLastError();
+}
+
 }  // namespace pollux::detail::platform

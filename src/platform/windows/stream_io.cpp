@@ -21,9 +21,7 @@ Moved moved(int result, DWORD bytes) noexcept {
 }  // namespace
 
 int prepare_to_move(NativeHandle handle, StreamKind, SystemCalls& calls) noexcept {
-  u_long on = 1;
-  ++calls;
-  return ::ioctlsocket(handle, static_cast<long>(FIONBIO), &on) == 0 ? 0 : ::WSAGetLastError();
+  return make_non_blocking(handle, calls);
 }
 
 Moved read_some(NativeHandle handle, StreamKind, std::span<std::byte> into,
@@ -34,7 +32,8 @@ Moved read_some(NativeHandle handle, StreamKind, std::span<std::byte> into,
   DWORD bytes = 0;
   DWORD flags = 0;
   ++calls;
-  return moved(::WSARecv(handle, &buffer, 1, &bytes, &flags, nullptr, nullptr), bytes);
+  const int result = ::WSARecv(handle, &buffer, 1, &bytes, &flags, nullptr, nullptr);
+  return moved(result, bytes);
 }
 
 Moved write_some(NativeHandle handle, StreamKind,
@@ -51,9 +50,9 @@ Moved write_some(NativeHandle handle, StreamKind,
   }
   DWORD bytes = 0;
   ++calls;
-  return moved(
-      ::WSASend(handle, buffers.data(), static_cast<DWORD>(count), &bytes, 0, nullptr, nullptr),
-      bytes);
+  const int result =
+      ::WSASend(handle, buffers.data(), static_cast<DWORD>(count), &bytes, 0, nullptr, nullptr);
+  return moved(result, bytes);
 }
 
 std::size_t unacknowledged(NativeHandle, SystemCalls&) noexcept {
