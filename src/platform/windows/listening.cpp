@@ -58,19 +58,6 @@ void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept {
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, calls);
 }
 
-bool is_exhaustion(int error) noexcept {
-  switch (error) {
-    case WSAEMFILE:
-    case WSAENOBUFS:
-    case ERROR_NOT_ENOUGH_MEMORY:
-    case ERROR_NO_SYSTEM_RESOURCES:
-    case ERROR_TOO_MANY_OPEN_FILES:
-      return true;
-    default:
-      return false;
-  }
-}
-
 NativeHandle open_spare(SystemCalls& calls) noexcept {
   return open_socket(Address::Family::ipv4, SocketType::stream, calls).handle;
 }

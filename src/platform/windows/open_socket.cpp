@@ -38,6 +38,14 @@ Address own_address(NativeHandle socket, SystemCalls& calls) noexcept {
   return {&own, static_cast<std::size_t>(size)};
 }
 
+Address peer_address(NativeHandle socket, SystemCalls& calls) noexcept {
+  sockaddr_storage peer{};
+  int size = sizeof peer;
+  ++calls;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return {};
+  return {&peer, static_cast<std::size_t>(size)};
+}
+
 // A name of AF_UNIX stays with whoever has it. Whether that one is still there only a connection
 // would show, of which it would hear: a socket of another type, which it would not, there is none.
 int bind_at(NativeHandle socket, const Address& address, SystemCalls& calls) noexcept {
