@@ -63,6 +63,7 @@ class Proxy {
 
   int run() {
     fmt::print("listening on {}\n", workers_.front()->address().to_string());
+    if (metrics_) fmt::print("metrics on {}\n", metrics_.address().to_string());
     std::fflush(stdout);
     std::vector<SignalWatch> signals;
     for (const int signo : {SIGTERM, SIGINT})
