@@ -766,6 +766,106 @@ TEST_P(DatagramsWithoutMemory, LoseNothingThatTheyHaveAccepted) {
 INSTANTIATE_TEST_SUITE_P(, DatagramsWithoutMemory, testing::ValuesIn(contestant_names()),
                          [](const auto& row) { return std::string{row.param}; });
 
+/// A listener whose streams go through a relay to a server that sends back what it gets, with
+/// little memory for all of it. Memory runs out inside of turns, and where streams are made.
+class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
+ protected:
+  static constexpr std::size_t size = 40'000;
+
+  /// How many allocations have failed.
+  static long play(long nth) {
+    Reactor reactor{make_contestant(GetParam())};
+    const Handle to_server = make_listener(PairKind::tcp4);
+    const Handle server_side = start_connect(PairKind::tcp4, to_server);
+    Stream server;
+    Relay relay;
+    std::string got;
+    bool refused = false;
+    const auto hears = [&](std::error_code error) {
+      EXPECT_TRUE(!error || error == std::errc::not_enough_memory || error == Errc::stream_closed ||
+                  error == std::errc::broken_pipe)
+          << error.message();
+      refused |= static_cast<bool>(error);
+    };
+    const auto without = [&](auto call) {
+      Memory::failing = nth;
+      Memory::counted = true;
+      try {
+        call();
+      } catch (const std::bad_alloc&) {
+        refused = true;
+      }
+      Memory::counted = false;
+    };
+    Memory::asked_for = Memory::failed = 0;
+    std::error_code error;
+    Listener listener;
+    without([&] {
+      listener = Listener{reactor,
+                          Address{"127.0.0.1:0"},
+                          [&](Stream client) {
+                            Handle made = duplicate(server_side);
+                            Stream target{reactor, UniqueHandle{made.release()}, error};
+                            hears(error);
+                            relay = Relay{std::move(client), std::move(target), error};
+                            hears(error);
+                          },
+                          {.retry_after = std::chrono::milliseconds{1}, .stream = {}},
+                          error};
+    });
+    hears(error);
+    if (!listener) return Memory::failed;
+    const Handle client = start_connect(listener.address());
+    without([&] {
+      Handle made = accept_one(to_server);
+      server = Stream{reactor, UniqueHandle{made.release()}, {.read_limit = 2 * size}, error};
+      server.on_data([&](Stream& self, Bytes bytes) {
+        if (bytes.size() < size) return self.keep(bytes.size());
+        const std::vector<Bytes> halves{bytes.first(size / 2), bytes.subspan(size / 2)};
+        self.write(halves, error);
+        hears(error);
+        self.shutdown_write();
+      });
+      server.on_event([&](const StreamEvent& event) { hears(event.error()); });
+    });
+    hears(error);
+    const std::string text(size, 'x');
+    std::size_t sent = 0;
+    long last = -EAGAIN;
+    for (int turn = 0; turn < 400 && (last == -EAGAIN || last > 0); ++turn) {
+      if (sent < size)
+        if (const long count = write_bytes(client, std::string_view{text}.substr(sent)); count > 0)
+          sent += static_cast<std::size_t>(count);
+      std::error_code ignored;
+      without([&] { reactor.run_once(std::chrono::milliseconds{1}, ignored); });
+      last = read_onto(got, client);
+    }
+    // All of it and its end, or a failure that the client sees, or somebody has heard of.
+    if (nth != Memory::all)
+      EXPECT_TRUE((got == text && last == 0) || last == -ECONNRESET || refused)
+          << got.size() << " bytes, and " << last;
+    EXPECT_TRUE(text.starts_with(got));
+    return Memory::failed;
+  }
+};
+
+TEST_P(StreamsWithoutMemory, LoseNothingWithoutAWord) {
+  play(0);  // what is made once is made by now
+  for (long nth = 1; !HasFailure(); ++nth) {
+    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
+    const long blocks = Memory::blocks;
+    const std::size_t descriptors = open_descriptors();
+    const long failed = play(nth);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
+    if (failed == 0) break;
+  }
+  play(Memory::all);
+}
+
+INSTANTIATE_TEST_SUITE_P(, StreamsWithoutMemory, testing::ValuesIn(contestant_names()),
+                         [](const auto& row) { return std::string{row.param}; });
+
 /// A resolver that keeps the lookup until it is to answer.
 class KeptLookup final : public Resolver {
  public:
