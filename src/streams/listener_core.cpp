@@ -78,7 +78,8 @@ std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
   if (options_.when_exhausted == WhenExhausted::shed)
     spare_.reset(platform::open_spare(service_->calls()));
   report_memory(error, [&] {
-    retry_ = reactor_->timer([this] { stream_closed(); });
+    retry_ = reactor_->timer([this] { retry(); }, error);
+    if (error) return false;
     watch_ = reactor_->watch(
         socket_.get(), Interest::readable,
         [watching = Watching{shared_from_this()}](Readiness) { watching.core().accept(); }, error);
@@ -115,8 +116,15 @@ void ListenerCore::resume() noexcept {
 }
 
 void ListenerCore::stream_closed() noexcept {
-  exhausted_ = false;
+  std::error_code ignored;  // the timer is there
+  if (exhausted_) retry_.restart(std::chrono::nanoseconds{0}, ignored);
   update_interest();
+}
+
+/// The kernel has nothing to report of who was accepted already.
+void ListenerCore::retry() {
+  exhausted_ = false;
+  accept();
 }
 
 bool ListenerCore::is_full() const noexcept {

@@ -841,9 +841,10 @@ class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
       last = read_onto(got, client);
     }
     // All of it and its end, or a failure that the client sees, or somebody has heard of.
-    if (nth != Memory::all)
+    if (nth != Memory::all) {
       EXPECT_TRUE((got == text && last == 0) || last == -ECONNRESET || refused)
           << got.size() << " bytes, and " << last;
+    }
     EXPECT_TRUE(text.starts_with(got));
     return Memory::failed;
   }
