@@ -88,7 +88,10 @@ void StreamBase::deliver(Bytes bytes, StreamDelivery& delivery) {
 }
 
 bool StreamBase::report(Event events, std::error_code why) {
-  if (is_closing()) events = events & (Event::hangup | Event::error);
+  if (is_closing()) {
+    events = events & Event::hangup;
+    why = {};
+  }
   if (orphan_ || !on_event_ || events == Event::none) {
     if (over_ && !calling_) forget_handlers();
     return false;
@@ -156,7 +159,7 @@ void StreamBase::outbound_failed(int error) noexcept {
 // What it asks for.
 
 void StreamBase::update_interest() noexcept {
-  if (over_ || unwatched_) return;
+  if (over_ || unwatched_ || ends_when_resumed_) return;
   Interest wanted = Interest::none;
   if ((is_closing() || input_.reads()) && !ended_ && handle_.kind() != StreamKind::pipe_writer)
     wanted |= Interest::readable;

@@ -115,7 +115,7 @@ void StreamCore::orphan() noexcept {
 
 void StreamCore::watch_reports(const StreamEvent& event) {
   const Hold hold{*this};
-  if (event.peer_closed()) report(Event::peer_closed);
+  if (event.peer_closed() && !shows_an_end_instead()) report(Event::peer_closed);
   if (event.readable() && !over_) receive(false);
   if (any(event.events(), ends) && !over_) {
     deliver_kept();  // before the end
@@ -133,12 +133,16 @@ void StreamCore::handle_ends(const StreamEvent& event) {
   Event events = event.events() & ends;
   std::error_code why = event.error();
   if (any(events, Event::hangup) && !why && output_.failure() != 0) {
-    // A write has taken the error out of the kernel, which shows only an end afterwards.
     why = platform::error_code(output_.failure());
     events |= Event::error;
-    if (why != std::errc::broken_pipe) events = without(events, Event::end_of_stream);
+    // Who is paused learns of a failure alone (rule 5).
+    if (shows_an_end_instead() || input_.paused) events = without(events, Event::end_of_stream);
   }
   if (any(events, Event::end_of_stream)) {
+    // Both directions are over, and what was kept is unread (rule 4).
+    ends_when_resumed_ = any(events, Event::hangup) && !why && input_.paused && !is_closing() &&
+                         !input_.kept().empty();
+    if (ends_when_resumed_) return;
     ended_ = true;
     side_ended();
   }
@@ -163,6 +167,13 @@ void StreamCore::handle_ends(const StreamEvent& event) {
   }
 }
 
+/// A write has taken the error out of the kernel, which shows the end of the stream afterwards.
+/// That is one only where the peer's had come before: then the error is a broken pipe.
+bool StreamCore::shows_an_end_instead() const noexcept {
+  return output_.failure() != 0 &&
+         platform::error_code(output_.failure()) != std::errc::broken_pipe;
+}
+
 // Reading.
 
 void StreamCore::on_data(AnyHandler&& handler) noexcept {
@@ -170,24 +181,29 @@ void StreamCore::on_data(AnyHandler&& handler) noexcept {
   update_interest();
 }
 
-/// `again`: what is kept is delivered also if nothing has come.
-void StreamCore::receive(bool again) {
+/// `again`: what is kept is delivered also if nothing has come. Whether it has come to the end.
+bool StreamCore::receive(bool again) {
   std::array<std::byte, least_read> few;
   std::span<std::byte> into{few};
   if (is_closing()) {  // nobody's bytes
     if (handle_.read(into).error != 0) release_quietly();
-    return;
+    return false;
   }
-  if (!input_.reads()) return update_interest();
+  if (!input_.reads()) {
+    update_interest();
+    return false;
+  }
   BufferPool::Block block;
   if (input_.has_kept()) {
     into = input_.make_room(least_behind_kept);
-    if (into.empty()) return fail(no_memory());
+    if (into.empty()) fail(no_memory());
   } else if ((block = service().read_blocks().take())) {
     into = {block.get(), service().read_blocks().block_size()};
   }
+  if (over_) return false;
   const platform::Moved moved = handle_.read(into);
-  if (moved.error != 0) return fail(platform::error_code(moved.error));
+  if (moved.error != 0) fail(platform::error_code(moved.error));
+  if (over_) return false;
   if (moved.bytes != 0) bytes_moved();
   if (input_.has_kept()) {
     input_.add(moved.bytes);
@@ -196,6 +212,7 @@ void StreamCore::receive(bool again) {
     deliver_data({into.data(), moved.bytes});
   }
   if (block) service().read_blocks().give_back(std::move(block));
+  return moved.bytes == 0 && !moved.would_block;
 }
 
 void StreamCore::deliver_data(Bytes bytes) {
@@ -231,7 +248,7 @@ void StreamCore::resume() noexcept {
   if (!std::exchange(input_.paused, false) || over_) return;
   update_interest();
   input_.kept_due = input_.has_kept();
-  if (input_.kept_due || unwatched_) make_due();
+  if (input_.kept_due || unwatched_ || ends_when_resumed_) make_due();
 }
 
 Bytes StreamCore::read(std::size_t most) noexcept {
@@ -347,11 +364,12 @@ void StreamCore::close_when_sent() noexcept {
 
 void StreamCore::abort_when_sent() noexcept {
   if (over_) return;
+  if (handle_.kind() != StreamKind::socket) return close();  // it has no reset
   closing_ = Closing::with_reset;
   stop_closing_timer();
   if (!calling_) input_.forget();  // its handler still has it otherwise
-  // Where nothing arrives that was sent, or there is no timer, nothing can be waited for.
-  if (handle_.kind() != StreamKind::socket || output_.failure() != 0 || !start_closing_timer()) {
+  // Where there is no timer, nothing can be waited for.
+  if (output_.failure() != 0 || !start_closing_timer()) {
     handle_.reset_on_close();
     return release_quietly();
   }
@@ -360,9 +378,9 @@ void StreamCore::abort_when_sent() noexcept {
 }
 
 void StreamCore::cut_off() noexcept {
-  if (over_) return;
+  orphan_ = true;  // nothing more is delivered, nor a hangup that is due
+  if (over_) return calling_ ? void() : forget_handlers();
   handle_.reset_on_close();
-  orphan_ = true;  // nothing more is delivered
   release();
 }
 
@@ -395,13 +413,17 @@ void StreamCore::closing_timer_fired() {
 }
 
 /// A read or a write has failed. The watch has had a turn to report the end: what it has not
-/// reported is that nobody reads what is written (AF_UNIX), or bytes are still to be read.
+/// reported is that nobody reads what is written (AF_UNIX), or bytes are still to be read. It has
+/// another one when these have been read, and the end is behind them.
 void StreamCore::settle_failure() {
   if (unwatched_ && input_.paused && !is_closing()) return;
+  if (is_closing() || !input_.reads() || ended_)
+    return fail(platform::error_code(output_.failure()));
   const std::uint32_t before = input_.reads_made;
-  if (!is_closing() && input_.reads() && !ended_) receive(false);
+  const bool at_end = receive(false);
   if (over_) return;
-  if (input_.reads_made == before) return fail(platform::error_code(output_.failure()));
+  if (input_.reads_made == before && (!at_end || std::exchange(end_awaited_, true)))
+    return fail(platform::error_code(output_.failure()));
   make_due();
 }
 
@@ -420,6 +442,10 @@ bool StreamCore::deliver_due() {
   if (over_) return false;
   bool called = drained_ && deliver_drained();
   called |= deliver_kept();
+  if (ends_when_resumed_ && !input_.paused && !over_) {
+    handle_ends(StreamEvent{Event::end_of_stream | Event::hangup});
+    called = true;
+  }
   if (output_.failure() != 0 && !over_) {
     settle_failure();
     called = true;

@@ -60,7 +60,8 @@ class StreamCore : public StreamBase {
   // What the watch reports.
   void watch_reports(const StreamEvent& event);
   void handle_ends(const StreamEvent& event);
-  void receive(bool again);
+  bool shows_an_end_instead() const noexcept;
+  bool receive(bool again);
   void deliver_data(Bytes bytes);
   bool deliver_kept();
 
