@@ -228,6 +228,30 @@ TEST_P(Streams, DeliverWhatWasKeptBeforeTheEnd) {
   EXPECT_TRUE(story.text.starts_with("kept[end_of_stream")) << story.text;
 }
 
+TEST_P(Streams, DeliverWhatWasKeptBeforeTheEndOfBothDirections) {
+  for (const bool closes : {false, true}) {
+    pair = make_pair(kind());
+    Stream stream = make_stream(pair);
+    stream.on_data([&](Stream& self, Bytes bytes) {
+      story.text += as_text(bytes);
+      if (!self.is_paused() && as_text(bytes) == "new") {
+        self.keep(bytes.size());
+        self.pause();
+      }
+    });
+    write_bytes(pair.peer, "new");
+    EXPECT_TRUE(story.is("new"));
+    stream.shutdown_write();
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(story.is(""));  // rule 4: unread
+    EXPECT_TRUE(sleeps());
+    EXPECT_TRUE(stream);
+    stream.on_data([&](Bytes bytes) { story.text += as_text(bytes); });
+    closes ? stream.close() : stream.resume();
+    EXPECT_TRUE(story.is(closes ? "[hangup]" : "new[end_of_stream hangup]"));
+  }
+}
+
 TEST_P(Streams, GiveWhatWasKeptWhenThePeerHasEnded) {
   Stream stream = make_silent_stream(pair.local);
   stream.on_data([](Stream& self, Bytes bytes) { self.keep(bytes.size()); });
@@ -413,6 +437,28 @@ TEST_P(Streams, SendAllBeforeTheyClose) {
   EXPECT_EQ(stream.native_handle(), no_handle);
 }
 
+TEST_P(Streams, SayNothingOfAFailureOnceTheyAreBeingClosed) {
+  Stream stream = make_stream(pair);
+  stream.write("left unread by the peer");
+  settle(reactor());
+  stream.close();
+  reset_connection(pair.peer);
+  EXPECT_TRUE(story.is("[hangup]"));
+  EXPECT_FALSE(story.error);
+}
+
+TEST_P(Streams, DeliverNothingAfterAbortAlsoIfTheyWereClosedBefore) {
+  const auto capture = std::make_shared<int>(1);
+  Stream stream = make_stream(pair);
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("[end_of_stream]"));
+  stream.on_data([capture](Bytes) {});
+  stream.close();
+  stream.abort();
+  EXPECT_EQ(capture.use_count(), 1);
+  EXPECT_TRUE(story.is(""));
+}
+
 TEST_P(Streams, CloseAlthoughThePeerDoesNotRead) {
   Stream stream = make_stream(pair, {.close_timeout = 20ms});
   stream.write(much());
@@ -498,6 +544,23 @@ TEST_P(Streams, AnswerAWriteToAConnectionThatHasFailedWithItsError) {
     EXPECT_TRUE(story.error == std::errc::connection_reset || story.error == std::errc::broken_pipe)
         << story.error.message();
   }
+}
+
+TEST_P(Streams, SayNothingOfThePeersEndIfAResetWasTheAnswerToTheirWrite) {
+  Stream stream = make_stream(pair, {.peer_closed = true});
+  reset_by_peer(stream);
+  stream.write(std::string(5000, 'x'));  // which takes the error out of the kernel
+  EXPECT_TRUE(story.is("[error hangup]"));
+}
+
+TEST_P(Streams, SayNothingButTheFailureWhilePaused) {
+  Stream stream = make_stream(pair);
+  stream.pause();
+  shutdown_write(pair.peer);
+  reset_connection(pair.peer);
+  stream.write(std::string(5000, 'x'));
+  EXPECT_TRUE(story.is("[error hangup]"));  // rule 5
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
 }
 
 TEST_P(Streams, FailWhenNothingMovesForTooLong) {
@@ -598,6 +661,17 @@ TEST_P(PipeStreams, SendAllAndEndIt) {
   EXPECT_TRUE(story.is("[hangup]"));
 }
 
+TEST_P(PipeStreams, SendAllBeforeTheyAreGivenUp) {
+  Stream writer = make_silent_stream(pair.peer);
+  story.keep_events(writer);
+  const std::string text = much();
+  writer.write(text);
+  writer.abort_when_sent();
+  EXPECT_TRUE(received_by(pair.local, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.local));
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
 TEST_P(PipeStreams, FailAWriteThatNobodyWillRead) {
   Stream writer = make_silent_stream(pair.peer);
   story.keep_events(writer);
@@ -617,6 +691,15 @@ TEST_P(HalfReadStreams, FailWhenThePeerReadsNoMore) {
   write_bytes(pair.peer, "abc");
   stream.write(std::string(5000, 'x'));
   EXPECT_TRUE(story.is("abc[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
+}
+
+TEST_P(HalfReadStreams, DeliverTheBytesAndTheEndBeforeTheFailureOfAWrite) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  pair.peer.close();
+  stream.write(std::string(5000, 'x'));
+  EXPECT_TRUE(story.is("abc[end_of_stream error hangup]"));
   EXPECT_EQ(story.error, std::errc::broken_pipe);
 }
 

@@ -781,7 +781,7 @@ class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
     Relay relay;
     std::string got;
     bool refused = false;
-    const auto hears = [&](std::error_code error) {
+    const auto noted = [&](std::error_code error) {
       EXPECT_TRUE(!error || error == std::errc::not_enough_memory || error == Errc::stream_closed ||
                   error == std::errc::broken_pipe)
           << error.message();
@@ -806,14 +806,14 @@ class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
                           [&](Stream client) {
                             Handle made = duplicate(server_side);
                             Stream target{reactor, UniqueHandle{made.release()}, error};
-                            hears(error);
+                            noted(error);
                             relay = Relay{std::move(client), std::move(target), error};
-                            hears(error);
+                            noted(error);
                           },
                           {.retry_after = std::chrono::milliseconds{1}, .stream = {}},
                           error};
     });
-    hears(error);
+    noted(error);
     if (!listener) return Memory::failed;
     const Handle client = start_connect(listener.address());
     without([&] {
@@ -823,12 +823,12 @@ class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
         if (bytes.size() < size) return self.keep(bytes.size());
         const std::vector<Bytes> halves{bytes.first(size / 2), bytes.subspan(size / 2)};
         self.write(halves, error);
-        hears(error);
+        noted(error);
         self.shutdown_write();
       });
-      server.on_event([&](const StreamEvent& event) { hears(event.error()); });
+      server.on_event([&](const StreamEvent& event) { noted(event.error()); });
     });
-    hears(error);
+    noted(error);
     const std::string text(size, 'x');
     std::size_t sent = 0;
     long last = -EAGAIN;
