@@ -53,7 +53,7 @@ class POLLUX_EXPORT Address {
   std::size_t size() const noexcept { return size_; }
 
   /// Whether they are the same byte for byte.
-  friend bool operator==(const Address& a, const Address& b) noexcept;
+  bool operator==(const Address& other) const noexcept;
 
  private:
   static constexpr std::size_t most = 112;  ///< a sockaddr_un and its kin; a sockaddr_in6 is 28

@@ -233,8 +233,8 @@ std::string Address::to_string() const {
   return {};
 }
 
-bool operator==(const Address& a, const Address& b) noexcept {
-  return a.size_ == b.size_ && std::memcmp(a.bytes_.data(), b.bytes_.data(), a.size_) == 0;
+bool Address::operator==(const Address& other) const noexcept {
+  return size_ == other.size_ && std::memcmp(bytes_.data(), other.bytes_.data(), size_) == 0;
 }
 
 }  // namespace pollux
