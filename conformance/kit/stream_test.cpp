@@ -397,6 +397,28 @@ TEST_P(Streams, SendAllBeforeTheyClose) {
   EXPECT_EQ(stream.native_handle(), no_handle);
 }
 
+TEST_P(Streams, SayNothingOfAFailureOnceTheyAreBeingClosed) {
+  Stream stream = make_stream(pair);
+  stream.write("left unread by the peer");
+  settle(reactor());
+  stream.close();
+  reset_connection(pair.peer);
+  EXPECT_TRUE(story.is("[hangup]"));
+  EXPECT_FALSE(story.error);
+}
+
+TEST_P(Streams, DeliverNothingAfterAbortAlsoIfTheyWereClosedBefore) {
+  const auto capture = std::make_shared<int>(1);
+  Stream stream = make_stream(pair);
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("[end_of_stream]"));
+  stream.on_data([capture](Bytes) {});
+  stream.close();
+  stream.abort();
+  EXPECT_EQ(capture.use_count(), 1);
+  EXPECT_TRUE(story.is(""));
+}
+
 TEST_P(Streams, CloseAlthoughThePeerDoesNotRead) {
   Stream stream = make_stream(pair, {.close_timeout = 20ms});
   stream.write(much());

@@ -581,9 +581,9 @@ void StreamCore::reset_when_acknowledged() noexcept {
 }
 
 void StreamCore::abort() noexcept {
-  if (over_) return;
+  orphan_ = true;  // nothing more is delivered, nor a hangup that is due
+  if (over_) return calling_ ? void() : forget_handlers();
   platform::reset_on_close(handle_.get(), service().calls());
-  orphan_ = true;  // nothing more is delivered
   release();
 }
 
@@ -681,7 +681,10 @@ void StreamCore::prepare() noexcept {
 }
 
 bool StreamCore::report(Event events, std::error_code why) {
-  if (closing_) events = events & (Event::hangup | Event::error);
+  if (closing_) {
+    events = events & Event::hangup;
+    why = {};
+  }
   if (orphan_ || !on_event_ || events == Event::none) {
     if (over_ && !calling_) forget_handlers();
     return false;
