@@ -600,6 +600,17 @@ TEST_P(PipeStreams, SendAllAndEndIt) {
   EXPECT_TRUE(story.is("[hangup]"));
 }
 
+TEST_P(PipeStreams, SendAllBeforeTheyAreGivenUp) {
+  Stream writer = make_silent_stream(pair.peer);
+  story.keep_events(writer);
+  const std::string text = much();
+  writer.write(text);
+  writer.abort_when_sent();
+  EXPECT_TRUE(received_by(pair.local, text.size()) == text);
+  EXPECT_TRUE(peer_gets_the_end(pair.local));
+  EXPECT_TRUE(story.is("[hangup]"));
+}
+
 TEST_P(PipeStreams, FailAWriteThatNobodyWillRead) {
   Stream writer = make_silent_stream(pair.peer);
   story.keep_events(writer);

@@ -546,8 +546,9 @@ void StreamCore::closing_timer_fired() {
 
 void StreamCore::abort_when_sent() noexcept {
   if (over_) return;
-  // Where the peer's bytes are not acknowledged, or there is no timer, nothing can be waited for.
-  if (kind_ != StreamKind::socket || write_failed_ || !make_closing_timer(first_question)) {
+  if (kind_ != StreamKind::socket) return close();  // it has no reset, but what was written is sent
+  // Where there is no timer, nothing can be waited for.
+  if (write_failed_ || !make_closing_timer(first_question)) {
     platform::reset_on_close(handle_.get(), service().calls());
     return release_quietly();
   }
