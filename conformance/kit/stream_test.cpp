@@ -212,6 +212,30 @@ TEST_P(Streams, DeliverWhatWasKeptBeforeTheEnd) {
   EXPECT_TRUE(story.text.starts_with("kept[end_of_stream")) << story.text;
 }
 
+TEST_P(Streams, DeliverWhatWasKeptBeforeTheEndOfBothDirections) {
+  for (const bool closes : {false, true}) {
+    pair = make_pair(kind());
+    Stream stream = make_stream(pair);
+    stream.on_data([&](Stream& self, Bytes bytes) {
+      story.text += as_text(bytes);
+      if (!self.is_paused() && as_text(bytes) == "new") {
+        self.keep(bytes.size());
+        self.pause();
+      }
+    });
+    write_bytes(pair.peer, "new");
+    EXPECT_TRUE(story.is("new"));
+    stream.shutdown_write();
+    shutdown_write(pair.peer);
+    EXPECT_TRUE(story.is(""));  // rule 4: unread
+    EXPECT_TRUE(sleeps());
+    EXPECT_TRUE(stream);
+    stream.on_data([&](Bytes bytes) { story.text += as_text(bytes); });
+    closes ? stream.close() : stream.resume();
+    EXPECT_TRUE(story.is(closes ? "[hangup]" : "new[end_of_stream hangup]"));
+  }
+}
+
 TEST_P(Streams, GiveWhatWasKeptWhenThePeerHasEnded) {
   Stream stream = make_silent_stream(pair.local);
   stream.on_data([](Stream& self, Bytes bytes) { self.keep(bytes.size()); });

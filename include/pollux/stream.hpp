@@ -195,7 +195,8 @@ class POLLUX_EXPORT Stream {
   /// returns, or the next turn begins.
   Bytes read(std::size_t most) noexcept;
   /// In on_data(): the last `bytes` of this call are kept, and delivered again in front of what
-  /// comes next.
+  /// comes next. They are unread: while the stream is paused, the end of both directions waits for
+  /// them (rule 4 of the contract).
   void keep(std::size_t bytes) noexcept;
 
   // Writing.

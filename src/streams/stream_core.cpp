@@ -207,6 +207,9 @@ void StreamCore::handle_ends(const StreamEvent& event) {
                                   ~static_cast<unsigned>(Event::end_of_stream));
   }
   if (any(events, Event::end_of_stream)) {
+    // Both directions are over, and what was kept is unread (rule 4).
+    ends_when_resumed_ = any(events, Event::hangup) && !why && paused_ && !closing_ && has_kept();
+    if (ends_when_resumed_) return;
     ended_ = true;
     side_ended();
   }
@@ -331,7 +334,7 @@ void StreamCore::resume() noexcept {
   if (!std::exchange(paused_, false) || over_) return;
   update_interest();
   if (kept_) kept_due_ = true;
-  if (kept_ || waits_to_fail_) make_due();
+  if (kept_ || waits_to_fail_ || ends_when_resumed_) make_due();
 }
 
 Bytes StreamCore::read(std::size_t most) noexcept {
@@ -516,7 +519,8 @@ void StreamCore::close() noexcept {
 /// so the peer's end comes first.
 void StreamCore::close_when_sent() noexcept {
   if (resets_) return;  // when it has arrived
-  if (ended_ || kind_ != StreamKind::socket || !closes_in_time() || !end_outbound())
+  if (ended_ || ends_when_resumed_ || kind_ != StreamKind::socket || !closes_in_time() ||
+      !end_outbound())
     return release_quietly();
   update_interest();
 }
@@ -651,6 +655,10 @@ bool StreamCore::deliver_due() {
   if (over_) return false;
   if (drained_) called = deliver_drained();
   called |= deliver_kept();
+  if (ends_when_resumed_ && !paused_ && !over_) {
+    handle_ends(StreamEvent{Event::end_of_stream | Event::hangup});
+    called = true;
+  }
   if (write_failed_ && !over_) {
     settle_failure();
     called = true;
@@ -719,7 +727,7 @@ Interest StreamCore::wanted_interest() const noexcept {
 
 void StreamCore::update_interest() noexcept {
   const Interest wanted = wanted_interest();
-  if (wanted == interest_ || over_ || waits_to_fail_) return;
+  if (wanted == interest_ || over_ || waits_to_fail_ || ends_when_resumed_) return;
   std::error_code error;
   watch_.set_interest(wanted, error);
   if (!error) interest_ = wanted;

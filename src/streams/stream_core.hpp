@@ -152,6 +152,7 @@ class StreamCore {
   void discard() noexcept;
   void deliver_data(Bytes bytes);
   bool keep_rest(Bytes rest) noexcept;
+  bool has_kept() const noexcept { return kept_ && kept_->begin != kept_->end; }
   bool make_room_to_keep(std::size_t bytes) noexcept;
 
   // Writing.
@@ -220,12 +221,13 @@ class StreamCore {
   bool wants_shutdown_ = false;  ///< when all has been sent
   bool shut_down_ = false;
   bool closing_ = false;
-  bool resets_ = false;          ///< closing, with a reset at the end
-  bool bytes_go_first_ = false;  ///< let_bytes_go_first()
-  bool waits_to_fail_ = false;   ///< has failed, and is paused: there may be bytes
-  bool blocked_ = false;         ///< the kernel has taken no more
-  bool above_ = false;           ///< more than the high-water mark has been waiting
-  bool calling_ = false;         ///< a handler of its own runs
+  bool resets_ = false;             ///< closing, with a reset at the end
+  bool bytes_go_first_ = false;     ///< let_bytes_go_first()
+  bool waits_to_fail_ = false;      ///< has failed, and is paused: there may be bytes
+  bool ends_when_resumed_ = false;  ///< both directions are over, and bytes are kept
+  bool blocked_ = false;            ///< the kernel has taken no more
+  bool above_ = false;              ///< more than the high-water mark has been waiting
+  bool calling_ = false;            ///< a handler of its own runs
   bool write_failed_ = false;
   bool listed_ = false;      ///< in the service's list
   bool due_ = false;         ///< a handler may have to be called in the next turn
