@@ -526,6 +526,23 @@ TEST_P(Streams, AnswerAWriteToAConnectionThatHasFailedWithItsError) {
   }
 }
 
+TEST_P(Streams, SayNothingOfThePeersEndIfAResetWasTheAnswerToTheirWrite) {
+  Stream stream = make_stream(pair, {.peer_closed = true});
+  reset_by_peer(stream);
+  stream.write(std::string(5000, 'x'));  // which takes the error out of the kernel
+  EXPECT_TRUE(story.is("[error hangup]"));
+}
+
+TEST_P(Streams, SayNothingButTheFailureWhilePaused) {
+  Stream stream = make_stream(pair);
+  stream.pause();
+  shutdown_write(pair.peer);
+  reset_connection(pair.peer);
+  stream.write(std::string(5000, 'x'));
+  EXPECT_TRUE(story.is("[error hangup]"));  // rule 5
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
+}
+
 TEST_P(Streams, FailWhenNothingMovesForTooLong) {
   Stream stream = make_stream(pair, {.idle_timeout = 10ms});
   EXPECT_TRUE(story.is("[error hangup]"));
@@ -654,6 +671,15 @@ TEST_P(HalfReadStreams, FailWhenThePeerReadsNoMore) {
   write_bytes(pair.peer, "abc");
   stream.write(std::string(5000, 'x'));
   EXPECT_TRUE(story.is("abc[error hangup]"));
+  EXPECT_EQ(story.error, std::errc::broken_pipe);
+}
+
+TEST_P(HalfReadStreams, DeliverTheBytesAndTheEndBeforeTheFailureOfAWrite) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  pair.peer.close();
+  stream.write(std::string(5000, 'x'));
+  EXPECT_TRUE(story.is("abc[end_of_stream error hangup]"));
   EXPECT_EQ(story.error, std::errc::broken_pipe);
 }
 

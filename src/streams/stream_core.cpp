@@ -181,7 +181,7 @@ void StreamCore::on_drained(AnyHandler&& handler) {
 
 void StreamCore::handle(const StreamEvent& event) {
   const Hold hold{*this};
-  if (event.peer_closed()) report(Event::peer_closed);
+  if (event.peer_closed() && !shows_an_end_instead()) report(Event::peer_closed);
   if (event.readable() && !over_) receive(false);
   if (any(event.events(), ends) && !over_) {
     deliver_kept();  // before the end
@@ -199,12 +199,10 @@ void StreamCore::handle_ends(const StreamEvent& event) {
   Event events = event.events() & ends;
   std::error_code why = event.error();
   if (any(events, Event::hangup) && !why && failure_ != 0) {
-    // A write has taken the error out of the kernel, which shows only an end afterwards.
     why = platform::error_code(failure_);
     events |= Event::error;
-    if (why != std::errc::broken_pipe && any(events, Event::end_of_stream))
-      events = static_cast<Event>(static_cast<unsigned>(events) &
-                                  ~static_cast<unsigned>(Event::end_of_stream));
+    // Who is paused learns of a failure alone (rule 5).
+    if (shows_an_end_instead() || paused_) events = events & (Event::error | Event::hangup);
   }
   if (any(events, Event::end_of_stream)) {
     // Both directions are over, and what was kept is unread (rule 4).
@@ -229,6 +227,12 @@ void StreamCore::handle_ends(const StreamEvent& event) {
   }
 }
 
+/// A write has taken the error out of the kernel, which shows the end of the stream afterwards.
+/// That is one only where the peer's had come before: then the error is a broken pipe.
+bool StreamCore::shows_an_end_instead() const noexcept {
+  return failure_ != 0 && platform::error_code(failure_) != std::errc::broken_pipe;
+}
+
 /// settle_failure() reads the bytes, and then it fails.
 void StreamCore::wait_to_fail(std::error_code why) noexcept {
   waits_to_fail_ = true;
@@ -236,9 +240,10 @@ void StreamCore::wait_to_fail(std::error_code why) noexcept {
   outbound_failed(why.value());
 }
 
-void StreamCore::receive(bool again) {
-  if (closing_) return discard();
-  if (!reads_ || paused_) return update_interest();
+/// Whether it has come to the end.
+bool StreamCore::receive(bool again) {
+  if (closing_) return discard(), false;
+  if (!reads_ || paused_) return update_interest(), false;
   std::array<std::byte, least_read> few;
   BufferPool::Block block;
   std::span<std::byte> into{few};
@@ -246,12 +251,12 @@ void StreamCore::receive(bool again) {
     if (make_room_to_keep(short_write))
       into = {kept_->memory.get() + kept_->end, kept_->room - kept_->end};
     else
-      return fail(no_memory());
+      return fail(no_memory()), false;
   } else if ((block = service().read_blocks().take())) {
     into = {block.get(), service().read_blocks().block_size()};
   }
   const platform::Moved moved = platform::read_some(handle_.get(), kind_, into, service().calls());
-  if (moved.error != 0) return fail(platform::error_code(moved.error));
+  if (moved.error != 0) return fail(platform::error_code(moved.error)), false;
   if (moved.bytes != 0) bytes_moved();
   if (kept_) {
     kept_->end += moved.bytes;
@@ -261,6 +266,7 @@ void StreamCore::receive(bool again) {
     deliver_data({into.data(), moved.bytes});
   }
   if (block) service().read_blocks().give_back(std::move(block));
+  return moved.bytes == 0 && !moved.would_block;
 }
 
 /// What a stream that is being closed still gets.
@@ -637,14 +643,16 @@ void StreamCore::fail(std::error_code why) {
 }
 
 /// A write has failed. The watch has had a turn to report the end: what it has not reported is
-/// that nobody reads what is written (AF_UNIX), or bytes are still to be read.
+/// that nobody reads what is written (AF_UNIX), or bytes are still to be read. It has another one
+/// when these have been read, and the end is behind them.
 void StreamCore::settle_failure() {
   if (over_ || (waits_to_fail_ && paused_ && !closing_)) return;
   if (closing_ || paused_ || !reads_ || ended_) return fail(platform::error_code(failure_));
   const std::size_t before = reads_made_;
-  receive(false);
+  const bool at_end = receive(false);
   if (over_) return;
-  if (reads_made_ == before) return fail(platform::error_code(failure_));
+  if (reads_made_ == before && (!at_end || std::exchange(end_awaited_, true)))
+    return fail(platform::error_code(failure_));
   make_due();
 }
 

@@ -148,7 +148,8 @@ class StreamCore {
   void handle(const StreamEvent& event);
   void handle_ends(const StreamEvent& event);
   void wait_to_fail(std::error_code why) noexcept;
-  void receive(bool again);
+  bool shows_an_end_instead() const noexcept;
+  bool receive(bool again);
   void discard() noexcept;
   void deliver_data(Bytes bytes);
   bool keep_rest(Bytes rest) noexcept;
@@ -229,11 +230,12 @@ class StreamCore {
   bool above_ = false;              ///< more than the high-water mark has been waiting
   bool calling_ = false;            ///< a handler of its own runs
   bool write_failed_ = false;
-  bool listed_ = false;      ///< in the service's list
-  bool due_ = false;         ///< a handler may have to be called in the next turn
-  bool drained_ = false;     ///< on_drained() has
-  bool kept_due_ = false;    ///< what was kept is to be delivered again
-  bool hangup_due_ = false;  ///< hangup is to be reported
+  bool end_awaited_ = false;  ///< a write has failed, and the watch is about to report the end
+  bool listed_ = false;       ///< in the service's list
+  bool due_ = false;          ///< a handler may have to be called in the next turn
+  bool drained_ = false;      ///< on_drained() has
+  bool kept_due_ = false;     ///< what was kept is to be delivered again
+  bool hangup_due_ = false;   ///< hangup is to be reported
 };
 
 }  // namespace pollux::detail
