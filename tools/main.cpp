@@ -108,7 +108,7 @@ int run(int argc, char** argv) {
   verify->add_option("--against", search.against,
                      "Compare with what this backend tells, not with the model");
   add_list(verify, "--kind", search.kinds,
-           "Only these: tcp4, unix, pipe_reader, terminal, tcp4_both, ...");
+           "Only these: tcp4, unix, pipe_reader, terminal, tcp4_both, tcp4_stream, ...");
   add_list(verify, "--without", search.without, "None of these operations: peek,peer_urgent,...");
   verify->add_option("--history", search.history,
                      "Play one, as verify prints it: \"tcp4 each: peer_write peer_close\"");

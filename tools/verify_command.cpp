@@ -111,7 +111,7 @@ class ProgressBar {
     const auto share =
         planned != 0 ? static_cast<double>(played) / static_cast<double>(planned) : 0;
     const auto filled = static_cast<std::size_t>(share * 40);
-    fmt::print(stderr, "\r\x1b[K{:<11} [{:<40}] {}", to_string(kind), std::string(filled, '='),
+    fmt::print(stderr, "\r\x1b[K{:<18} [{:<40}] {}", to_string(kind), std::string(filled, '='),
                played);
     std::fflush(stderr);
   }
@@ -158,7 +158,9 @@ std::vector<std::string> not_played(const Plan& plan) {
   if (plan.random_histories == 0) {
     std::vector<std::string_view> left_out;
     for (std::size_t i = 0; i < op_count; ++i) {
-      if (const auto op = static_cast<Op>(i); !is_core(op)) left_out.push_back(to_string(op));
+      const auto op = static_cast<Op>(i);
+      const auto only_short = [op](Kind kind) { return applies(kind, op) && !is_core(kind, op); };
+      if (std::ranges::any_of(plan.kinds, only_short)) left_out.push_back(to_string(op));
     }
     all.push_back(plan.depth_of_all == 0 ? "the operations " + list(left_out)
                                          : fmt::format("longer histories with {}", list(left_out)));
@@ -204,9 +206,9 @@ nlohmann::json to_json(const Report& report, const Plan& plan) {
 }
 
 void print_kinds(const Report& report, const Plan& plan, const Paint& paint) {
-  fmt::print("kind         depth  histories  told otherwise  not steady\n");
+  fmt::print("kind                depth  histories  told otherwise  not steady\n");
   for (const KindReport& kind : report.kinds)
-    fmt::print("{:<11}  {:>5}  {:>9}  {}  {:>10}\n", to_string(kind.kind),
+    fmt::print("{:<18}  {:>5}  {:>9}  {}  {:>10}\n", to_string(kind.kind),
                depth_for(plan.depth, kind.kind), kind.histories,
                paint(kind.divergent == 0 ? Style::good : Style::bad,
                      fmt::format("{:>14}", kind.divergent)),

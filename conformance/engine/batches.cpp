@@ -17,7 +17,7 @@ std::vector<Op> operations(const Plan& plan, Kind kind, bool core) {
     const auto op = static_cast<Op>(i);
     if (!applies(kind, op) || !why_unavailable(kind, op).empty()) continue;
     if (std::ranges::find(plan.left_out, op) != plan.left_out.end()) continue;
-    if (is_core(op) || !core) ops.push_back(op);
+    if (is_core(kind, op) || !core) ops.push_back(op);
   }
   return ops;
 }

@@ -44,7 +44,8 @@ Pair swapped(Pair pair) {
   return pair;
 }
 
-Pair Connections::make(Kind kind) {
+Pair Connections::make(Kind made) {
+  const Kind kind = descriptor_kind(made);
   switch (shape(kind).family) {
     case Family::udp:
       return support::make_udp_pair();
@@ -95,9 +96,9 @@ Sight look_at_port(std::uint16_t port) {
   return support::is_free(port) ? Sight::the_end : Sight::nothing;
 }
 
-long write_to(Kind kind, const Handle& from, const Handle& to, std::size_t size) {
+long write_to(Kind kind, const Handle& from, const Handle& to, std::string_view bytes) {
   const long before = support::unread_bytes(to);
-  const long written = support::write_bytes(from, std::string(size, 'x'));
+  const long written = support::write_bytes(from, bytes);
   // A terminal's bytes are carried over by a thread of the kernel's, MPTCP's by its worker.
   const Family family = shape(kind).family;
   const bool later = family == Family::terminal || family == Family::mptcp;

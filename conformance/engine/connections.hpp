@@ -18,7 +18,7 @@ namespace pollux::differential {
 class Connections {
  public:
   /// Throws std::system_error; of a kind that there is none of here, always.
-  support::Pair make(Kind kind);
+  support::Pair make(Kind made);
 
  private:
   support::Handle& listener(Kind kind);
@@ -54,11 +54,14 @@ Sight look_at_port(std::uint16_t port);
 void await_arrival(const support::Handle& handle);  ///< of what was sent there before
 void await_end(const support::Handle& handle);      ///< the other side's
 void await_hang_up(const support::Handle& handle);  ///< of both directions
+/// What arrives next at a socket of TCP is acknowledged then, and not when the kernel likes.
+void acknowledge_at_once(const support::Handle& handle);
 
 // Operations. Each returns what the system call did, as those of support/pairs.hpp.
 
 /// Comes back when what was written to `to` by `from` is there.
-long write_to(Kind kind, const support::Handle& from, const support::Handle& to, std::size_t size);
+long write_to(Kind kind, const support::Handle& from, const support::Handle& to,
+              std::string_view bytes);
 long accept_and_drop(const support::Handle& listener);
 /// Another connection that waits to be accepted.
 support::Handle connect_to(const support::Handle& listener);

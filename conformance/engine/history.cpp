@@ -27,7 +27,8 @@ constexpr std::array<std::string_view, op_count + 1> op_names{
     "read_urgent",     "peek",
     "low_water",       "packet_mode",
     "peer_discard",    "swap",
-    "relay",           "|"};
+    "relay",           "keep",
+    "abort_when_sent", "|"};
 
 constexpr std::array<Seat, 2> one_seat{{{0, 0, 1, 0}, {0, 1, 0, 0}}};
 constexpr std::array<Seat, 4> relay_seats{{{0, 0, 2, 0}, {1, 0, 3, 0}, {0, 1, 0, 0}, {1, 1, 1, 0}}};
@@ -59,6 +60,16 @@ constexpr Known known[] = {
     {Kind::tcp4_relay, "tcp4_relay", {Family::tcp, 1, false, 2, relay_seats}},
     {Kind::tcp4_twice, "tcp4_twice", {Family::tcp, 1, false, 2, twice_seats}},
     {Kind::unix_twice, "unix_twice", {Family::unix_stream, 1, false, 2, twice_seats}},
+    {Kind::streamed_tcp4, "tcp4_stream", {Family::tcp, 0, false, 1, one_seat, Kind::tcp4}},
+    {Kind::streamed_unix,
+     "unix_stream",
+     {Family::unix_stream, 0, false, 1, one_seat, Kind::unix_stream}},
+    {Kind::streamed_pipe_reader,
+     "pipe_reader_stream",
+     {Family::pipe, 0, false, 1, one_seat, Kind::pipe_reader}},
+    {Kind::streamed_pipe_writer,
+     "pipe_writer_stream",
+     {Family::pipe, 0, false, 1, one_seat, Kind::pipe_writer}},
 };
 
 constexpr auto kinds = [] {
@@ -68,6 +79,7 @@ constexpr auto kinds = [] {
 }();
 
 constexpr std::size_t first_of_few_kinds = static_cast<std::size_t>(Op::packet_mode);
+constexpr std::size_t first_of_streams = static_cast<std::size_t>(Op::keep);
 
 bool has_peer(Kind kind) {
   return kind != Kind::refused;
@@ -125,17 +137,51 @@ std::optional<Kind> kind_from(std::string_view name) noexcept {
   return found->kind;
 }
 
-bool is_core(Op op) noexcept {
+bool is_core(Kind kind, Op op) noexcept {
   const auto number = static_cast<std::size_t>(op);
-  return number < core_op_count || (number >= first_of_few_kinds && op != Op::turn);
+  // A stream reads by itself; but it has more ways to end.
+  if (shape(kind).streamed)
+    return (number < core_op_count && op != Op::read) || op == Op::close || op == Op::reset;
+  return number < core_op_count || (number >= first_of_few_kinds && number < first_of_streams);
 }
 
 bool is_of_the_peer(Op op) noexcept {
   return to_string(op).starts_with("peer_");
 }
 
+namespace {
+
+bool applies_to_stream(Kind descriptor, Op op) {
+  const bool reads = descriptor != Kind::pipe_writer;
+  switch (op) {
+    case Op::peer_read:
+    case Op::peer_write:
+    case Op::peer_shutdown_write:
+    case Op::peer_shutdown_read:
+    case Op::peer_close:
+    case Op::peer_reset:
+    case Op::write:
+    case Op::ask_peer_closed:
+      return applies(descriptor, op);
+    case Op::read:
+    case Op::read_one:
+    case Op::pause:
+    case Op::resume:
+    case Op::keep:
+      return reads;
+    case Op::shutdown_write:
+      return descriptor != Kind::pipe_reader;
+    default:
+      return op == Op::close || op == Op::reset || op == Op::abort_when_sent || op == Op::unwatch ||
+             op == Op::turn;
+  }
+}
+
+}  // namespace
+
 bool applies(Kind kind, Op op) noexcept {
   const Shape& is = shape(kind);
+  if (is.streamed) return applies_to_stream(*is.streamed, op);
   const bool stream_socket = is.family == Family::tcp || is.family == Family::unix_stream;
   switch (op) {
     case Op::peer_write:
@@ -176,6 +222,9 @@ bool applies(Kind kind, Op op) noexcept {
       return is.watched > 1;
     case Op::relay:
       return kind == Kind::tcp4_relay;
+    case Op::keep:
+    case Op::abort_when_sent:
+      return false;
     default:
       return true;
   }
@@ -212,10 +261,22 @@ void keep_what_mptcp_reports(std::vector<Op>& ops) {
   });
 }
 
+/// When its peer's kernel acknowledges a FIN is its own affair, and so when the reset behind it
+/// comes.
+void keep_what_is_acknowledged(std::vector<Op>& ops) {
+  bool fin_here = false;
+  std::erase_if(ops, [&](Op op) {
+    if (op == Op::abort_when_sent) return fin_here;
+    fin_here |= op == Op::shutdown_write || op == Op::close;
+    return false;
+  });
+}
+
 }  // namespace
 
 void keep_what_goes_together(History& history) {
   if (history.kind == Kind::mptcp) keep_what_mptcp_reports(history.ops);
+  if (history.kind == Kind::streamed_tcp4) keep_what_is_acknowledged(history.ops);
   bool urgent = false;
   bool counted = false;
   std::erase_if(history.ops, [&](Op op) {

@@ -35,6 +35,11 @@ enum class Kind : std::uint8_t {
   tcp4_relay,  ///< one end each of two connections; bytes go from one to the other
   tcp4_twice,  ///< a socket and its duplicate, in a reactor each
   unix_twice,  ///< likewise
+  // A pollux::Stream, which owns the descriptor.
+  streamed_tcp4,  ///< on what is of the kind tcp4, and so on
+  streamed_unix,
+  streamed_pipe_reader,
+  streamed_pipe_writer,
 };
 
 enum class Family : std::uint8_t {
@@ -65,11 +70,17 @@ struct Shape {
   bool readiness;        ///< a readiness watch, else a stream watch
   std::uint8_t watched;  ///< how many of the seats are, from the first
   std::span<const Seat> seats;
+  std::optional<Kind> streamed = {};  ///< of a pollux::Stream: of which kind its descriptor is
 };
 
 const Shape& shape(Kind kind) noexcept;
+/// Of which kind the descriptor is: that kind itself, if it is no stream's.
+inline Kind descriptor_kind(Kind kind) noexcept {
+  return shape(kind).streamed.value_or(kind);
+}
 
-/// One step. `peer_*` happen at the other side, the rest at the watched one or to its watch.
+/// One step. `peer_*` happen at the other side, the rest at the watched one or to its watch. Those
+/// that a pollux::Stream has as well are its own: `read` is read() outside of a handler.
 enum class Op : std::uint8_t {
   peer_write,
   peer_shutdown_write,
@@ -92,9 +103,9 @@ enum class Op : std::uint8_t {
   duplicate,
   close_duplicate,
   rewatch,
-  unwatch,
+  unwatch,         ///< of a stream: it is destroyed
   close,           ///< unwatches and closes; then what the peer sees is looked at
-  reset,           ///< the same with SO_LINGER zero
+  reset,           ///< the same with SO_LINGER zero; of a stream, abort()
   read_elsewhere,  ///< one byte, through a duplicate that lives no longer
   peer_urgent,     ///< one byte, MSG_OOB
   read_urgent,
@@ -105,12 +116,14 @@ enum class Op : std::uint8_t {
   peer_discard,  ///< the slave throws away what it has not read
   swap,          ///< of two watches, what follows is about the other one
   relay,         ///< reads here, and writes what was read to the other connection
+  keep,          ///< on_data() keeps one byte from now on, or no longer
+  abort_when_sent,
   /// Not an operation: here the loop runs. In histories of the pace `marked` alone.
   turn,
 };
 
 inline constexpr std::size_t core_op_count = 11;
-inline constexpr std::size_t op_count = 31;  ///< without `turn`
+inline constexpr std::size_t op_count = 33;  ///< without `turn`
 
 /// When the loop runs.
 enum class Pace : std::uint8_t {
@@ -134,7 +147,7 @@ std::string_view to_string(Op op) noexcept;
 std::string_view to_string(Pace pace) noexcept;
 std::optional<Kind> kind_from(std::string_view name) noexcept;
 
-bool is_core(Op op) noexcept;
+bool is_core(Kind kind, Op op) noexcept;
 
 /// Whether it happens at the other side.
 bool is_of_the_peer(Op op) noexcept;
@@ -144,7 +157,7 @@ bool applies(Kind kind, Op op) noexcept;
 
 /// Leaves out what does not go with what comes before it, since its outcome is the kernel's alone:
 /// how urgent bytes count where an offset or a low-water mark counts bytes; when an MPTCP peer that
-/// reads no more answers.
+/// reads no more answers; when an own FIN is acknowledged.
 void keep_what_goes_together(History& history);
 
 /// "tcp4 each: peer_write shutdown_read", "tcp4 marked: | peer_write read | pause"; parse() reads

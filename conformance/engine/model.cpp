@@ -1,175 +1,35 @@
 // SPDX-License-Identifier: MIT
 #include "conformance/engine/model.hpp"
 
-#include <cerrno>
+#include <algorithm>
+#include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
-#include <pollux/events.hpp>
-
+#include "conformance/engine/life.hpp"
 #include "conformance/engine/protocol.hpp"
-#include "conformance/support/system.hpp"
+#include "conformance/engine/stream_life.hpp"
 
 namespace pollux::differential {
 
 namespace {
 
-/// The life of one watch, by the rules of the contract.
-class Life {
- public:
-  Life(Kind kind, EarlyNotice notice, Line& line, int end, int seat)
-      : kind_{kind}, notice_{notice}, line_{line}, end_{end}, seat_{seat} {}
-
-  void pause() { reading_ = false; }
-  void resume() {
-    reading_ = true;
-    parked_ = false;
-  }
-  void ask_writable(bool wanted) { writable_ = wanted; }
-  void ask_peer_closed() { wants_peer_closed_ = true; }
-  void watch() {
-    watched_ = true;
-    ended_ = over_ = parked_ = delivered_peer_closed_ = false;
-  }
-  void unwatch() { watched_ = false; }
-
-  /// Somebody takes the failure: whether it had been delivered.
-  bool take_failure() { return std::exchange(delivered_failure_, false); }
-
-  /// What the loop tells when it runs now.
-  void turn(Trace& trace) {
-    trace_ = &trace;
-    if (!watched_) return;
-    if (shape(kind_).readiness) return deliver_readiness();
-    deliver_peer_closed(false);
-    deliver_lifecycle();
-    if (over_ || parked_) return;
-    Event standing = Event::none;
-    if (reading_ && !ended_ && line_.can_read(end_) && is_readable()) standing |= Event::readable;
-    // A write makes progress unless nobody can ever take it; see rule 5 for what is behind bytes.
-    if (writable_ && line_.can_write(end_) && !here().both_over()) standing |= Event::writable;
-    stand(standing);
-  }
-
- private:
-  const End& here() const { return line_[end_]; }
-  Family family() const { return shape(kind_).family; }
-  bool is_tcp() const { return family() == Family::tcp || family() == Family::mptcp; }
-
-  void say(Item::What what, int value = 0) { trace_->push_back({what, value, seat_}); }
-  void stand(Event standing) {
-    if (standing != Event::none) say(Item::What::standing, static_cast<int>(standing));
-  }
-
-  /// With fewer bytes than its owner wants to learn of, only at the end of them.
-  bool is_readable() const {
-    const int unread = here().unread();
-    return unread >= here().low_water || (unread > 0 && here().inbound_over());
-  }
-
-  /// A failure that is all there is is delivered, and not for as long as it holds; beside something
-  /// that is, it wakes reader and writer.
-  void deliver_readiness() {
-    const bool failed = here().error != 0;
-    if (failed && (reading_ || writable_)) delivered_failure_ = true;
-    Event standing = Event::none;
-    if (reading_ && (here().unread() > 0 || here().inbound_over())) standing |= Event::readable;
-    if (writable_ && line_.can_write(end_)) standing |= Event::writable;
-    if (failed && standing != Event::none && reading_) standing |= Event::readable;
-    stand(standing);
-  }
-
-  void deliver_lifecycle() {
-    if (over_ || parked_) return;
-    if (!line_.can_read(end_)) {
-      if (here().gone) fail(EPIPE);
-      return;
-    }
-    if (ended_) {
-      if (here().error != 0) return fail(line_.fetch_error(end_));
-      if (here().both_over()) hang_up();
-      return;
-    }
-    if (!reading_) return deliver_while_paused();
-    if (here().unread() > 0) return;  // rule 1
-    // A FIN that came before the failure is delivered before it, where the protocol keeps them
-    // apart.
-    const bool fin_first = is_tcp() && here().fin && !support::system_facts().reset_hides_fin;
-    if (here().error != 0 && !fin_first) return fail(line_.fetch_error(end_));
-    if (!here().inbound_over()) return;
-    end();
-    if (here().error != 0) return fail(line_.fetch_error(end_));
-    if (here().both_over()) hang_up();
-  }
-
-  void deliver_while_paused() {
-    if (here().error != 0) return fail(line_.fetch_error(end_));
-    if (!here().both_over()) return;
-    if (here().unread() > 0) {
-      parked_ = true;
-      return;
-    }
-    end();
-    hang_up();
-  }
-
-  void end() {
-    deliver_peer_closed(true);
-    ended_ = true;
-    say(Item::What::end_of_stream);
-  }
-  void fail(int error) {
-    say(Item::What::error, error);
-    hang_up();
-  }
-  void hang_up() {
-    over_ = true;
-    say(Item::What::hangup);
-  }
-
-  /// Rule 15. `at_end`: together with end_of_stream, at the latest.
-  void deliver_peer_closed(bool at_end) {
-    if (!wants_peer_closed_ || delivered_peer_closed_ || ended_ || over_ || parked_) return;
-    if (!line_.can_read(end_)) return;
-    // On AF_UNIX nothing tells the peer's end from one's own SHUT_RD. Of a reset whose code the
-    // owner took, the end is left to see (rule 10).
-    const bool closed = is_tcp() ? here().fin || here().gone : here().inbound_over();
-    if (!closed) return;
-    // At the end as well, if that is one's own: what nobody can read any more is unread still.
-    if (line_.hides_fin(end_)) return;
-    if (!at_end) {
-      if (here().error != 0) return;  // with a failure pending, a FIN shows when the bytes are read
-      const bool early = notice_ == EarlyNotice::immediate || family() != Family::unix_stream;
-      if (here().unread() > 0 && !early) return;
-    }
-    delivered_peer_closed_ = true;
-    say(Item::What::peer_closed);
-  }
-
-  Kind kind_;
-  EarlyNotice notice_;
-  Line& line_;
-  int end_;
-  int seat_;
-  Trace* trace_ = nullptr;
-  bool watched_ = true;
-  bool reading_ = true;
-  bool writable_ = false;
-  bool wants_peer_closed_ = false;
-  bool ended_ = false;
-  bool over_ = false;
-  bool parked_ = false;
-  bool delivered_peer_closed_ = false;
-  bool delivered_failure_ = false;  ///< to a readiness watch
-};
-
 /// Who sits at the lines, and what they do there.
 class Model {
  public:
   Model(const History& history, EarlyNotice notice)
-      : history_{history}, shape_{shape(history.kind)}, lines_(2, Line{history.kind}) {
-    for (int i = 0; i < shape_.watched; ++i)
-      lives_.emplace_back(history.kind, notice, line(i), seat(i).end, i);
+      : history_{history},
+        shape_{shape(history.kind)},
+        lines_(2, Line{descriptor_kind(history.kind)}) {
+    if (shape_.streamed) {
+      stream_ = &add<StreamLife>(notice, 0);
+    } else {
+      for (int i = 0; i < shape_.watched; ++i) add<Life>(notice, i);
+    }
+    // What a stream is asked for is an option of it.
+    const bool asks = std::ranges::find(history.ops, Op::ask_peer_closed) != history.ops.end();
+    if (stream_ != nullptr && asks) stream_->ask_peer_closed();
     descriptors_.resize(shape_.seats.size());
     if (history.kind == Kind::refused) descriptor(1).open = false;
   }
@@ -194,12 +54,22 @@ class Model {
   const Seat& seat(int i) const { return shape_.seats[static_cast<std::size_t>(i)]; }
   Descriptor& descriptor(int i) { return descriptors_[static_cast<std::size_t>(i)]; }
   Line& line(int i) { return lines_[seat(i).line]; }
-  Life& life() { return lives_[static_cast<std::size_t>(here_)]; }
+  Life& life() { return *lives_[static_cast<std::size_t>(here_)]; }
+
+  template <class Made>
+  Made& add(EarlyNotice notice, int i) {
+    auto made =
+        std::make_unique<Made>(descriptor_kind(history_.kind), notice, line(i), seat(i).end, i);
+    Made& added = *made;
+    lives_.push_back(std::move(made));
+    return added;
+  }
 
   void result(int value) { trace_.push_back({Item::What::result, value}); }
 
   void turn() {
-    for (Life& life : lives_) life.turn(trace_);
+    for (const auto& life : lives_) life->turn(trace_);
+    if (stream_ != nullptr) look_at_peer();
   }
 
   void apply(Op op) {
@@ -208,6 +78,8 @@ class Model {
       here_ = 1 - here_;
     } else if (is_of_the_peer(op)) {
       apply_there(op);
+    } else if (stream_ != nullptr) {
+      apply_to_stream(op);
     } else if (!apply_to_watch(op)) {
       apply_here(op);
     }
@@ -236,6 +108,39 @@ class Model {
         [[fallthrough]];
       default:
         return close(there);
+    }
+  }
+
+  void apply_to_stream(Op op) {
+    switch (op) {
+      case Op::read:
+        return result(stream_->read(std::numeric_limits<int>::max()));
+      case Op::read_one:
+        return result(stream_->read(1));
+      case Op::write: {
+        const int written = stream_->write();
+        result(written);
+        if (written > 0 && stream_->has_enough()) trace_.push_back({Item::What::enough});
+        return;
+      }
+      case Op::pause:
+        return stream_->pause();
+      case Op::resume:
+        return stream_->resume();
+      case Op::keep:
+        return stream_->keep();
+      case Op::shutdown_write:
+        return stream_->shutdown_write();
+      case Op::close:
+        return stream_->close();
+      case Op::reset:
+        return stream_->abort();
+      case Op::abort_when_sent:
+        return stream_->abort_when_sent();
+      case Op::unwatch:
+        return stream_->unwatch();
+      default:
+        return;  // ask_peer_closed
     }
   }
 
@@ -315,7 +220,7 @@ class Model {
 
   /// Its watch ends before it.
   void close(int i) {
-    if (i < shape_.watched) lives_[static_cast<std::size_t>(i)].unwatch();
+    if (i < shape_.watched) lives_[static_cast<std::size_t>(i)]->unwatch();
     descriptor(i).open = false;
     close_if_last(i);
   }
@@ -340,10 +245,26 @@ class Model {
     trace_.push_back({Item::What::peer_sees, static_cast<int>(sight)});
   }
 
+  /// After a run of the loop: what has arrived at the peer, as far as that is new.
+  void look_at_peer() {
+    const int there = seat(here_).opposite;
+    if (!descriptor(there).open) return;
+    const int end = seat(there).end;
+    const int unread = line(there).can_read(end) ? line(there)[end].unread() : 0;
+    const Sight sight = line(there).look(end);
+    if (std::exchange(peer_has_, unread) != unread)
+      trace_.push_back({Item::What::peer_has, unread});
+    if (std::exchange(peer_sees_, sight) != sight)
+      trace_.push_back({Item::What::peer_sees, static_cast<int>(sight)});
+  }
+
   const History& history_;
   const Shape& shape_;
   std::vector<Line> lines_;
-  std::vector<Life> lives_;
+  std::vector<std::unique_ptr<Life>> lives_;
+  StreamLife* stream_ = nullptr;  ///< the only life, if it is a stream's
+  int peer_has_ = 0;
+  Sight peer_sees_ = Sight::nothing;
   std::vector<Descriptor> descriptors_;
   int here_ = 0;
   Trace trace_;

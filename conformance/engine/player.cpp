@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "conformance/engine/played_stream.hpp"
 #include "conformance/support/system.hpp"
 
 namespace pollux::differential {
@@ -34,6 +36,7 @@ struct Sitter {
   Reactor* reactor = nullptr;
   StreamWatch stream;
   Watch plain;
+  std::unique_ptr<PlayedStream> played;  ///< in place of a watch; it has the handle
   bool watched = false;
   Interest interest = Interest::readable;
   Trace delivered;
@@ -56,7 +59,7 @@ class Player::Play {
         sitters_(shape_.seats.size()) {
     sit_down();
     // Set while it is watched, an offset is not known to the reactor (docs/contract.md).
-    const bool peeks = std::ranges::find(history.ops, Op::peek) != history.ops.end();
+    const bool peeks = has(Op::peek);
     for (std::size_t i = 0; i < shape_.watched; ++i) {
       if (peeks) set_peek_offset(sitters_[i].handle);
       watch(sitters_[i]);
@@ -103,7 +106,10 @@ class Player::Play {
   }
 
   void watch(Sitter& who, std::error_code& refused) {
-    if (shape_.readiness) {
+    if (shape_.streamed) {
+      who.played =
+          std::make_unique<PlayedStream>(*who.reactor, who.handle, has(Op::ask_peer_closed));
+    } else if (shape_.readiness) {
       const auto on_readiness = [&who](Readiness ready) {
         who.delivered_failure |= ready.error();
         if (ready.readable()) who.standing |= Event::readable;
@@ -143,6 +149,7 @@ class Player::Play {
     if (event.writable()) who.standing |= Event::writable;
   }
 
+  bool has(Op op) const { return std::ranges::find(history_.ops, op) != history_.ops.end(); }
   int number_of(const Sitter& who) const { return static_cast<int>(&who - sitters_.data()); }
 
   void settle() {
@@ -155,7 +162,24 @@ class Player::Play {
       who.delivered.clear();
       if (const Event standing = std::exchange(who.standing, Event::none); standing != Event::none)
         say(Item::What::standing, static_cast<int>(standing), number_of(who));
+      if (who.played) {
+        who.played->report(trace_);
+        look_at_peer(opposite(who).handle);
+      }
     }
+  }
+
+  /// After a run of the loop: what has arrived at a stream's peer, as far as that is new.
+  void look_at_peer(const Handle& peer) {
+    if (!peer) return;
+    // Of what only writes, it would be what is unread here.
+    const bool reads = shape_.streamed != Kind::pipe_reader;
+    const long unread = reads ? support::unread_bytes(peer) : 0;
+    const Sight sight = look_at(history_.kind, peer);
+    if (std::exchange(peer_has_, unread) != unread)
+      say(Item::What::peer_has, static_cast<int>(unread));
+    if (std::exchange(peer_sees_, sight) != sight)
+      say(Item::What::peer_sees, static_cast<int>(sight));
   }
 
   /// What was told up to now, and what stands, of one reactor's watches.
@@ -169,21 +193,24 @@ class Player::Play {
   /// Runs the loop until it has nothing new to tell, and has looked at everything that it looks at
   /// on a timer.
   void settle(Reactor& reactor) {
+    if (has(Op::abort_when_sent)) acknowledge_at_once(opposite(here()).handle);
     Received before = turn(reactor);
-    bool looked = false;
+    // What a stream's timer does may be delivered in the turn behind it.
+    const int most_looks = shape_.streamed ? 2 : 1;
+    int looks = 0;
     for (int turns = 0; turns < most_turns; ++turns) {
       const std::uint64_t reports = reactor.stats().reports;
       const Received received = turn(reactor);
       const bool quiet = received == before;
       before = received;
       if (!quiet) continue;
-      if (looked) {
+      if (looks == most_looks) {
         // Two turns alike. If nothing stands, nothing may have woken the loop either.
         if (!received.stands() && reactor.stats().reports != reports) continue;
         return;
       }
+      if (looks++ != 0) continue;
       now += std::chrono::seconds{1};  // longer than any look is put off
-      looked = true;
     }
     say(Item::What::spin);
   }
@@ -198,6 +225,7 @@ class Player::Play {
       if (sitters_[i].reactor != &reactor) continue;
       received.items += sitters_[i].delivered.size();
       received.standing[i] = sitters_[i].standing;
+      if (sitters_[i].played) received.items += sitters_[i].played->calls();
     }
     return received;
   }
@@ -238,6 +266,8 @@ class Player::Play {
       here_ = 1 - here_;
     } else if (is_of_the_peer(op)) {
       apply_there(op, opposite(here()));
+    } else if (here().played) {
+      here().played->apply(op, trace_);
     } else if (!apply_to_watch(op, here())) {
       apply_here(op, here());
     }
@@ -251,7 +281,8 @@ class Player::Play {
     if (!there.handle) return;
     switch (op) {
       case Op::peer_write:
-        write_to(history_.kind, there.handle, opposite(there).handle, chunk);
+        write_to(history_.kind, there.handle, opposite(there).handle,
+                 here().played ? here().played->bytes_of_peer() : some_bytes());
         return;
       case Op::peer_urgent:
         urgent_ = true;
@@ -262,7 +293,11 @@ class Player::Play {
       case Op::peer_shutdown_read:
         return end_own(there, Shutdown::read);
       case Op::peer_read:
-        support::drain(there.handle);
+        if (!here().played) {
+          support::drain(there.handle);
+        } else if (!here().played->peer_reads(there.handle)) {
+          say(Item::What::garbled);
+        }
         return;
       case Op::peer_discard:
         return discard_input(there.handle);
@@ -371,8 +406,11 @@ class Player::Play {
     if (who.ended_writing) who.stream.shutdown(Shutdown::write, refused);
   }
 
+  static std::string some_bytes() { return std::string(chunk, 'x'); }
+
   long bytes_moved(Op op, Sitter& who) {
-    if (op == Op::write) return write_to(history_.kind, who.handle, opposite(who).handle, chunk);
+    if (op == Op::write)
+      return write_to(history_.kind, who.handle, opposite(who).handle, some_bytes());
     if (history_.kind == Kind::listener) return accept_and_drop(who.handle);
     if (op == Op::read) return support::read_bytes(who.handle);
     if (op == Op::read_one) return support::read_bytes(who.handle, 1);
@@ -421,11 +459,20 @@ class Player::Play {
     for (Sitter& who : sitters_) {
       unwatch(who);
       who.duplicate.close();
+      if (who.played) end_stream(who);
     }
     for (std::size_t i = 0; i < sitters_.size(); ++i) {
       if (i == shape_.watched && is_left_behind()) say(Item::What::left_behind);
       abandon(sitters_[i].handle);
     }
+    // A stream that was destroyed before its peer had ended ends now.
+    if (here().played) here().reactor->poll();
+  }
+
+  void end_stream(Sitter& who) {
+    const Handle& peer = opposite(who).handle;
+    if (peer && !who.played->peer_reads(peer)) say(Item::What::garbled);
+    who.played->end();
   }
 
   /// Whether, with all that was watched closed, the other side does not see it.
@@ -462,6 +509,8 @@ class Player::Play {
   bool fin_here_ = false;
   bool fin_there_ = false;
   std::uint16_t port_ = 0;  ///< of a listener
+  long peer_has_ = 0;       ///< of a stream's peer, when it was looked at last
+  Sight peer_sees_ = Sight::nothing;
   Trace trace_;
 };
 

@@ -58,6 +58,16 @@ std::string what_of(const Item& item) {
       return "FALSE READABLE";
     case Item::What::spin:
       return "SPIN";
+    case Item::What::data:
+      return "data(" + std::to_string(item.value) + ")";
+    case Item::What::drained:
+      return "drained";
+    case Item::What::enough:
+      return "(enough)";
+    case Item::What::peer_has:
+      return "(peer: " + std::to_string(item.value) + " bytes)";
+    case Item::What::garbled:
+      return "GARBLED";
   }
   return "";
 }

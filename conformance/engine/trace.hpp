@@ -24,6 +24,12 @@ struct Item {
     left_behind,         ///< all is closed here, and the peer sees nothing of it
     false_readable,      ///< readable was delivered, and nothing is unread
     spin,                ///< a wake-up that told nothing, again and again
+    // Of a pollux::Stream.
+    data,      ///< delivered, and not kept; value: how many bytes
+    drained,   ///< on_drained(), in this run of the loop
+    enough,    ///< after the result of a write: false
+    peer_has,  ///< after a run of the loop, if that is new: so many bytes that are unread
+    garbled,   ///< a byte is not the next of those that were written, at either end
   };
   What what = What::op;
   int value = 0;

@@ -60,6 +60,7 @@ void await_arrival(const Handle& handle) {
 
 void await_end(const Handle&) {}
 void await_hang_up(const Handle&) {}
+void acknowledge_at_once(const Handle&) {}
 
 void set_peek_offset(const Handle&) {
   has_none();

@@ -54,7 +54,17 @@ INSTANTIATE_TEST_SUITE_P(
         // is the answer to its own byte.
         "tcp4 at_end: peer_write peer_urgent shutdown_read shutdown_write peer_urgent "
         "read",
-        "terminal each: peer_close rewatch"));
+        "terminal each: peer_close rewatch",
+        // Closing, a stream says nothing of a failure; and nothing at all after abort().
+        "tcp4_stream at_end: close peer_reset", "pipe_reader_stream at_end: close reset",
+        // What waited to be sent into a pipe was dropped.
+        "pipe_writer_stream at_end: write abort_when_sent",
+        // What was kept is unread.
+        "unix_stream each: keep peer_write pause peer_close",
+        // A write of the stream's own has taken the failure.
+        "tcp4_stream at_end: ask_peer_closed write peer_reset",
+        "tcp4_stream marked: peer_shutdown_write pause write peer_reset",
+        "unix_stream at_end: write peer_write peer_close"));
 
 class ABrokenBackend : public testing::TestWithParam<Contestant> {};
 

@@ -18,8 +18,9 @@ TEST_P(AForeignKernel, ChangesNothingInWhatIsDelivered) {
   Plan plan;
   // What is not much like another kind, or of a system of its own; and of the operations, what
   // counts bytes as Linux alone does.
-  plan.kinds = {Kind::tcp4,        Kind::tcp6,       Kind::unix_stream, Kind::pipe_reader,
-                Kind::pipe_writer, Kind::connecting, Kind::refused,     Kind::tcp4_both};
+  plan.kinds = {Kind::tcp4,          Kind::tcp6,         Kind::unix_stream, Kind::pipe_reader,
+                Kind::pipe_writer,   Kind::connecting,   Kind::refused,     Kind::tcp4_both,
+                Kind::streamed_tcp4, Kind::streamed_unix};
   plan.left_out = {Op::peer_urgent, Op::read_urgent, Op::peek, Op::low_water};
   // poll() forgets between its calls: where they are made matters less than what they see.
   plan.marked_exhaustively = false;
