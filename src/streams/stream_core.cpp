@@ -357,7 +357,8 @@ void StreamCore::close() noexcept {
 /// so the peer's end comes first.
 void StreamCore::close_when_sent() noexcept {
   if (closing_ == Closing::with_reset) return;  // when it has arrived
-  if (ended_ || handle_.kind() != StreamKind::socket || !start_closing_timer() || !end_outbound())
+  if (ended_ || ends_when_resumed_ || handle_.kind() != StreamKind::socket ||
+      !start_closing_timer() || !end_outbound())
     return release_quietly();
   update_interest();
 }
