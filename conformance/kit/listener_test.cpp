@@ -277,6 +277,18 @@ TEST_P(NamedListeners, TakeOverANameThatWasLeftBehind) {
   EXPECT_TRUE(accepts(1));
 }
 
+TEST_P(NamedListeners, LeaveTheNameToTheParentInTheChildOfAFork) {
+  if (!can_fork()) return RecordProperty("not_played", "no fork here");
+  const Address address = any_address();
+  std::optional<Listener> listener{std::in_place, reactor(), address, keep()};
+  EXPECT_TRUE(run_forked([&] {
+    listener.reset();
+    return true;
+  }));
+  const Handle client = connect(*listener);
+  EXPECT_TRUE(accepts(1));
+}
+
 TEST_P(NamedListeners, LeaveAFileAloneThatIsNoSocket) {
   const std::string path = fresh_name();
   std::ofstream{path} << "text";

@@ -141,7 +141,8 @@ class POLLUX_EXPORT Listener {
   std::size_t connections() const noexcept;
   ListenerStats stats() const noexcept;
 
-  /// Nobody is accepted until resume(): who comes in waits in the kernel's queue.
+  /// Nobody is accepted until resume(), which also ends a wait for descriptors or memory: who comes
+  /// in waits in the kernel's queue.
   void pause() noexcept;
   void resume() noexcept;
   /// Closes the socket. Its streams go on. Who waits in the kernel's queue is reset by the kernel.

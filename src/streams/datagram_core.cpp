@@ -180,7 +180,8 @@ void DatagramCore::release() noexcept {
   timer_.reset();
   const Address name = family_ == Address::Family::unix_name ? address() : Address{};
   handle_.reset();
-  platform::remove_name(name, calls());
+  // A child that was forked may go before its parent.
+  if (!service_.loop().context().forked()) platform::remove_name(name, calls());
   sender_.queue().clear(service_.write_blocks());
   if (!flags_.delivering) batch_.drop(service_.read_blocks());
 }

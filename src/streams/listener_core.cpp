@@ -78,7 +78,12 @@ std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
   if (options_.when_exhausted == WhenExhausted::shed)
     spare_.reset(platform::open_spare(service_->calls()));
   report_memory(error, [&] {
-    retry_ = reactor_->timer([this] { retry(); }, error);
+    retry_ = reactor_->timer(
+        [this] {
+          exhausted_ = false;
+          accept();
+        },
+        error);
     if (error) return false;
     watch_ = reactor_->watch(
         socket_.get(), Interest::readable,
@@ -90,8 +95,9 @@ std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
 
 void ListenerCore::close() noexcept {
   const auto self = weak_from_this().lock();  // the watch may be the last who has it
-  // The watch has the loop, and that the service.
-  if (socket_ && owns_name_) platform::remove_name(address_, service_->calls());
+  // The watch has the loop, and that the service. A child that was forked may go before its parent.
+  if (socket_ && owns_name_ && !service_->loop().context().forked())
+    platform::remove_name(address_, service_->calls());
   address_ = {};
   Watch watch = std::move(watch_);
   watch.reset();
@@ -112,19 +118,13 @@ void ListenerCore::pause() noexcept {
 
 void ListenerCore::resume() noexcept {
   paused_ = false;
+  exhausted_ = false;
   update_interest();
 }
 
 void ListenerCore::stream_closed() noexcept {
-  std::error_code ignored;  // the timer is there
-  if (exhausted_) retry_.restart(std::chrono::nanoseconds{0}, ignored);
-  update_interest();
-}
-
-/// The kernel has nothing to report of who was accepted already.
-void ListenerCore::retry() {
   exhausted_ = false;
-  accept();
+  update_interest();
 }
 
 bool ListenerCore::is_full() const noexcept {
@@ -139,6 +139,8 @@ void ListenerCore::update_interest() noexcept {
   // What cannot be changed for want of memory remains as it was, and accept() does nothing then.
   std::error_code ignored;
   watch_.set_interest(accepts() ? Interest::readable : Interest::none, ignored);
+  // The kernel has nothing to report of who was accepted already.
+  if (accepted_ && accepts()) retry_.restart(std::chrono::nanoseconds{0}, ignored);
 }
 
 void ListenerCore::accept() {

@@ -44,7 +44,6 @@ class ListenerCore final : public GroupOwner, public std::enable_shared_from_thi
   class Watching;
 
   void accept();
-  void retry();
   bool accept_one();
   void hand_over(Stream stream, const Address& peer);
   bool make_room() noexcept;
