@@ -170,6 +170,17 @@ def stream_client(program, echo):
     output(program, 64 * "a", port, "nobody?", status=1)
 
 
+def stream_input(program):
+    size = 200000
+    piped = subprocess.run([program], input=size * b"x", capture_output=True, timeout=PATIENCE, check=True)
+    assert piped.stdout == b"%d bytes, read by the loop\n" % size, piped
+    with tempfile.TemporaryFile() as file:
+        file.write(size * b"x")
+        file.seek(0)
+        read = subprocess.run([program], stdin=file, capture_output=True, timeout=PATIENCE, check=True)
+    assert read.stdout == b"%d bytes, read in a thread\n" % size, read
+
+
 def stream_chat(program):
     with Running(program) as running:
         def enter():
