@@ -213,6 +213,45 @@ TEST_P(Relays, TakeOverWhatAStreamHasKept) {
   settle(reactor());
 }
 
+TEST_P(Relays, TakeOverWhatAStreamHasKeptThatWasNotPaused) {
+  for (const bool inside : {false, true}) {
+    Pair first = make_pair(kind());
+    Pair second = make_pair(kind());
+    Stream stream = make_stream(first.local);
+    Stream target = make_stream(second.local);
+    bool called = false;
+    stream.on_event([](const StreamEvent&) {});
+    stream.on_data([&](Stream& self, Bytes) {
+      self.read(4);
+      called = true;
+      if (inside) pollux::relay(std::move(stream), std::move(target));
+    });
+    write_bytes(first.peer, "headbody");
+    run_until(reactor(), [&] { return called; });
+    if (!inside) pollux::relay(std::move(stream), std::move(target));
+    EXPECT_EQ(received_by(second.peer, 4), "body");
+    shutdown_write(first.peer);
+    EXPECT_EQ(received_by(second.peer), "");
+    EXPECT_EQ(last, 0);
+    first.peer.close();
+    second.peer.close();
+    settle(reactor());
+  }
+}
+
+TEST_P(Relays, DoWithStreamsThatMayKeepLittle) {
+  Pair first = make_pair(kind());
+  Pair second = make_pair(kind());
+  const StreamOptions little{.write_high_water = 1000, .write_low_water = 0, .write_limit = 1000};
+  Relay another{Stream{reactor(), UniqueHandle{first.local.release()}, little},
+                Stream{reactor(), UniqueHandle{second.local.release()}, little}};
+  const std::size_t sent = fill_both(first.peer);
+  EXPECT_TRUE(another);
+  shutdown_write(first.peer);
+  EXPECT_EQ(received_by(second.peer).size(), sent);
+  EXPECT_EQ(last, 0);
+}
+
 TEST_P(Relays, TakeOverAStreamThatHasDeliveredItsEnd) {
   Pair first = make_pair(kind());
   Pair second = make_pair(kind());
@@ -278,6 +317,14 @@ TEST_P(TcpRelays, DeliverAllThatCameBeforeAResetToWhoReadsLate) {
   EXPECT_TRUE(shows_a_reset(client, last));
   EXPECT_TRUE(ends());
   EXPECT_EQ(end->error, std::errc::connection_reset);
+}
+
+TEST_P(TcpRelays, GoWithTheirReactorAlthoughAFailureWaitsForItsBytes) {
+  fill_both(server);
+  reset_connection(server);
+  settle(reactor());
+  relay.detach();
+  use({});  // no test may leave a descriptor open
 }
 
 POLLUX_ON_EACH_KIND(TcpRelays, tcp);

@@ -307,12 +307,93 @@ TEST_P(Streams, FailIfMoreIsKeptThanTheyMay) {
   write_bytes(pair.peer, "abc");
   EXPECT_TRUE(story.is(""));
   write_bytes(pair.peer, "d");
+  EXPECT_TRUE(story.is(""));
+  write_bytes(pair.peer, "e");
   EXPECT_TRUE(story.is("[error hangup]"));
   EXPECT_EQ(story.error, std::errc::no_buffer_space);
   EXPECT_FALSE(stream);
 }
 
 // Writing.
+
+TEST_P(Streams, LeaveWhatAPausedReaderHasTakenWhereItIs) {
+  Stream stream = make_stream(pair);
+  stream.pause();
+  std::string text(20'000, '\0');
+  for (std::size_t at = 0; at < text.size(); ++at) text[at] = static_cast<char>('a' + at % 23);
+  write_bytes(pair.peer, text);
+  settle(reactor());
+  std::vector<Bytes> parts;
+  std::string taken;
+  for (const std::size_t size : {10U, 10U, 100U, 5'000U, 1U, 9'000U}) {
+    parts.push_back(stream.read(size));
+    EXPECT_EQ(parts.back().size(), size);
+  }
+  for (const Bytes part : parts) taken += as_text(part);
+  EXPECT_EQ(taken, text.substr(0, taken.size()));
+}
+
+TEST_P(Streams, GoOnWhenAHandlerThrows) {
+  struct Thrown {};
+  const auto turn = [&] {
+    try {
+      run_until(reactor(), pair.peer, [&] { return false; });
+    } catch (const Thrown&) {
+      return true;
+    }
+    return false;
+  };
+  Stream stream = make_silent_stream(pair.local);
+  stream.on_data([](Stream& self, Bytes bytes) {
+    self.write(bytes);
+    throw Thrown{};
+  });
+  stream.on_event([&](Stream& self, const StreamEvent& event) {
+    story.text += '[' + to_string(event.events()) + ']';
+    if (!event.end_of_stream()) return;
+    self.write("last words");
+    self.shutdown_write();
+    throw Thrown{};
+  });
+  write_bytes(pair.peer, "abc");
+  EXPECT_TRUE(turn());
+  EXPECT_EQ(received_by(pair.peer, 3), "abc");
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(turn());
+  EXPECT_EQ(received_by(pair.peer, 10), "last words");
+  EXPECT_TRUE(peer_gets_the_end(pair.peer));
+  EXPECT_TRUE(run_until(reactor(), [&] { return story.text.ends_with("hangup]"); })) << story.text;
+  EXPECT_TRUE(story.text.starts_with("[end_of_stream]")) << story.text;
+}
+
+TEST_P(Streams, DeliverTheEndAlthoughAHandlerThrowsAheadOfIt) {
+  struct Thrown {};
+  Stream stream = make_silent_stream(pair.local, {.peer_closed = true});
+  story.keep_data(stream);
+  stream.on_event([&](const StreamEvent& event) {
+    story.text += '[' + to_string(event.events()) + ']';
+    if (event.peer_closed()) throw Thrown{};
+  });
+  pair.peer.close();
+  EXPECT_THROW(run_until(reactor(), [&] { return false; }), Thrown);
+  EXPECT_TRUE(story.is(is_tcp(kind()) ? "[peer_closed][end_of_stream]"
+                                      : "[peer_closed][end_of_stream hangup]"));
+}
+
+TEST_P(Streams, MayReplaceTheHandlerThatRuns) {
+  Stream stream = make_silent_stream(pair.local);
+  auto capture = std::make_shared<int>(0);
+  const std::weak_ptr<int> captured = capture;
+  stream.on_data([&, capture = std::move(capture)](Stream& self, Bytes bytes) {
+    self.read(4);  // a header, and behind it
+    self.on_data([this](Bytes rest) { story.text += as_text(rest); });
+    EXPECT_FALSE(captured.expired());
+    story.text += std::to_string(bytes.size());
+  });
+  write_bytes(pair.peer, "headbody");
+  EXPECT_TRUE(story.is("8body"));
+  EXPECT_TRUE(captured.expired());
+}
 
 TEST_P(Streams, SendWhatIsWrittenInOrder) {
   Stream stream = make_stream(pair);
@@ -365,6 +446,17 @@ TEST_P(Streams, SayWhenTheyHaveDrained) {
   settle(reactor());
   EXPECT_EQ(drained, 1);
   EXPECT_TRUE(stream.write("b"));
+}
+
+TEST_P(Streams, SayThatTheyHaveDrainedWhenAWriteHasSentAll) {
+  Stream stream = make_stream(pair, {.write_high_water = 100, .write_low_water = 0});
+  bool drained = false;
+  stream.on_drained([&] { drained = true; });
+  EXPECT_FALSE(stream.write(std::string_view{std::string(200, 'a')}));
+  EXPECT_TRUE(stream.write(std::string(5000, 'b')));
+  EXPECT_EQ(received_by(pair.peer, 5200).size(), 5200U);
+  EXPECT_TRUE(run_until(reactor(), [&] { return drained; }));
+  EXPECT_TRUE(stream.write("c"));
 }
 
 TEST_P(Streams, RefuseWhatIsMoreThanMayWait) {

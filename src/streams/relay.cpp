@@ -58,7 +58,7 @@ class RelayCore : public std::enable_shared_from_this<RelayCore> {
 void RelayCore::start() {
   for (std::size_t side = 0; side < sides_.size(); ++side) {
     Stream& stream = sides_[side].stream;
-    StreamCore::of(stream)->let_bytes_go_first();
+    StreamCore::of(stream)->is_relayed();
     stream.on_drained([self = shared_from_this(), side] { self->other(side).resume(); });
     stream.on_event(
         [self = shared_from_this(), side](const StreamEvent& event) { self->ends(side, event); });

@@ -9,14 +9,6 @@
 
 namespace pollux::detail {
 
-namespace {
-
-constexpr Event operator&(Event a, Event b) {
-  return static_cast<Event>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
-}
-
-}  // namespace
-
 /// What few streams have.
 struct StreamBase::Extras {
   AnyHandler on_drained;
@@ -27,10 +19,10 @@ struct StreamBase::Extras {
 class StreamBase::Calling {
  public:
   explicit Calling(StreamBase& base, StreamDelivery* delivery = nullptr) noexcept
-      : core_{base.core()} {
+      : core_{base.core()}, delivery_{delivery} {
     lent_.core_ = &core_;
     core_.calling_ = true;
-    core_.service().call() = {&lent_, &core_, delivery};
+    core_.service().call() = {&lent_, &core_, delivery, &replaced_};
   }
   Calling(const Calling&) = delete;
   Calling& operator=(const Calling&) = delete;
@@ -39,13 +31,24 @@ class StreamBase::Calling {
     // Not if the handler has moved another stream into it: that one ends here.
     if (core_.service().call().lent == &lent_) lent_.core_ = nullptr;
     core_.service().call() = {};
-    if (core_.over_ || core_.orphan_) core_.forget_handlers();
+    if (core_.over_ || core_.orphan_) {
+      core_.forget_handlers();
+      return;
+    }
+    if (replaced_.data) {
+      core_.on_data(std::move(*replaced_.data));
+      if (delivery_ != nullptr) delivery_->replaced = true;
+    }
+    if (replaced_.event) core_.on_event(std::move(*replaced_.event));
+    if (replaced_.drained) core_.extras_->on_drained = std::move(*replaced_.drained);
   }
   Stream& stream() noexcept { return lent_; }
 
  private:
   StreamCore& core_;
+  StreamDelivery* const delivery_;
   Stream lent_;
+  StreamReplacements replaced_;
 };
 
 StreamBase::StreamBase(StreamService& service, UniqueHandle handle,
@@ -103,9 +106,19 @@ bool StreamBase::report(Event events, std::error_code why) {
   return true;
 }
 
+void StreamBase::on_event(AnyHandler&& handler) noexcept {
+  if (StreamReplacements* const later = replacements())
+    later->event = std::move(handler);
+  else
+    on_event_ = std::move(handler);
+}
+
 void StreamBase::on_drained(AnyHandler&& handler) {
   if (!extras_) extras_ = std::make_unique<Extras>();
-  extras_->on_drained = std::move(handler);
+  if (StreamReplacements* const later = replacements())
+    later->drained = std::move(handler);
+  else
+    extras_->on_drained = std::move(handler);
 }
 
 bool StreamBase::deliver_drained() {
@@ -131,6 +144,7 @@ void StreamBase::forget_handlers() noexcept {
 void StreamBase::release() noexcept {
   const StreamCore::Hold hold{core()};
   over_ = true;
+  late_ = Event::none;
   handle_.close();
   output_.clear(service().write_blocks());
   if (extras_) extras_->deadlines = {};
@@ -141,7 +155,7 @@ void StreamBase::release_quietly() noexcept {
   const StreamCore::Hold hold{core()};
   release();
   if (orphan_ || !on_event_ || service().reactor() == nullptr) return;
-  hangup_due_ = true;
+  late_ = Event::hangup;
   make_due();
 }
 
@@ -159,7 +173,7 @@ void StreamBase::outbound_failed(int error) noexcept {
 // What it asks for.
 
 void StreamBase::update_interest() noexcept {
-  if (over_ || unwatched_ || ends_when_resumed_) return;
+  if (over_ || waits_to_fail_ || ends_when_resumed_) return;
   Interest wanted = Interest::none;
   if ((is_closing() || input_.reads()) && !ended_ && handle_.kind() != StreamKind::pipe_writer)
     wanted |= Interest::readable;

@@ -19,6 +19,10 @@ namespace pollux::detail {
 
 class StreamCore;
 
+constexpr Event operator&(Event a, Event b) noexcept {
+  return static_cast<Event>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+
 /// Held by its owner's Stream, by the handler of its watch, and by whoever calls handlers: it lives
 /// until all of them have let go (StreamCore::Hold). Loop thread.
 class StreamBase : public StreamTurn {
@@ -34,11 +38,12 @@ class StreamBase : public StreamTurn {
   const StreamInput& input() const noexcept { return input_; }
   const StreamOutput& output() const noexcept { return output_; }
 
-  void on_event(AnyHandler&& handler) noexcept { on_event_ = std::move(handler); }
+  void on_event(AnyHandler&& handler) noexcept;
   /// May throw std::bad_alloc.
   void on_drained(AnyHandler&& handler);
-  /// A failure that comes while it is paused waits for resume(), and for the bytes before it.
-  void let_bytes_go_first() noexcept { bytes_go_first_ = true; }
+  /// A failure that comes while it is paused waits for resume(), and for the bytes before it; and
+  /// nothing that is written is too much: who writes is paused.
+  void is_relayed() noexcept { relayed_ = true; }
 
  protected:
   /// How it is being closed.
@@ -46,6 +51,11 @@ class StreamBase : public StreamTurn {
   /// The own side.
   enum class Outbound : std::uint8_t { open, ends_when_sent, ended };
   class Calling;
+
+  /// Null, but while one of its handlers runs.
+  StreamReplacements* replacements() const noexcept {
+    return calling_ ? service().call().replaced : nullptr;
+  }
 
   StreamBase(StreamService& service, UniqueHandle handle, const GroupPointer& group) noexcept;
   ~StreamBase();
@@ -86,17 +96,17 @@ class StreamBase : public StreamTurn {
   struct Extras;
 
   // In an order that leaves no gaps, in which the compiler puts the flags behind what comes before.
-  bool over_ = false;            ///< its descriptor is closed
-  bool orphan_ = false;          ///< nobody is to be called
-  bool ended_ = false;           ///< end_of_stream has come
-  bool unwatched_ = false;       ///< it has failed, and is paused: there may be bytes
-  bool calling_ = false;         ///< a handler of its own runs
-  bool bytes_go_first_ = false;  ///< let_bytes_go_first()
+  bool over_ = false;           ///< its descriptor is closed
+  bool orphan_ = false;         ///< nobody is to be called
+  bool ended_ = false;          ///< end_of_stream has come
+  bool waits_to_fail_ = false;  ///< it has failed, and is paused: there may be bytes
+  bool calling_ = false;        ///< a handler of its own runs
+  bool relayed_ = false;        ///< is_relayed()
   std::unique_ptr<Extras> extras_;
   AnyHandler on_event_;
   [[no_unique_address]] StreamHandle handle_;
   Closing closing_ = Closing::no;
-  bool hangup_due_ = false;  ///< hangup is to be reported
+  Event late_ = Event::none;  ///< of its end: is to be reported in the next turn
   [[no_unique_address]] StreamOutput output_;
   Outbound outbound_ = Outbound::open;
   bool drained_ = false;  ///< on_drained() is to be called

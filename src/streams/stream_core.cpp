@@ -20,9 +20,6 @@ constexpr std::size_t least_read = 512;
 
 constexpr Event ends = Event::end_of_stream | Event::error | Event::hangup;
 
-constexpr Event operator&(Event a, Event b) {
-  return static_cast<Event>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
-}
 constexpr Event without(Event a, Event b) {
   return static_cast<Event>(static_cast<unsigned>(a) & ~static_cast<unsigned>(b));
 }
@@ -81,7 +78,7 @@ std::error_code StreamCore::start() noexcept {
     watching.core().watch_reports(event);
   });
   const StreamOptions& options = handle_.options();
-  if (error || options.idle_timeout + options.half_closed_timeout == std::chrono::nanoseconds{0})
+  if (error || (options.idle_timeout.count() == 0 && options.half_closed_timeout.count() == 0))
     return error;
   report_memory(error, [&] {
     error = deadlines().start(*service().reactor(), options, [this] {
@@ -115,23 +112,29 @@ void StreamCore::orphan() noexcept {
 
 void StreamCore::watch_reports(const StreamEvent& event) {
   const Hold hold{*this};
-  if (event.peer_closed() && !shows_an_end_instead()) report(Event::peer_closed);
-  if (event.readable() && !over_) receive(false);
-  if (any(event.events(), ends) && !over_) {
-    deliver_kept();  // before the end
-    if (!over_) handle_ends(event);
+  late_ |= event.events() & ends;
+  try {
+    if (event.peer_closed() && !shows_an_end_instead()) report(Event::peer_closed);
+    if (event.readable() && !over_) receive(false);
+    if (late_ != Event::none && !over_) {
+      deliver_kept();  // before the end
+      if (!over_) handle_ends(std::exchange(late_, Event::none), event.error());
+    }
+    if (event.writable() && !over_) {
+      output_.unblock();
+      send();
+    }
+    if (drained_ && !over_) deliver_drained();
+    if (output_.can_send() && !over_) send();  // what the handlers have written
+  } catch (...) {
+    // The rest comes in the next turn: handle_ends() finds why in the failure.
+    if (any(late_, Event::error)) output_.fail(event.error().value(), service().write_blocks());
+    make_due();
+    throw;
   }
-  if (event.writable() && !over_) {
-    output_.unblock();
-    send();
-  }
-  if (drained_ && !over_) deliver_drained();
-  if (output_.can_send() && !over_) send();  // what the handlers have written
 }
 
-void StreamCore::handle_ends(const StreamEvent& event) {
-  Event events = event.events() & ends;
-  std::error_code why = event.error();
+void StreamCore::handle_ends(Event events, std::error_code why) {
   if (any(events, Event::hangup) && !why && output_.failure() != 0) {
     why = platform::error_code(output_.failure());
     events |= Event::error;
@@ -147,10 +150,9 @@ void StreamCore::handle_ends(const StreamEvent& event) {
     side_ended();
   }
   if (any(events, Event::hangup)) {
-    if (why && bytes_go_first_ && input_.paused && !is_closing()) {
+    if (why && relayed_ && input_.paused && !is_closing()) {
       // settle_failure() reads the bytes, and then it fails.
-      unwatched_ = true;
-      handle_.unwatch();
+      waits_to_fail_ = true;
       return outbound_failed(why.value());
     }
     release();
@@ -177,8 +179,20 @@ bool StreamCore::shows_an_end_instead() const noexcept {
 // Reading.
 
 void StreamCore::on_data(AnyHandler&& handler) noexcept {
+  if (StreamReplacements* const later = replacements()) {
+    later->data = std::move(handler);
+    return;
+  }
   input_.on_data = std::move(handler);
   update_interest();
+  deliver_kept_again();
+}
+
+/// What was kept is due, whether more comes or not.
+void StreamCore::deliver_kept_again() noexcept {
+  if (!input_.has_kept() || input_.paused || over_) return;
+  input_.kept_due = true;
+  make_due();
 }
 
 /// `again`: what is kept is delivered also if nothing has come. Whether it has come to the end.
@@ -226,10 +240,11 @@ void StreamCore::deliver_data(Bytes bytes) {
   deliver(bytes, delivery);
   const Bytes rest = bytes.subspan(delivery.read);
   if (rest.empty() || over_ || orphan_ || is_closing()) return;
-  if (rest.size() >= handle_.options().read_limit)
+  if (rest.size() > handle_.options().read_limit)
     return fail(system_error_code(std::errc::no_buffer_space));
   counts_as_read.input = nullptr;
-  if (!input_.keep(rest)) fail(no_memory());
+  if (!input_.keep(rest)) return fail(no_memory());
+  if (delivery.replaced) deliver_kept_again();
 }
 
 bool StreamCore::deliver_kept() {
@@ -247,8 +262,8 @@ void StreamCore::pause() noexcept {
 void StreamCore::resume() noexcept {
   if (!std::exchange(input_.paused, false) || over_) return;
   update_interest();
-  input_.kept_due = input_.has_kept();
-  if (input_.kept_due || unwatched_ || ends_when_resumed_) make_due();
+  deliver_kept_again();
+  if (waits_to_fail_ || ends_when_resumed_) make_due();
 }
 
 Bytes StreamCore::read(std::size_t most) noexcept {
@@ -285,7 +300,7 @@ bool StreamCore::write(std::size_t size, What&& what, std::error_code& error) no
     error = Errc::stream_closed;
   } else if (outbound_ != Outbound::open) {
     error = system_error_code(std::errc::broken_pipe);
-  } else if (size > handle_.options().write_limit - output_.size()) {
+  } else if (output_.size() + size > handle_.options().write_limit && !relayed_) {
     error = system_error_code(std::errc::no_buffer_space);
   } else if (size != 0 && output_.failure() == 0 &&
              output_.write(std::forward<What>(what), handle_, error)) {
@@ -306,18 +321,22 @@ bool StreamCore::after_write() noexcept {
       service().add(*this);
     }
   }
+  note_drained();
   const bool is_above = output_.is_above(handle_.options());
   if (output_.is_blocked()) update_interest();
   return !is_above;
 }
 
+void StreamCore::note_drained() noexcept {
+  if (!output_.has_drained(handle_.options())) return;
+  drained_ = true;
+  make_due();
+}
+
 void StreamCore::send() noexcept {
   if (output_.send(handle_)) bytes_moved();
   if (output_.failure() != 0) return make_due();
-  if (output_.has_drained(handle_.options())) {
-    drained_ = true;
-    make_due();
-  }
+  note_drained();
   if (output_.empty()) {
     if (outbound_ != Outbound::open) end_outbound();
     if (is_closing() && !over_) close_when_sent();
@@ -417,7 +436,7 @@ void StreamCore::closing_timer_fired() {
 /// reported is that nobody reads what is written (AF_UNIX), or bytes are still to be read. It has
 /// another one when these have been read, and the end is behind them.
 void StreamCore::settle_failure() {
-  if (unwatched_ && input_.paused && !is_closing()) return;
+  if (waits_to_fail_ && input_.paused && !is_closing()) return;
   if (is_closing() || !input_.reads() || ended_)
     return fail(platform::error_code(output_.failure()));
   const std::uint32_t before = input_.reads_made;
@@ -439,19 +458,28 @@ void StreamCore::prepare() noexcept {
 
 bool StreamCore::deliver_due() {
   due = false;
-  if (std::exchange(hangup_due_, false)) return report(Event::hangup);
-  if (over_) return false;
-  bool called = drained_ && deliver_drained();
-  called |= deliver_kept();
-  if (ends_when_resumed_ && !input_.paused && !over_) {
-    handle_ends(StreamEvent{Event::end_of_stream | Event::hangup});
-    called = true;
+  if (over_) return late_ != Event::none && report(std::exchange(late_, Event::none));
+  bool called = false;
+  try {
+    called = drained_ && deliver_drained();
+    called |= deliver_kept();
+    if (ends_when_resumed_ && !input_.paused && !over_) {
+      ends_when_resumed_ = false;
+      late_ |= Event::end_of_stream | Event::hangup;
+    }
+    if (late_ != Event::none && !over_) {
+      handle_ends(std::exchange(late_, Event::none), {});
+      called = true;
+    }
+    if (output_.failure() != 0 && !over_) {
+      settle_failure();
+      called = true;
+    }
+    if (output_.can_send() && !over_) send();
+  } catch (...) {
+    make_due();
+    throw;
   }
-  if (output_.failure() != 0 && !over_) {
-    settle_failure();
-    called = true;
-  }
-  if (output_.can_send() && !over_) send();
   return called;
 }
 

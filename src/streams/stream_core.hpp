@@ -59,15 +59,17 @@ class StreamCore : public StreamBase {
 
   // What the watch reports.
   void watch_reports(const StreamEvent& event);
-  void handle_ends(const StreamEvent& event);
+  void handle_ends(Event events, std::error_code why);
   bool shows_an_end_instead() const noexcept;
   bool receive(bool again);
   void deliver_data(Bytes bytes);
   bool deliver_kept();
+  void deliver_kept_again() noexcept;
 
   // What was written, and the end.
   void send() noexcept;
   bool after_write() noexcept;
+  void note_drained() noexcept;
   bool end_outbound() noexcept;
   void close_when_sent() noexcept;
   bool start_closing_timer() noexcept;

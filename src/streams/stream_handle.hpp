@@ -35,7 +35,6 @@ class StreamHandle {
   StreamKind kind() const noexcept { return kind_; }
 
   std::error_code watch(Handler<StreamEvent>&& handler) noexcept;
-  void unwatch() noexcept { watch_.reset(); }
   /// An error is the watch's: it has ended.
   std::error_code ask_for(Interest wanted) noexcept;
   /// Closes it, once.

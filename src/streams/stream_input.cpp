@@ -13,22 +13,22 @@ Bytes StreamInput::kept() const noexcept {
 }
 
 std::span<std::byte> StreamInput::make_room(std::size_t least) noexcept {
-  if (!kept_) kept_.reset(new (std::nothrow) Kept);
-  if (!kept_) return {};
-  const Bytes now = kept();
-  if (kept_->room - kept_->end < least) {
-    if (kept_->room < now.size() + least) {
-      const std::size_t room = std::max(now.size() + least, 2 * now.size());
-      std::unique_ptr<std::byte[]> memory{new (std::nothrow) std::byte[room]};
-      if (!memory) return {};
-      if (!now.empty()) std::memcpy(memory.get(), now.data(), now.size());
-      kept_->memory = std::move(memory);
-      kept_->room = room;
-    } else {
-      std::memmove(kept_->memory.get(), now.data(), now.size());
-    }
+  const std::size_t size = kept().size();
+  const bool fits = kept_ && kept_->room - kept_->end >= least;
+  if (!fits && kept_ && !kept_->taken && kept_->room >= size + least) {
+    std::memmove(kept_->memory.get(), kept_->memory.get() + kept_->begin, size);
     kept_->begin = 0;
-    kept_->end = now.size();
+    kept_->end = size;
+  } else if (!fits) {
+    std::unique_ptr<Kept> more{new (std::nothrow) Kept};
+    if (!more) return {};
+    more->room = std::max(size + least, 2 * size);
+    more->memory.reset(new (std::nothrow) std::byte[more->room]);
+    if (!more->memory) return {};
+    if (size != 0) std::memcpy(more->memory.get(), kept().data(), size);
+    more->end = size;
+    if (kept_ && kept_->taken) more->before = std::move(kept_);
+    kept_ = std::move(more);
   }
   return {kept_->memory.get() + kept_->end, kept_->room - kept_->end};
 }
@@ -49,11 +49,15 @@ Bytes StreamInput::take(std::size_t most) noexcept {
   if (!kept_) return {};
   const Bytes taken = kept().first(std::min(most, kept().size()));
   kept_->begin += taken.size();
+  kept_->taken = true;
   return taken;
 }
 
 void StreamInput::forget_read() noexcept {
-  if (kept_ && kept_->begin == kept_->end) kept_.reset();
+  if (!kept_) return;
+  kept_->taken = false;
+  kept_->before.reset();
+  if (kept_->begin == kept_->end) kept_.reset();
 }
 
 }  // namespace pollux::detail

@@ -42,6 +42,8 @@ class StreamInput {
     std::size_t begin = 0;
     std::size_t end = 0;
     std::size_t room = 0;
+    bool taken = false;            ///< somebody has bytes of it
+    std::unique_ptr<Kept> before;  ///< somebody has bytes of that, too
   };
 
   std::unique_ptr<Kept> kept_;

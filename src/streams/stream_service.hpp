@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -22,8 +23,9 @@ class StreamCore;
 /// One call of on_data().
 struct StreamDelivery {
   Bytes bytes;
-  std::size_t read = 0;  ///< how many of them count as read, from the first one on
-  bool counts = false;   ///< the handler says so itself
+  std::size_t read = 0;   ///< how many of them count as read, from the first one on
+  bool counts = false;    ///< the handler says so itself
+  bool replaced = false;  ///< by another handler
 
   Bytes take(std::size_t most) noexcept {
     if (!std::exchange(counts, true)) read = 0;
@@ -35,6 +37,13 @@ struct StreamDelivery {
     counts = true;
     read = bytes.size() - std::min(last, bytes.size());
   }
+};
+
+/// Handlers that a running handler has set: they come into their place when it has returned.
+struct StreamReplacements {
+  std::optional<AnyHandler> data;
+  std::optional<AnyHandler> event;
+  std::optional<AnyHandler> drained;
 };
 
 /// A stream in the lists of its service.
@@ -69,6 +78,7 @@ class StreamService final : public TurnHook {
     const Stream* lent = nullptr;        ///< what the handler was given
     StreamCore* core = nullptr;          ///< null, if it has let go of it
     StreamDelivery* delivery = nullptr;  ///< of on_data()
+    StreamReplacements* replaced = nullptr;
   };
   Call& call() noexcept { return call_; }
 
