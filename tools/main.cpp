@@ -15,7 +15,7 @@
 
 #include "backends_command.hpp"
 #include "options.hpp"
-#include "proxy/proxy_command.hpp"
+#include "proxy/proxy.hpp"
 #include "trace_command.hpp"
 #include "verify_command.hpp"
 

@@ -39,6 +39,13 @@ std::string host_of(const Address& address) {
   return host;
 }
 
+/// An IPv4 client of a socket that takes IPv6 too shows as ::ffff:1.2.3.4.
+Address unmapped(const Address& address) {
+  constexpr std::string_view prefix{"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12};
+  if (address.ip().size() != 16 || !as_text(address.ip()).starts_with(prefix)) return address;
+  return Address::from_ip(address.ip().subspan(prefix.size()), address.port());
+}
+
 bool is_tcp(const Address& client, const Address& server) {
   return client.family() == server.family() && !client.ip().empty();
 }
@@ -76,12 +83,20 @@ ParsedHeader parse_v1(std::string_view bytes) {
     line = space == std::string_view::npos ? "" : line.substr(space + 1);
   }
   if (words[1] == "UNKNOWN") return {Is::header, end + 2};
-  std::error_code error;
   const bool is_v6 = words[1] == "TCP6";
-  const Address client{
-      fmt::format("{}{}{}:{}", is_v6 ? "[" : "", words[2], is_v6 ? "]" : "", words[4]), error};
-  if (error || (!is_v6 && words[1] != "TCP4")) return {};
-  return {Is::header, end + 2, client};
+  if (!is_v6 && words[1] != "TCP4") return {};
+  bool wrong = false;
+  const auto parsed = [&](std::string_view host, std::string_view port) {
+    std::error_code error;
+    const Address address{fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port),
+                          error};
+    wrong |= static_cast<bool>(error);
+    return address;
+  };
+  const Address client = parsed(words[2], words[4]);
+  const Address server = parsed(words[3], words[5]);
+  if (wrong) return {};
+  return {Is::header, end + 2, client, server};
 }
 
 ParsedHeader parse_v2(std::string_view bytes) {
@@ -96,14 +111,19 @@ ParsedHeader parse_v2(std::string_view bytes) {
   // The sender itself (a health check), or a client of another kind.
   if (command == '\x20' || (family != tcp4 && family != tcp6)) return {Is::header, size};
   if (size < v2_fixed_size + 2 * ip + 4) return {};
-  return {Is::header, size,
-          Address::from_ip(as_bytes(bytes.substr(v2_fixed_size, ip)),
-                           big_endian(bytes.substr(v2_fixed_size + 2 * ip)))};
+  const std::string_view addresses = bytes.substr(v2_fixed_size);
+  const auto parsed = [&](std::size_t which) {
+    return Address::from_ip(as_bytes(addresses.substr(which * ip, ip)),
+                            big_endian(addresses.substr(2 * ip + 2 * which)));
+  };
+  return {Is::header, size, parsed(0), parsed(1)};
 }
 
 }  // namespace
 
-std::string make_header(ProxyHeader version, const Address& client, const Address& server) {
+std::string make_header(ProxyHeader version, const Address& from, const Address& to) {
+  const Address client = unmapped(from);
+  const Address server = unmapped(to);
   switch (version) {
     case ProxyHeader::v1:
       return make_v1(client, server);

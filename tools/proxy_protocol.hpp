@@ -13,14 +13,15 @@ namespace pollux::tools {
 
 enum class ProxyHeader { none, v1, v2 };
 
-/// The header of a connection from `client`, which was made to `server`.
-std::string make_header(ProxyHeader version, const Address& client, const Address& server);
+/// The header of a connection from a client to a server.
+std::string make_header(ProxyHeader version, const Address& from, const Address& to);
 
 /// What the first bytes of a connection are.
 struct ParsedHeader {
   enum class Is { incomplete, header, wrong } is = Is::wrong;
   std::size_t size = 0;
   Address client = {};  ///< none, if the header does not say
+  Address server = {};  ///< likewise: where the client has connected to
 };
 
 ParsedHeader parse_header(std::string_view bytes);

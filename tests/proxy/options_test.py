@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -128,6 +129,34 @@ class Options(unittest.TestCase):
                     self.assertEqual(proxy.ends(), 0)
                     self.assertIn(source, proxy.process.stderr.read())
 
+    def test_a_header_says_who_the_first_client_was_and_what_it_asked_for(self):
+        proxy = self.proxy(name_of(self.server), "--accept-header", "--send-header", "v1")
+        for header in (b"PROXY TCP6 2001:db8::1 2001:db8::2 1000 2000\r\n",
+                       b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n"):
+            client = self.keep(proxy.connect())
+            client.sendall(header)
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(self.accept()), header)
+
+    def test_who_waits_for_a_descriptor_and_goes_holds_up_nobody(self):
+        proxy = self.proxy(name_of(self.server))
+        in_use = len(os.listdir("/proc/%d/fd" % proxy.process.pid))
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (in_use + 5, in_use + 5))
+        served = [self.keep(proxy.connect()) for _ in range(2)]
+        servers = [self.accept() for _ in served]
+        waits = proxy.connect()
+        waits.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        waits.close()
+        for end in served + servers:
+            end.close()
+        self.keep(proxy.connect()).sendall(b"x")
+        for _ in range(2):  # the one that has gone may be passed on first
+            with contextlib.suppress(ConnectionResetError):
+                if self.accept().recv(1) == b"x":
+                    break
+        else:
+            self.fail("nobody is served")
+
     def test_who_sends_no_header_is_cut_off(self):
         proxy = self.proxy(name_of(self.server), "--accept-header")
         for wrong in (b"GET / HTTP/1.0\r\n\r\n", b"PROXY TCP4 a b 1 2\r\n", b"PROXY " + b"x" * 120,
@@ -215,6 +244,8 @@ class Options(unittest.TestCase):
                 self.keep(proxy.connect())
             except ConnectionRefusedError:
                 break
+            except ConnectionResetError:  # it was in the queue of the socket that is closed
+                pass
         client.sendall(b"x")
         self.assertEqual(server.recv(1), b"x")
         proxy.signal(signal.SIGTERM)
@@ -255,7 +286,8 @@ class Options(unittest.TestCase):
         for arguments in (["127.0.0.1:0"], ["nowhere", "127.0.0.1:1"], ["127.0.0.1:0", "127.0.0.1:x"],
                           ["127.0.0.1:0", "127.0.0.1:1", "--send-header", "v3"],
                           ["unix:@pollux-test", "127.0.0.1:1", "--threads", "2"],
-                          ["127.0.0.1:0", "--targets", "/no/such/file"]):
+                          ["127.0.0.1:0", "--targets", "/no/such/file"],
+                          ["127.0.0.1:0", "127.0.0.1:1", "--threads", "4", "--limit", "3"]):
             with self.subTest(arguments):
                 done = subprocess.run([PROGRAM, "proxy", *arguments], capture_output=True, text=True,
                                       timeout=PATIENCE_S, check=False)

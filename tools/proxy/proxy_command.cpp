@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "proxy_command.hpp"
+#include "proxy.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -52,6 +52,8 @@ class Proxy {
     Address listen = parse_address(options.listen);
     if (options.threads > 1 && listen.family() == Address::Family::unix_name)
       throw UsageError{"several threads cannot listen at one unix: address"};
+    if (options.limit != 0 && options.limit < options.threads)
+      throw UsageError{"a limit below the number of threads leaves some without connections"};
     for (unsigned i = 0; i < options.threads; ++i) {
       workers_.push_back(std::make_unique<ProxyWorker>(options, listen, targets));
       listen = workers_.front()->address();  // its port, if that was left to the system

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "proxy_options.hpp"
+#include "proxy.hpp"
 
 #include <algorithm>
 #include <charconv>

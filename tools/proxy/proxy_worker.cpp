@@ -49,7 +49,11 @@ bool is_out_of_descriptors(const std::error_code& error) {
 // A session: the header, if there is to be one, a target, and then the relay.
 
 ProxySession::ProxySession(ProxyWorker& worker, Stream client, const Address& peer)
-    : worker_{worker}, client_{std::move(client)}, peer_{peer}, number_{worker.counts_.accepted} {}
+    : worker_{worker},
+      client_{std::move(client)},
+      peer_{peer},
+      server_{client_.local_address()},
+      number_{worker.counts_.accepted} {}
 
 void ProxySession::start() {
   trace("accepted");
@@ -76,7 +80,7 @@ void ProxySession::read_header(Stream& client, Bytes bytes) {
   client.read(header.size);  // what comes behind it is the target's
   client.pause();
   deadline_.reset();
-  if (header.client != Address{}) peer_ = header.client;
+  if (header.client != Address{}) peer_ = header.client, server_ = header.server;
   connect();
 }
 
@@ -106,7 +110,7 @@ void ProxySession::connected(std::error_code error, Stream target) {
 void ProxySession::join(Stream target) {
   trace(fmt::format("{}: connected", target_->text));
   if (worker_.options_.send_header != ProxyHeader::none)
-    target.write(make_header(worker_.options_.send_header, peer_, client_.local_address()));
+    target.write(make_header(worker_.options_.send_header, peer_, server_));
   relay_ = Relay{std::move(client_), std::move(target)};
   relay_.on_end([this](const RelayEnd& how) { ended(how); });
 }
@@ -147,12 +151,14 @@ ProxyWorker::ProxyWorker(const ProxyOptions& options, const Address& listen, Tar
                   session.start();
                 },
                 listener_options(options)} {
+  retry_ = reactor_.timer([this] { retry(); });
   if (options.stats || !options.metrics.empty())
     publishing_ = reactor_.every(1s, [this] { publish(); });
 }
 
 void ProxyWorker::run() {
   reactor_.run_forever();
+  publish();
 }
 
 const Target& ProxyWorker::next_target(Targets& targets) {
@@ -168,18 +174,24 @@ void ProxyWorker::remove(ProxySession& session) {
   waiting_.remove(&session);
   sessions_.erase(session.place);
   if (draining_ && sessions_.empty()) return reactor_.stop();
-  if (waiting_.empty()) return;
-  ProxySession& next = *waiting_.front();
-  waiting_.pop_front();
-  if (waiting_.empty()) listener_.resume();
-  next.connect();
+  if (retry_.armed()) retry_.restart(0s);
 }
 
-/// It goes on when another has ended. Until then nobody else is accepted.
+/// Nobody else is accepted until it goes on: when another has ended, and from time to time, since
+/// other threads have descriptors too.
 void ProxyWorker::wait_for_room(ProxySession& session) {
-  if (sessions_.size() == waiting_.size() + 1) return session.abort();  // nobody will end
   waiting_.push_back(&session);
   listener_.pause();
+  retry_.restart(100ms);
+}
+
+void ProxyWorker::retry() {
+  listener_.resume();
+  for (std::size_t left = waiting_.size(); left > 0 && !waiting_.empty(); --left) {
+    ProxySession& next = *waiting_.front();
+    waiting_.pop_front();
+    next.connect();
+  }
 }
 
 void ProxyWorker::publish() noexcept {

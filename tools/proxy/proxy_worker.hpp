@@ -11,7 +11,7 @@
 
 #include <pollux/pollux.hpp>
 
-#include "proxy_options.hpp"
+#include "proxy.hpp"
 
 namespace pollux::tools {
 
@@ -49,6 +49,7 @@ class ProxySession {
   ProxyWorker& worker_;
   Stream client_;
   Address peer_;
+  Address server_;  ///< where the client has connected to
   const std::uint64_t number_;
   Timer deadline_;  ///< of the header
   Connector connector_;
@@ -79,6 +80,7 @@ class ProxyWorker {
   const Target& next_target(Targets& targets);
   void remove(ProxySession& session);
   void wait_for_room(ProxySession& session);
+  void retry();
   void publish() noexcept;
 
   const ProxyOptions& options_;
@@ -92,6 +94,7 @@ class ProxyWorker {
   RelayStats ended_;                  ///< what the sessions that are over have relayed
   ProxyCounts counts_;
   Timer publishing_;
+  Timer retry_;  ///< of those who wait
   Listener listener_;
   bool draining_ = false;
 };

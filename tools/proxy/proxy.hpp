@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `pollux proxy` is told, on its command line and in its file of targets.
+// `pollux proxy`: passes connections on, with every end and every reset as the other side made it.
+// What it is told, on its command line and in its file of targets.
 #pragma once
 
 #include <chrono>
@@ -46,5 +47,9 @@ using Targets = std::shared_ptr<const std::vector<Target>>;
 /// Those of the command line and of the file, one a line there; `#` begins a comment. Throws
 /// UsageError for what is no target, for a file that cannot be read, and for none at all.
 Targets read_targets(const ProxyOptions& options);
+
+/// Runs until it is told to end, by SIGTERM or SIGINT: the first lets the connections that are
+/// there come to their end, the second ends them. Returns the exit status.
+int proxy(const ProxyOptions& options);
 
 }  // namespace pollux::tools
