@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,22 +106,23 @@ class StreamHandler<void> : public detail::AnyHandler {
   }
 };
 
-/// How a stream is set up. The defaults suit a server of many clients. Sizes are in bytes; no
-/// duration but that of closing has a default: zero is no deadline.
+/// How a stream is set up. The defaults suit a server of many clients. Sizes are in bytes.
 struct StreamOptions {
   /// write() answers false while more than this waits to be sent, ...
   std::uint32_t write_high_water = 64 * 1024;
   /// ... and on_drained() is called when no more than this does.
   std::uint32_t write_low_water = 16 * 1024;
-  /// write() refuses what would make more than this wait.
+  /// write() refuses what would make more than this wait. Not less than write_high_water.
   std::uint32_t write_limit = 16 * 1024 * 1024;
   /// How much is kept for a handler that leaves bytes unread (read()). With more the stream fails.
   std::uint32_t read_limit = 1024 * 1024;
-  /// No byte has come or gone for so long: the stream fails with `timed_out`.
+  /// No byte has come or gone for so long: the stream fails with `timed_out`. Zero is no deadline,
+  /// here and below.
   std::chrono::nanoseconds idle_timeout{0};
   /// The same, counted from when one side has ended, and no longer put off by bytes.
   std::chrono::nanoseconds half_closed_timeout{0};
-  /// How long close() goes on sending, and waits for the peer's end, before it cuts the stream off.
+  /// How long close() goes on sending, and waits for the peer's end, before it cuts the stream off:
+  /// at zero, at once.
   std::chrono::nanoseconds close_timeout = std::chrono::seconds{5};
   /// Whether on_event() is called with peer_closed.
   bool peer_closed = false;
@@ -167,7 +167,8 @@ class POLLUX_EXPORT Stream {
   /// abort() been called, nor is the reactor gone.
   explicit operator bool() const noexcept;
 
-  // What it calls. Each replaces the handler there was; not from inside of that very handler.
+  // What it calls. Each replaces the handler there was. One that is running goes on to its end: the
+  // new one comes into its place then, and gets what it has not read.
 
   /// The bytes that have arrived, in order. They count as read when the handler returns, unless it
   /// has called read() or keep(). From now on the stream reads.
@@ -175,7 +176,8 @@ class POLLUX_EXPORT Stream {
   /// What happens besides: peer_closed, end_of_stream, error, hangup, in the order of the contract,
   /// each once; never readable or writable. Bytes that came before have been delivered before.
   /// Without this handler the stream closes itself at the end of the peer's bytes, when what was
-  /// written has been sent.
+  /// written has been sent. As these bytes do, their end comes only to a stream that reads: one on
+  /// which on_data() was set, and that is not paused.
   void on_event(StreamHandler<StreamEvent> handler);
   /// More than StreamOptions::write_high_water had been waiting, and no more than write_low_water
   /// is now. May throw std::bad_alloc.

@@ -144,7 +144,7 @@ Address::Address(std::string_view text, std::error_code& error) noexcept {
 Address::Address(std::string_view text) {
   std::error_code error;
   *this = Address{text, error};
-  if (error) throw std::system_error{error, "pollux::Address"};
+  if (error) throw std::system_error{error, "pollux::Address \"" + std::string{text} + '"'};
 }
 
 Address Address::from_ip(std::span<const std::byte> bytes, std::uint16_t port) noexcept {

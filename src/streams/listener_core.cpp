@@ -52,8 +52,8 @@ class ListenerCore::Watching {
 // Its beginning and its end.
 
 std::error_code ListenerCore::listen(const Address& address) noexcept {
-  std::error_code error;
-  service_ = StreamService::of(*reactor_, error);
+  std::error_code error = StreamGroup::refusal(options_.stream);
+  if (!error) service_ = StreamService::of(*reactor_, error);
   if (error) return error;
   const platform::Opened opened =
       platform::listen_at(address, options_.backlog, options_.reuse_port, service_->calls());
@@ -74,6 +74,8 @@ std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
   service_ = StreamService::of(*reactor_, error);
   if (error) return error;
   socket_ = std::move(socket);
+  if (const int failed = platform::make_non_blocking(socket_.get(), service_->calls()))
+    return platform::error_code(failed);
   address_ = platform::own_address(socket_.get(), service_->calls());
   if (options_.when_exhausted == WhenExhausted::shed)
     spare_.reset(platform::open_spare(service_->calls()));

@@ -11,7 +11,7 @@
 
 namespace pollux::detail {
 
-/// Is told of each stream of a group that has closed its descriptor. Calls no handler.
+/// Called for each stream of a group that has closed its descriptor. Calls no handler.
 class GroupOwner {
  public:
   virtual void stream_closed() noexcept = 0;
@@ -35,7 +35,7 @@ class StreamGroup {
 
   const StreamOptions options;
   std::size_t open = 0;         ///< streams that have a descriptor
-  GroupOwner* owner = nullptr;  ///< null, if nobody is to be told
+  GroupOwner* owner = nullptr;  ///< null: nobody is called
 
  private:
   friend class GroupPointer;

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "proxy.hpp"
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <iterator>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>

@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
-#include <string_view>
 
 #include <pollux/pollux.hpp>
 

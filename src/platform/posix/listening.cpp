@@ -38,6 +38,15 @@ Opened listen_at(const Address& address, int backlog, bool reuse_port,
   return error == 0 ? Opened{socket.release()} : Opened{no_handle, error};
 }
 
+int make_non_blocking(NativeHandle listener, SystemCalls& calls) noexcept {
+  ++calls;
+  const int flags = ::fcntl(listener, F_GETFL);
+  if (flags < 0) return errno;
+  if ((flags & O_NONBLOCK) != 0) return 0;
+  ++calls;
+  return ::fcntl(listener, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : errno;
+}
+
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
