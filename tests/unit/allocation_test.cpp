@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The steady state allocates nothing: a turn, a report, a change of interest.
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -21,19 +23,28 @@ namespace {
 std::atomic<std::uint64_t> allocations{0};
 std::atomic<std::uint64_t> deallocations{0};
 std::atomic<std::uint64_t> allocated_bytes{0};
+std::atomic<std::uint64_t> freed_bytes{0};
+
+/// In front of the memory stands its size.
+constexpr std::size_t front(std::size_t alignment) {
+  return std::max(alignment, alignof(std::max_align_t));
+}
 
 void* allocate(std::size_t size, std::size_t alignment) {
   ++allocations;
   allocated_bytes += size;
-  void* const memory = pollux::support::allocate_aligned(size, alignment);
+  void* const memory = pollux::support::allocate_aligned(front(alignment) + size, alignment);
   if (memory == nullptr) throw std::bad_alloc{};
-  return memory;
+  *static_cast<std::size_t*>(memory) = size;
+  return static_cast<std::byte*>(memory) + front(alignment);
 }
 
-void deallocate(void* memory) {
+void deallocate(void* memory, std::size_t alignment = alignof(std::max_align_t)) {
   if (memory == nullptr) return;
+  void* const whole = static_cast<std::byte*>(memory) - front(alignment);
   ++deallocations;
-  pollux::support::free_aligned(memory);
+  freed_bytes += *static_cast<std::size_t*>(whole);
+  pollux::support::free_aligned(whole);
 }
 
 }  // namespace
@@ -55,11 +66,11 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   deallocate(memory);
 }
-void operator delete(void* memory, std::align_val_t) noexcept {
-  deallocate(memory);
+void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  deallocate(memory, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  deallocate(memory);
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  deallocate(memory, static_cast<std::size_t>(alignment));
 }
 
 namespace pollux::support {
@@ -226,6 +237,71 @@ TEST_P(SteadyState, OfDatagramsAllocatesNothing) {
     while (calls < expected) reactor.run_once();
   });
   EXPECT_EQ(made, 0u);
+}
+
+TEST_P(SteadyState, OfStreamsAllocatesNothing) {
+  Stream server{reactor, UniqueHandle{pair.local.release()}};
+  Stream client{reactor, UniqueHandle{pair.peer.release()}};
+  std::size_t echoed = 0;
+  server.on_data([](Stream& self, Bytes bytes) { self.write(bytes); });
+  client.on_data([&echoed](Bytes bytes) { echoed += bytes.size(); });
+  const std::string large(16'384, 'x');
+  std::size_t expected = 0;
+  const std::uint64_t made = allocations_of([&] {
+    for (const std::string_view message : {std::string_view{"short"}, std::string_view{large}}) {
+      client.write(message);
+      expected += message.size();
+      while (echoed < expected) reactor.run_once();
+    }
+  });
+  EXPECT_EQ(made, 0u);
+}
+
+/// What is held for each of `count` watches or streams of a reactor that `make` makes, which takes
+/// the end of a connection. A byte has come to each, and nothing is under way any more.
+template <class Make>
+std::uint64_t bytes_held_for_each(std::string_view backend, std::size_t count, Make make) {
+  const auto held = [] { return allocated_bytes - freed_bytes; };
+  std::vector<Pair> pairs(count + 1);
+  for (Pair& each : pairs) each = make_pair(cheapest_pair_kind());
+  Reactor reactor{backend};
+  int calls = 0;
+  std::vector<decltype(make(reactor, pairs.front().local, calls))> made(count + 1);
+  std::uint64_t before = 0;
+  for (std::size_t i = 0; i <= count; ++i) {
+    made[i] = make(reactor, pairs[i].local, calls);
+    write_bytes(pairs[i].peer, "x");
+    reactor.run_once();
+    reactor.poll();
+    if (i == 0) before = held();  // what there is once is there
+  }
+  EXPECT_EQ(calls, static_cast<int>(count) + 1);
+  return (held() - before) / count;
+}
+
+TEST_P(SteadyState, OfIdleStreamsHoldsLittleMoreThanTheirWatches) {
+  constexpr std::size_t count = 400;
+  const std::uint64_t of_watches =
+      bytes_held_for_each(GetParam(), count, [](Reactor& in, const Handle& handle, int& seen) {
+        return in.watch_stream(handle.get(), Interest::readable,
+                               [&handle, &seen](const StreamEvent&) {
+                                 read_bytes(handle);
+                                 ++seen;
+                               });
+      });
+  const std::uint64_t of_streams =
+      bytes_held_for_each(GetParam(), count, [](Reactor& in, Handle& handle, int& seen) {
+        Stream stream{in, UniqueHandle{handle.release()}};
+        stream.on_data([&seen](Stream& self, Bytes bytes) {
+          self.write(bytes);
+          ++seen;
+        });
+        stream.on_event([](Stream& self, const StreamEvent&) { self.shutdown_write(); });
+        return stream;
+      });
+  // With the 64 bytes of a watch that is no more than 250.
+  EXPECT_LE(of_streams, of_watches + 250 - 64);
+  EXPECT_GE(of_streams, of_watches + sizeof(void*));
 }
 
 std::vector<std::string_view> backend_names() {
