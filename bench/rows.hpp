@@ -4,6 +4,7 @@
 
 #include "workloads/chain.hpp"
 #include "workloads/changes.hpp"
+#include "workloads/echo.hpp"
 #include "workloads/ends.hpp"
 #include "workloads/idle.hpp"
 #include "workloads/ping_pong.hpp"

@@ -2,6 +2,7 @@
 // pollux, on each backend that is compiled in and on those that were added.
 #include <pollux/backends.hpp>
 #include <pollux/reactor.hpp>
+#include <pollux/stream.hpp>
 #include <pollux/testing/bench.hpp>
 
 #include "../rows.hpp"
@@ -90,6 +91,33 @@ class ReadinessLoop : public PolluxLoop {
   }
 };
 
+class StreamEcho {
+ public:
+  StreamEcho(EchoCount& count, std::unique_ptr<Backend> backend)
+      : count_{count}, reactor_{std::move(backend)} {}
+
+  void serve(Handle handle) {
+    pollux::Stream stream{reactor_, UniqueHandle{handle.release()}};
+    stream.on_data([this](pollux::Stream& self, Bytes bytes) {
+      if (!self.write(bytes)) self.pause();
+      if (count_.received(bytes.size())) reactor_.stop();
+    });
+    stream.on_drained([](pollux::Stream& self) { self.resume(); });
+    stream.on_event([this](pollux::Stream& self, const StreamEvent& event) {
+      if (event.end_of_stream()) self.shutdown_write();
+      if (event.hangup() && count_.ended()) reactor_.stop();
+    });
+    stream.detach();
+  }
+  void run() { reactor_.run_forever(); }
+
+  std::uint64_t system_calls() const { return reactor_.stats().system_calls; }
+
+ private:
+  EchoCount& count_;
+  Reactor reactor_;
+};
+
 struct Added {
   std::string name;
   Maker make;
@@ -117,6 +145,9 @@ void gather_backend(Suite& suite, const std::string& name, const Maker& make) {
   register_ping_pong<ReadinessLoop>(suite, name + "/readiness", make_readiness);
   register_chain<ReadinessLoop>(suite, name + "/readiness", make_readiness);
   register_toggles<ReadinessLoop>(suite, name + "/readiness", make_readiness);
+  register_echo<StreamEcho>(suite, name, [make](EchoCount& count) {
+    return StreamEcho{count, made(make)};
+  });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // kernel at once, timers are in a 4-ary heap, other threads post through a queue and an eventfd.
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <vector>
 
 #include <poll.h>
@@ -202,11 +203,87 @@ class RawPoll : public RawLoop<RawPoll> {
   std::vector<RawWatch*> watches_;  // beside it
 };
 
+/// One buffer to read into, and one a connection for what could not be sent; while something waits
+/// there, nothing is read.
+class RawEcho {
+ public:
+  explicit RawEcho(EchoCount& count) : count_{count} {}
+
+  void serve(Handle handle) {
+    auto& connection = *connections_.emplace_back(std::make_unique<Connection>());
+    connection.handle = std::move(handle);
+    control(EPOLL_CTL_ADD, connection, EPOLLIN);
+  }
+  void run() {
+    for (stopped_ = false; !stopped_;) {
+      const int count =
+          ::epoll_wait(set_.get(), events_.data(), static_cast<int>(events_.size()), -1);
+      if (count < 0 && errno != EINTR) checked(count, "epoll_wait");
+      for (int i = 0; i < count; ++i) {
+        auto& connection = *static_cast<Connection*>(events_[static_cast<std::size_t>(i)].data.ptr);
+        const bool alive = connection.unsent.empty() ? receive(connection) : go_on(connection);
+        if (!alive) end(connection);
+      }
+    }
+  }
+
+ private:
+  struct Connection {
+    Handle handle;
+    std::vector<char> unsent;
+  };
+
+  bool receive(Connection& connection) {
+    const ssize_t size = ::recv(connection.handle.get(), buffer_.data(), buffer_.size(), 0);
+    if (size <= 0) return size < 0 && errno == EAGAIN;
+    const auto bytes = static_cast<std::size_t>(size);
+    const ssize_t sent = send(connection, buffer_.data(), bytes);
+    if (sent < 0) return false;
+    if (sent < size) {
+      connection.unsent.assign(buffer_.data() + sent, buffer_.data() + size);
+      control(EPOLL_CTL_MOD, connection, EPOLLOUT);
+    }
+    if (count_.received(bytes)) stopped_ = true;
+    return true;
+  }
+  bool go_on(Connection& connection) {
+    const ssize_t sent = send(connection, connection.unsent.data(), connection.unsent.size());
+    if (sent < 0) return false;
+    connection.unsent.erase(connection.unsent.begin(), connection.unsent.begin() + sent);
+    if (connection.unsent.empty()) control(EPOLL_CTL_MOD, connection, EPOLLIN);
+    return true;
+  }
+  void end(Connection& connection) {
+    connection.handle.close();
+    if (count_.ended()) stopped_ = true;
+  }
+
+  /// Less than 0 if it has failed.
+  static ssize_t send(Connection& connection, const char* bytes, std::size_t size) {
+    const ssize_t sent = ::send(connection.handle.get(), bytes, size, MSG_NOSIGNAL);
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
+  }
+  void control(int operation, Connection& connection, std::uint32_t bits) {
+    epoll_event event{};
+    event.events = bits;
+    event.data.ptr = &connection;
+    checked(::epoll_ctl(set_.get(), operation, connection.handle.get(), &event), "epoll_ctl");
+  }
+
+  EchoCount& count_;
+  bool stopped_ = false;
+  Handle set_{checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
+  std::vector<std::unique_ptr<Connection>> connections_;  // stay where they are
+  std::array<epoll_event, 512> events_;
+  std::array<char, echo_read_bytes> buffer_;
+};
+
 }  // namespace
 
 void gather_raw(Suite& suite) {
   register_rows<RawEpoll>(suite, "raw_epoll", [](Threads threads) { return RawEpoll{threads}; });
   register_rows<RawPoll>(suite, "raw_poll", [](Threads threads) { return RawPoll{threads}; });
+  register_echo<RawEcho>(suite, "raw_epoll", [](EchoCount& count) { return RawEcho{count}; });
 }
 
 }  // namespace pollux::bench

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Standalone Asio as a reactor: async_wait, re-armed after each event. With its concrete executor,
-// and without locks where one thread runs.
+// Standalone Asio as a reactor: async_wait, re-armed after each event. And as it is meant,
+// `asio_async`, where bytes are read and written. With its concrete executor, and without locks
+// where one thread runs.
+#include <array>
+#include <memory>
 #include <optional>
+#include <vector>
 
+#include <asio/basic_stream_socket.hpp>
 #include <asio/basic_waitable_timer.hpp>
+#include <asio/buffer.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
 #include <asio/posix/basic_stream_descriptor.hpp>
 #include <asio/post.hpp>
+#include <asio/write.hpp>
 
 #include "../rows.hpp"
 
@@ -126,8 +134,62 @@ class AsioWait {
   asio::executor_work_guard<Executor> stays_;
 };
 
+/// async_read_some() and async_write(), in turn, into a buffer of each connection's own: one that
+/// is shared cannot be given to a read that completes at any time.
+class AsioEcho {
+  using Executor = asio::io_context::executor_type;
+
+ public:
+  explicit AsioEcho(EchoCount& count) : count_{count}, context_{ASIO_CONCURRENCY_HINT_UNSAFE} {}
+
+  void serve(Handle handle) {
+    Connection& connection =
+        *connections_.emplace_back(std::make_unique<Connection>(*this, handle.release()));
+    connection.read();
+  }
+  void run() {
+    context_.restart();
+    context_.run();
+  }
+
+ private:
+  struct Connection {
+    Connection(AsioEcho& its_server, int handle)
+        : server{its_server}, socket{its_server.context_, asio::ip::tcp::v4(), handle} {}
+
+    void read() {
+      socket.async_read_some(asio::buffer(bytes), [this](std::error_code error, std::size_t size) {
+        if (error) return end(error);
+        write(size);
+      });
+    }
+    void write(std::size_t size) {
+      asio::async_write(socket, asio::buffer(bytes.data(), size),
+                        [this](std::error_code error, std::size_t) {
+                          if (error) return end(error);
+                          read();
+                        });
+      if (server.count_.received(size)) server.context_.stop();
+    }
+    void end(std::error_code error) {
+      if (error == asio::error::operation_aborted) return;
+      socket.close();
+      if (server.count_.ended()) server.context_.stop();
+    }
+
+    AsioEcho& server;
+    asio::basic_stream_socket<asio::ip::tcp, Executor> socket;
+    std::array<char, 16'384> bytes;
+  };
+
+  EchoCount& count_;
+  asio::io_context context_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
 void gather(Suite& suite) {
   register_rows<AsioWait>(suite, "asio_wait", [](Threads threads) { return AsioWait{threads}; });
+  register_echo<AsioEcho>(suite, "asio_async", [](EchoCount& count) { return AsioEcho{count}; });
 }
 
 const Peer asio_wait{gather};

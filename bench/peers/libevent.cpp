@@ -6,7 +6,10 @@
 #include <memory>
 #include <stdexcept>
 #include <string_view>
+#include <vector>
 
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
@@ -44,6 +47,20 @@ class Event {
   event event_{};
 };
 
+using BasePointer = std::unique_ptr<event_base, decltype(&event_base_free)>;
+
+template <bool tuned>
+BasePointer make_base(Threads threads) {
+  const std::unique_ptr<event_config, decltype(&event_config_free)> config{made(event_config_new()),
+                                                                           &event_config_free};
+  int flags = EVENT_BASE_FLAG_IGNORE_ENV;
+  if (threads == Threads::one) flags |= EVENT_BASE_FLAG_NOLOCK;
+  if (tuned) flags |= EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
+  event_config_set_flag(config.get(), flags);
+  if (threads == Threads::many) evthread_use_pthreads();
+  return {made(event_base_new_with_config(config.get())), &event_base_free};
+}
+
 template <bool tuned>
 class Libevent {
  public:
@@ -54,15 +71,7 @@ class Libevent {
   using Watch = Event;
   using Timer = Event;
 
-  explicit Libevent(Threads threads) {
-    const std::unique_ptr<event_config, decltype(&event_config_free)> config{
-        made(event_config_new()), &event_config_free};
-    int flags = EVENT_BASE_FLAG_IGNORE_ENV;
-    if (threads == Threads::one) flags |= EVENT_BASE_FLAG_NOLOCK;
-    if (tuned) flags |= EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
-    event_config_set_flag(config.get(), flags);
-    if (threads == Threads::many) evthread_use_pthreads();
-    base_.reset(made(event_base_new_with_config(config.get())));
+  explicit Libevent(Threads threads) : base_{make_base<tuned>(threads)} {
     done(event_assign(
         wake_.get(), base_.get(), -1, EV_PERSIST,
         [](evutil_socket_t, short, void* self) { static_cast<Libevent*>(self)->tasks_.run(); },
@@ -132,10 +141,63 @@ class Libevent {
             static_cast<suseconds_t>((delay - seconds) / std::chrono::microseconds{1})};
   }
 
-  std::unique_ptr<event_base, decltype(&event_base_free)> base_{nullptr, &event_base_free};
+  BasePointer base_;
   TaskQueue tasks_;
   Event wake_;
   const timeval* common_ = nullptr;
+};
+
+/// bufferevent: what has come is moved, not copied, from one buffer to the other. libevent 2.1
+/// takes no more than 4 KiB from the kernel at once, whatever bufferevent_set_max_single_read()
+/// says.
+template <bool tuned>
+class LibeventEcho {
+ public:
+  explicit LibeventEcho(EchoCount& count) : count_{count}, base_{make_base<tuned>(Threads::one)} {}
+
+  void serve(Handle handle) {
+    Connection& connection = *connections_.emplace_back(
+        made(bufferevent_socket_new(base_.get(), handle.release(), BEV_OPT_CLOSE_ON_FREE)),
+        &bufferevent_free);
+    bufferevent_setcb(
+        &connection, [](Connection* of, void* self) { server(self).received(of); },
+        [](Connection* of, void*) { bufferevent_enable(of, EV_READ); },
+        [](Connection* of, short what, void* self) { server(self).end_when_sent(of, what); }, this);
+    done(bufferevent_enable(&connection, EV_READ | EV_WRITE));
+  }
+  void run() { event_base_loop(base_.get(), EVLOOP_NO_EXIT_ON_EMPTY); }
+
+ private:
+  using Connection = bufferevent;
+
+  static LibeventEcho& server(void* self) { return *static_cast<LibeventEcho*>(self); }
+
+  void received(Connection* connection) {
+    evbuffer* const input = bufferevent_get_input(connection);
+    evbuffer* const output = bufferevent_get_output(connection);
+    const std::size_t size = evbuffer_get_length(input);
+    done(evbuffer_add_buffer(output, input));
+    // Until the write callback: the output is empty.
+    if (evbuffer_get_length(output) > echo_high_water) bufferevent_disable(connection, EV_READ);
+    if (count_.received(size)) event_base_loopbreak(base_.get());
+  }
+  void end_when_sent(Connection* connection, short what) {
+    const bool failed = (what & BEV_EVENT_ERROR) != 0;
+    if (failed || evbuffer_get_length(bufferevent_get_output(connection)) == 0)
+      return end(connection);
+    bufferevent_setcb(
+        connection, nullptr, [](Connection* of, void* self) { server(self).end(of); },
+        [](Connection* of, short, void* self) { server(self).end(of); }, this);
+  }
+  void end(Connection* connection) {
+    std::erase_if(connections_, [connection](const auto& of) { return of.get() == connection; });
+    // Not at once: it is the loop that closes the descriptor, after this call.
+    if (count_.ended()) event_base_loopexit(base_.get(), nullptr);
+  }
+
+  EchoCount& count_;
+  BasePointer base_;
+  std::vector<std::unique_ptr<Connection, decltype(&bufferevent_free)>> connections_;
 };
 
 void gather(Suite& suite) {
@@ -149,6 +211,10 @@ void gather(Suite& suite) {
                                  [](Threads threads) { return Libevent<false>{threads}; });
   register_rows<Libevent<true>>(suite, "libevent_tuned",
                                 [](Threads threads) { return Libevent<true>{threads}; });
+  register_echo<LibeventEcho<false>>(suite, "libevent",
+                                     [](EchoCount& count) { return LibeventEcho<false>{count}; });
+  register_echo<LibeventEcho<true>>(suite, "libevent_tuned",
+                                    [](EchoCount& count) { return LibeventEcho<true>{count}; });
 }
 
 const Peer libevent{gather};

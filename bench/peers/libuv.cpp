@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // libuv 1. Handles on the heap: they may be freed only by their close callback.
+#include <array>
 #include <memory>
+#include <vector>
 
 #include <uv.h>
 
@@ -114,8 +116,100 @@ class Libuv {
   TaskQueue tasks_;
 };
 
+/// uv_tcp_t, with one buffer for all reads; what uv_try_write() does not take is copied and queued,
+/// and nothing is read until it has gone.
+class LibuvEcho {
+ public:
+  explicit LibuvEcho(EchoCount& count) : count_{count} { done(uv_loop_init(&loop_)); }
+  LibuvEcho(const LibuvEcho&) = delete;
+  LibuvEcho& operator=(const LibuvEcho&) = delete;
+  ~LibuvEcho() {
+    uv_walk(
+        &loop_,
+        [](uv_handle_t* handle, void*) {
+          if (!uv_is_closing(handle)) uv_close(handle, free_connection);
+        },
+        nullptr);
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    uv_loop_close(&loop_);
+  }
+
+  void serve(Handle handle) {
+    auto* connection = new Connection;
+    connection->tcp.data = this;
+    done(uv_tcp_init(&loop_, &connection->tcp));
+    done(uv_tcp_open(&connection->tcp, handle.release()));
+    read(*connection);
+  }
+  void run() { uv_run(&loop_, UV_RUN_DEFAULT); }
+
+ private:
+  struct Connection {
+    uv_tcp_t tcp;  // first: a pointer to it is one to the connection
+    uv_write_t write;
+    std::vector<char> unsent;
+  };
+
+  static uv_stream_t* stream_of(Connection& connection) {
+    return reinterpret_cast<uv_stream_t*>(&connection.tcp);
+  }
+  static LibuvEcho& server_of(Connection& connection) {
+    return *static_cast<LibuvEcho*>(connection.tcp.data);
+  }
+  static void free_connection(uv_handle_t* handle) { delete reinterpret_cast<Connection*>(handle); }
+
+  static void read(Connection& connection) {
+    done(uv_read_start(
+        stream_of(connection),
+        [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+          auto& bytes = static_cast<LibuvEcho*>(handle->data)->buffer_;
+          *buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));
+        },
+        [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
+          auto& of = *reinterpret_cast<Connection*>(stream);
+          if (size < 0) {
+            server_of(of).end(of);
+          } else if (size > 0) {
+            server_of(of).received(of, buffer->base, static_cast<std::size_t>(size));
+          }
+        }));
+  }
+  void received(Connection& connection, char* bytes, std::size_t size) {
+    uv_buf_t buffer = uv_buf_init(bytes, static_cast<unsigned>(size));
+    const int sent = uv_try_write(stream_of(connection), &buffer, 1);
+    if (sent < 0 && sent != UV_EAGAIN) return end(connection);
+    const auto taken = static_cast<std::size_t>(sent < 0 ? 0 : sent);
+    if (taken < size) queue(connection, bytes + taken, bytes + size);
+    if (count_.received(size)) uv_stop(&loop_);
+  }
+  static void queue(Connection& connection, const char* from, const char* to) {
+    connection.unsent.assign(from, to);
+    uv_read_stop(stream_of(connection));
+    const uv_buf_t buffer =
+        uv_buf_init(connection.unsent.data(), static_cast<unsigned>(connection.unsent.size()));
+    done(uv_write(&connection.write, stream_of(connection), &buffer, 1,
+                  [](uv_write_t* write, int status) {
+                    auto& of = *reinterpret_cast<Connection*>(write->handle);
+                    if (status == 0) {
+                      read(of);
+                    } else if (status != UV_ECANCELED) {
+                      server_of(of).end(of);
+                    }
+                  }));
+  }
+  void end(Connection& connection) {
+    uv_close(base_of(&connection.tcp), free_connection);
+    if (count_.ended()) uv_stop(&loop_);
+  }
+
+  EchoCount& count_;
+  uv_loop_t loop_{};
+  std::array<char, echo_read_bytes> buffer_;
+};
+
 void gather(Suite& suite) {
   register_rows<Libuv>(suite, "libuv", [](Threads threads) { return Libuv{threads}; });
+  register_echo<LibuvEcho>(suite, "libuv", [](EchoCount& count) { return LibuvEcho{count}; });
 }
 
 const Peer libuv{gather};
