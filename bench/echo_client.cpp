@@ -99,7 +99,7 @@ void examine(int handle) {
   for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 2654435761U >> 13);
   std::size_t written = 0;
   std::size_t compared = 0;
-  std::array<char, 64 * 1024> answer;
+  std::array<char, 65'536> answer;
   bool full = false;
   while (compared < sent.size()) {
     const bool unsent = written < sent.size();

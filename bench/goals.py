@@ -27,6 +27,7 @@ GOALS = (
     Goal("W7.idle1k", 3.01, 180, 1.05),
     Goal("W7.idle19k", 3.01, 180, 1.05),
     Goal("W7.timer1k", 3.01, 190, 0.95),
+    *(Goal(f"W8.N{n}.{size}", None, None, 1.05) for size in ("64B", "16K") for n in (1, 100, 1000)),
 )
 # Backends of which more or other is asked: what it is held against, how near, and on which workloads.
 LIMITS = (("poll", "raw_poll", 1.10, ("W1", "W2", "W3", "W4", "W7")),

@@ -9,12 +9,16 @@ import goals
 BASE = "raw_epoll"
 RAW = "benchmarks/results.json"
 PAGES = ("benchmarks.md", "../bench/budgets.md")  # seen from docs/, like the above
+STREAMS = "W8."
 NOISE = 1.03  # what is less than this behind is not called behind
 
 
 class Results:
-    def __init__(self, data):
-        self.setup, self.rows, self.left_out = data["setup"], data["rows"], data["left_out"]
+    def __init__(self, data, streams=False):
+        """Rows of loops, or those of `streams`, which other columns have, and the server's own time."""
+        self.setup, self.left_out = data["setup"], data["left_out"]
+        self.rows = {name: row for name, row in data["rows"].items() if name.startswith(STREAMS) == streams}
+        self.streams = self if streams else Results(data, True)
         self.workloads = list(dict.fromkeys(name.partition("/")[0] for name in self.rows))
         loops = {name.partition("/")[2]: row["whose"] for name, row in self.rows.items()}
         self.variants = [loop for loop in loops if "/" in loop]
@@ -102,6 +106,31 @@ def variants_table(results):
         if any(cells):
             lines.append([workload, *cells])
     return table(["workload", *results.variants], lines)
+
+
+def of_streams(table_of):
+    """The table of the rows of streams."""
+    return lambda results: table_of(results.streams) if results.streams.rows else "Not measured yet.\n"
+
+
+def messages_table(results):
+    """A second, in thousands, and to the peer that has most."""
+    loops, lines = columns(results), []
+    for workload in results.workloads:
+        rows = [results.row(workload, loop) for loop in loops]
+        peers = [row for row in (results.row(workload, loop) for loop in results.loops["peer"]) if row]
+        native = results.row(workload, results.native)
+        best = min(peers, key=results.median) if native and peers else None
+        lines.append([workload, *(number(1e6 / results.median(row)) if row else "" for row in rows),
+                      both(results.ratios(native, best)) if best else ""])
+    return table(["workload", *loops, f"{results.native} to the best library, time"], lines)
+
+
+def server_time(results):
+    """The same rows, with the processor's time that the server took in the place of the clock's."""
+    of_server = Results({"setup": results.setup, "left_out": results.left_out, "rows": {
+        name: {**row, "rounds": row["cpu"]} for name, row in results.rows.items()}}, True)
+    return times_table(of_server)
 
 
 def counts_table(results, what, shown):
@@ -227,7 +256,8 @@ def setup_text(results):
     return (f"{setup['date']}, {rounds}, {setup['minutes']} minutes: {setup['kernel']} "
             f"({setup['machine']}), {setup['cpu']}, {setup['cores']} cores, {setup['compiler']}, "
             f"Release. The load average at the start was {setup['load']}."
-            + (f" System calls and instructions: {setup['counted']}." if "counted" in setup else "") + "\n")
+            + (f" System calls and instructions: {setup['counted']}." if "counted" in setup else "")
+            + "".join(f" {rows}: {date}." for rows, date in setup.get("later", {}).items()) + "\n")
 
 
 def left_out_text(results):
@@ -238,7 +268,10 @@ def left_out_text(results):
 
 TABLES = {"setup": setup_text, "times": times_table, "variants": variants_table, "calls": calls_table,
           "instructions": instructions_table, "parts": parts_table, "memory": memory_table, "goals": goals_table,
-          "limits": limits_table, "ahead": ahead_table, "left-out": left_out_text}
+          "limits": limits_table, "ahead": ahead_table, "left-out": left_out_text,
+          "messages": of_streams(messages_table), "streams": of_streams(times_table),
+          "server-time": of_streams(server_time), "streams-calls": of_streams(calls_table),
+          "streams-instructions": of_streams(instructions_table), "streams-goals": of_streams(goals_table)}
 
 
 def fill(text, results):
@@ -262,7 +295,12 @@ def show(data):
     results = Results(data)
     for title, made in (("ratios to raw_epoll, median / best", times_table),
                         ("plain readiness watches", variants_table), ("system calls", calls_table),
-                        ("instructions", instructions_table)):
+                        ("instructions", instructions_table),
+                        ("thousand messages a second", of_streams(messages_table)),
+                        ("streams, ratios to raw_epoll", of_streams(times_table)),
+                        ("the server's own time", of_streams(server_time)),
+                        ("streams, system calls", of_streams(calls_table)),
+                        ("streams, instructions", of_streams(instructions_table))):
         lines = made(results).splitlines()
         if len(lines) > 2:
             print(f"{title}:", *lines, "", sep="\n")

@@ -179,7 +179,7 @@ class AsioEcho {
 
     AsioEcho& server;
     asio::basic_stream_socket<asio::ip::tcp, Executor> socket;
-    std::array<char, 16 * 1024> bytes;
+    std::array<char, 16'384> bytes;
   };
 
   EchoCount& count_;

@@ -147,8 +147,9 @@ class Libevent {
   const timeval* common_ = nullptr;
 };
 
-/// bufferevent: what has come is moved, not copied, from the one buffer to the other. Tuned, it may
-/// read and write more at once than the 16 KiB that it does by itself.
+/// bufferevent: what has come is moved, not copied, from one buffer to the other. libevent 2.1
+/// takes no more than 4 KiB from the kernel at once, whatever bufferevent_set_max_single_read()
+/// says.
 template <bool tuned>
 class LibeventEcho {
  public:
@@ -158,10 +159,6 @@ class LibeventEcho {
     Connection& connection = *connections_.emplace_back(
         made(bufferevent_socket_new(base_.get(), handle.release(), BEV_OPT_CLOSE_ON_FREE)),
         &bufferevent_free);
-    if (tuned) {
-      bufferevent_set_max_single_read(&connection, echo_read_bytes);
-      bufferevent_set_max_single_write(&connection, echo_read_bytes);
-    }
     bufferevent_setcb(
         &connection, [](Connection* of, void* self) { server(self).received(of); },
         [](Connection* of, void*) { bufferevent_enable(of, EV_READ); },
@@ -194,7 +191,8 @@ class LibeventEcho {
   }
   void end(Connection* connection) {
     std::erase_if(connections_, [connection](const auto& of) { return of.get() == connection; });
-    if (count_.ended()) event_base_loopbreak(base_.get());
+    // Not at once: it is the loop that closes the descriptor, after this call.
+    if (count_.ended()) event_base_loopexit(base_.get(), nullptr);
   }
 
   EchoCount& count_;

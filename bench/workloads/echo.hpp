@@ -17,19 +17,19 @@
 
 namespace pollux::bench {
 
-/// What an echo server tells of what it does. Both answer whether the server is to stop.
+/// What an echo server reports. Both answer whether the server is to stop.
 class EchoCount {
  public:
-  EchoCount(Meter& meter, std::size_t size, std::size_t warm_up) noexcept
-      : meter_{meter}, size_{size}, warm_up_{warm_up} {}
+  EchoCount(Meter& meter, std::size_t connections, std::size_t size) noexcept
+      : meter_{meter}, connections_{connections}, round_bytes_{connections * size} {}
 
   /// So many bytes have come.
   bool received(std::size_t bytes) {
     if (!counts_) return false;
-    for (bytes_ += bytes; bytes_ >= size_; bytes_ -= size_) {
-      if (warm_up_ != 0) {
-        --warm_up_;
-      } else if (!meter_.more()) {
+    for (bytes_ += bytes; bytes_ >= round_bytes_; bytes_ -= round_bytes_) {
+      if (warm_up_rounds_ != 0) {
+        --warm_up_rounds_;
+      } else if (!meter_.more(connections_)) {
         return true;
       }
     }
@@ -46,18 +46,21 @@ class EchoCount {
 
  private:
   Meter& meter_;
-  std::size_t size_;
-  std::size_t warm_up_;  ///< messages that are not measured, so that each connection has had some
+  // Measured in whole rounds, a message of each connection: there are servers that read from all of
+  // them first, and answer then.
+  std::size_t connections_;
+  std::size_t round_bytes_;
+  std::size_t warm_up_rounds_ = 2;
   std::size_t bytes_ = 0;
   bool counts_ = false;
   bool failed_ = false;
 };
 
 /// How much a server takes from the kernel at once, where its library leaves that to it.
-inline constexpr std::size_t echo_read_bytes = 64 * 1024;
+inline constexpr std::size_t echo_read_bytes = 65'536;
 /// What may wait to be sent on a connection, where a library keeps it; with more the server reads
 /// no more of it.
-inline constexpr std::size_t echo_high_water = 64 * 1024;
+inline constexpr std::size_t echo_high_water = 65'536;
 
 /// An echo server: sends back whatever comes, also where a write was short, and closes a connection
 /// whose client has ended.
@@ -85,7 +88,7 @@ void examine_server(S& server) {
 template <EchoServer S, class Make>
 void echo(Meter& meter, std::size_t connections, std::size_t size, Make make) {
   const Pinned pinned{usable_cores().back()};
-  EchoCount count{meter, size, 2 * connections};
+  EchoCount count{meter, connections, size};
   S server = make(count);
   examine_server(server);
   std::vector<Handle> handles(connections);
