@@ -281,10 +281,13 @@ TEST_P(NamedListeners, LeaveTheNameToTheParentInTheChildOfAFork) {
   if (!can_fork()) return RecordProperty("not_played", "no fork here");
   const Address address = any_address();
   std::optional<Listener> listener{std::in_place, reactor(), address, keep()};
-  EXPECT_TRUE(run_forked([&] {
-    listener.reset();
-    return true;
-  }));
+  for (const bool goes_on : {false, true}) {
+    EXPECT_TRUE(run_forked([&] {
+      if (goes_on) reactor().after_fork();
+      listener.reset();
+      return true;
+    }));
+  }
   const Handle client = connect(*listener);
   EXPECT_TRUE(accepts(1));
 }

@@ -85,8 +85,8 @@ struct ConnectOptions {
 /// are.
 ///
 /// An AF_UNIX socket that has no room for another connection now (Linux) is tried again until it
-/// has some, or the deadline comes. TCP that finds itself, as it may where nobody listens at a port
-/// that is its own by chance, is `connection_refused`.
+/// has some, or the deadline comes. A TCP socket that has connected to itself, as it may where
+/// nobody listens at a port that the system has given it, is `connection_refused`.
 ///
 /// It may be moved, and destroyed in its own handler, and ends with the object: what is under way
 /// is closed then, and nobody is called. All members: loop thread. When the reactor goes, the

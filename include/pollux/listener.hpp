@@ -123,8 +123,9 @@ class POLLUX_EXPORT Listener {
   Listener(Reactor& reactor, const Address& address, AcceptHandler handler,
            const ListenerOptions& options, std::error_code& error);
   /// Takes `handle`, which listens already: another process has made it, for instance. It is put
-  /// into non-blocking mode, which whoever shares the open socket sees. Its address, its backlog and TCP_NODELAY are as they are, and a name of AF_UNIX
-  /// stays. A handle that is refused is closed.
+  /// into non-blocking mode, which whoever shares the open socket sees. Its address, its backlog
+  /// and TCP_NODELAY are as they are, and a name of AF_UNIX stays. A handle that is refused is
+  /// closed.
   Listener(Reactor& reactor, UniqueHandle handle, AcceptHandler handler,
            const ListenerOptions& options = {});
   Listener(Reactor& reactor, UniqueHandle handle, AcceptHandler handler,

@@ -20,6 +20,8 @@ class TurnHook {
   virtual bool has_work() const noexcept = 0;
   /// Calls handlers: how many.
   virtual std::size_t deliver() = 0;
+  /// In the child of a fork, which goes on with the reactor.
+  virtual void after_fork() noexcept = 0;
   /// The reactor goes. The hook lives as long as anything that is registered.
   virtual void close() noexcept = 0;
 };

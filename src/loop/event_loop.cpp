@@ -193,6 +193,7 @@ void EventLoop::after_fork(std::error_code& error) {
   loop_.leave_parent();
   watches_.registrations().after_fork();
   processes_.after_fork();
+  if (hook_) hook_->after_fork();
 }
 
 Stats EventLoop::stats() const noexcept {

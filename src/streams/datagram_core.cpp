@@ -181,7 +181,7 @@ void DatagramCore::release() noexcept {
   const Address name = family_ == Address::Family::unix_name ? address() : Address{};
   handle_.reset();
   // A child that was forked may go before its parent.
-  if (!service_.loop().context().forked()) platform::remove_name(name, calls());
+  if (service_.owns(made_in_)) platform::remove_name(name, calls());
   sender_.queue().clear(service_.write_blocks());
   if (!flags_.delivering) batch_.drop(service_.read_blocks());
 }

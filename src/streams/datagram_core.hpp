@@ -60,6 +60,7 @@ class DatagramCore {
   DatagramCore(StreamService& service, const DatagramOptions& options) noexcept
       : service_{service},
         loop_{service.loop()},
+        made_in_{service.generation()},
         options_{options},
         sender_{service, options.send_limit} {}
   ~DatagramCore();
@@ -77,8 +78,6 @@ class DatagramCore {
 
   // Errors.
   void deliver_errors();
-  void deliver_failures();
-  void deliver_drained();
   void report(const DatagramError& error);
 
   // Sending.
@@ -103,7 +102,8 @@ class DatagramCore {
   };
 
   StreamService& service_;
-  CorePointer loop_;  ///< which has the service
+  CorePointer loop_;        ///< which has the service
+  const unsigned made_in_;  ///< StreamService::generation()
   const DatagramOptions options_;
   Watch watch_;
   Timer timer_;  ///< what is due in the next turn, or is tried again later

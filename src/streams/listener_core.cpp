@@ -63,6 +63,7 @@ std::error_code ListenerCore::listen(const Address& address) noexcept {
   if (options_.no_delay && address.family() != Address::Family::unix_name)
     platform::send_at_once(socket.get(), service_->calls());
   owns_name_ = true;
+  made_in_ = service_->generation();
   error = start(std::move(socket));
   if (error) close();
   return error;
@@ -98,7 +99,7 @@ std::error_code ListenerCore::start(UniqueHandle socket) noexcept {
 void ListenerCore::close() noexcept {
   const auto self = weak_from_this().lock();  // the watch may be the last who has it
   // The watch has the loop, and that the service. A child that was forked may go before its parent.
-  if (socket_ && owns_name_ && !service_->loop().context().forked())
+  if (socket_ && owns_name_ && service_->owns(made_in_))
     platform::remove_name(address_, service_->calls());
   address_ = {};
   Watch watch = std::move(watch_);

@@ -66,6 +66,7 @@ class ListenerCore final : public GroupOwner, public std::enable_shared_from_thi
   Watch watch_;
   Timer retry_;
   ListenerStats stats_;
+  unsigned made_in_ = 0;  ///< StreamService::generation()
   bool owns_name_ = false;
   bool paused_ = false;
   bool exhausted_ = false;  ///< until retry_, or a stream has ended

@@ -85,9 +85,18 @@ class StreamService final : public TurnHook {
   /// `core` takes part in the next turn, once.
   void add(StreamCore& core) noexcept;
 
+  /// Changes with each fork that the reactor goes on after: what was made before is the parent's
+  /// too.
+  unsigned generation() const noexcept { return generation_; }
+  /// Whether what was made in that generation is this process's alone.
+  bool owns(unsigned generation) const noexcept {
+    return generation == generation_ && !loop_.context().forked();
+  }
+
   void prepare() noexcept override;
   bool has_work() const noexcept override { return any_due_; }
   std::size_t deliver() override;
+  void after_fork() noexcept override { ++generation_; }
   void close() noexcept override;
 
  private:
@@ -109,6 +118,7 @@ class StreamService final : public TurnHook {
   List asked_;  ///< of prepare()
   List due_;    ///< of deliver(): what is due has gone through a wait first
   Call call_;
+  unsigned generation_ = 0;
   bool any_due_ = false;  ///< in either
 };
 
