@@ -764,6 +764,14 @@ TEST_P(PipeStreams, SendAllBeforeTheyAreGivenUp) {
   EXPECT_TRUE(story.is("[hangup]"));
 }
 
+TEST_P(PipeStreams, ReadNothingWhereThereIsNothingToRead) {
+  Stream writer = make_silent_stream(pair.peer);
+  writer.pause();
+  EXPECT_TRUE(writer.read(1).empty());
+  EXPECT_TRUE(writer.write("abc"));
+  EXPECT_EQ(received_by(pair.local, 3), "abc");
+}
+
 TEST_P(PipeStreams, FailAWriteThatNobodyWillRead) {
   Stream writer = make_silent_stream(pair.peer);
   story.keep_events(writer);

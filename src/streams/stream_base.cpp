@@ -175,8 +175,7 @@ void StreamBase::outbound_failed(int error) noexcept {
 void StreamBase::update_interest() noexcept {
   if (over_ || waits_to_fail_ || ends_when_resumed_) return;
   Interest wanted = Interest::none;
-  if ((is_closing() || input_.reads()) && !ended_ && handle_.kind() != StreamKind::pipe_writer)
-    wanted |= Interest::readable;
+  if ((is_closing() || input_.reads()) && has_inbound()) wanted |= Interest::readable;
   if (output_.is_blocked() && !output_.empty()) wanted |= Interest::writable;
   if (handle_.options().peer_closed && !is_closing()) wanted |= Interest::peer_closed;
   const std::error_code error = handle_.ask_for(wanted);

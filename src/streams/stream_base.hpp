@@ -64,6 +64,8 @@ class StreamBase : public StreamTurn {
   StreamCore& core() noexcept;
   StreamService& service() const noexcept { return handle_.service(); }
   bool is_closing() const noexcept { return closing_ != Closing::no; }
+  /// Whether bytes may come.
+  bool has_inbound() const noexcept { return !ended_ && handle_.kind() != StreamKind::pipe_writer; }
   /// Made when they are first wanted. May throw std::bad_alloc.
   StreamDeadlines& deadlines();
   void side_ended() noexcept;

@@ -271,7 +271,7 @@ Bytes StreamCore::read(std::size_t most) noexcept {
   if (call.core == this && call.delivery != nullptr) return call.delivery->take(most);
   if ((!input_.paused && !ended_) || is_closing()) return {};
   const std::size_t there = input_.kept().size();
-  if (there < most && !over_ && !ended_) {
+  if (there < most && !over_ && has_inbound()) {
     const std::size_t wanted = std::min(most - there, service().read_blocks().block_size());
     const std::span<std::byte> room = input_.make_room(wanted);
     if (room.empty()) return {};
@@ -437,7 +437,7 @@ void StreamCore::closing_timer_fired() {
 /// another one when these have been read, and the end is behind them.
 void StreamCore::settle_failure() {
   if (waits_to_fail_ && input_.paused && !is_closing()) return;
-  if (is_closing() || !input_.reads() || ended_)
+  if (is_closing() || !input_.reads() || !has_inbound())
     return fail(platform::error_code(output_.failure()));
   const std::uint32_t before = input_.reads_made;
   const bool at_end = receive(false);
