@@ -78,24 +78,19 @@ TEST_P(ASignalOnPosix, ThatTheLoopsThreadBlocksIsTakenByAnother) {
   held.peer.close();
 }
 
-/// In the child of a fork. (musl's raise() sends to the thread that the parent was, in one that is
-/// made by a bare clone().)
-void raise_here() {
-  ::kill(::getpid(), first_signal);
-}
-
 TEST_P(ASignalOnPosix, IsOfParentOrChildAndNeverOfBoth) {
   const SignalWatch own = watch(first_signal, 'a');
   ::raise(first_signal);
+  // In one that is made by a bare clone(), musl's raise() sends to the thread that the parent was.
   EXPECT_TRUE(in_each_child([&] {
     std::error_code error;
     const SignalWatch refused = reactor().on_signal(
         second_signal, [](int) {}, error);
     const bool said = !refused && error == Errc::forked;
-    raise_here();
+    raise_signal(first_signal);
     reactor().after_fork();
     const bool before = reactor().poll() == 1 && reactor().poll() == 0 && !reactor().prepare();
-    raise_here();
+    raise_signal(first_signal);
     return said && before && wakes_another_loop() && reactor().run_once() == 1 && received == "aa";
   }));
   EXPECT_EQ(reactor().poll(), 1u);
@@ -121,9 +116,9 @@ TEST_P(ASignalOnPosix, LeavesAForkedReactorAloneThatAfterForkWasNotCalledOn) {
     native_calls = 0;
     SignalWatch forked = watch(*own, first_signal, 'a');
     EXPECT_TRUE(in_each_child([&] {
-      raise_here();
+      raise_signal(first_signal);
       own.reset();
-      raise_here();
+      raise_signal(first_signal);
       return native_calls == 1;
     }));
     waits = waits_in(glance, *own);

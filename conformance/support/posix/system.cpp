@@ -230,23 +230,30 @@ std::vector<int> never_signals() {
   return all;
 }
 
+namespace {
+
+/// Whether this process is there afterwards.
+bool change_handlers_meanwhile() {
+  std::signal(SIGUSR1, SIG_IGN);
+  std::atomic<bool> done = false;
+  const auto raise = [&] {
+    while (!done) std::raise(SIGUSR1);
+  };
+  std::thread raisers[] = {std::thread{raise}, std::thread{raise}};
+  for (int i = 0; i < 300'000; ++i) {
+    std::signal(SIGUSR1, [](int) {});
+    std::signal(SIGUSR1, SIG_IGN);
+  }
+  done = true;
+  for (std::thread& raiser : raisers) raiser.join();
+  return true;
+}
+
+}  // namespace
+
 bool handlers_may_change_while_signals_come() {
   // qemu-user 7.2 reads the handler twice without a lock, and may jump to SIG_IGN.
-  static const bool may_change = emulator().empty() || run_forked([] {
-                                   std::signal(SIGUSR1, SIG_IGN);
-                                   std::atomic<bool> done = false;
-                                   const auto raise = [&] {
-                                     while (!done) std::raise(SIGUSR1);
-                                   };
-                                   std::thread raisers[] = {std::thread{raise}, std::thread{raise}};
-                                   for (int i = 0; i < 300'000; ++i) {
-                                     std::signal(SIGUSR1, [](int) {});
-                                     std::signal(SIGUSR1, SIG_IGN);
-                                   }
-                                   done = true;
-                                   for (std::thread& raiser : raisers) raiser.join();
-                                   return true;
-                                 });
+  static const bool may_change = emulator().empty() || run_forked(&change_handlers_meanwhile);
   return may_change;
 }
 
