@@ -41,7 +41,7 @@ void add_duration(CLI::App* command, const char* name, std::chrono::nanoseconds&
 
 CLI::App* add_proxy(CLI::App& app, ProxyOptions& options) {
   CLI::App* command = app.add_subcommand(
-      "proxy", "Pass connections on, with each end and each reset as the other side made it");
+      "proxy", "Pass connections on, with each end and each reset as it was made");
   command->add_option("LISTEN", options.listen, "address:port, *:port or unix:path")->required();
   command->add_option("TARGET", options.targets, "host:port, [address]:port or unix:path, in turn");
   command->add_option("--targets", options.targets_file,

@@ -303,7 +303,7 @@ bool StreamCore::write(std::size_t size, What&& what, std::error_code& error) no
   } else if (output_.size() + size > handle_.options().write_limit && !relayed_) {
     error = system_error_code(std::errc::no_buffer_space);
   } else if (size != 0 && output_.failure() == 0 &&
-             output_.write(std::forward<What>(what), handle_, error)) {
+             output_.write(size, std::forward<What>(what), handle_, error)) {
     bytes_moved();
   }
   return !error && after_write();

@@ -12,8 +12,7 @@ constexpr std::chrono::milliseconds longest_pause{50};
 
 }  // namespace
 
-void StreamDeadlines::bytes_moved(const Reactor& reactor, const StreamOptions& options) noexcept {
-  if (!idle_) return;
+void StreamDeadlines::restart_idle(const Reactor& reactor, const StreamOptions& options) noexcept {
   std::error_code ignored;
   idle_.restart_at(later(reactor.turn_time(), options.idle_timeout), ignored);
 }

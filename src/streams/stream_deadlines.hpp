@@ -26,7 +26,9 @@ class StreamDeadlines {
       half_closed_ = reactor.timer(timed_out, error);
     return error;
   }
-  void bytes_moved(const Reactor& reactor, const StreamOptions& options) noexcept;
+  void bytes_moved(const Reactor& reactor, const StreamOptions& options) noexcept {
+    if (idle_) restart_idle(reactor, options);
+  }
   void side_ended(const StreamOptions& options) noexcept;
 
   bool is_closing() const noexcept { return static_cast<bool>(closing_); }
@@ -46,6 +48,8 @@ class StreamDeadlines {
   bool waits_for(std::size_t left, const Reactor& reactor, const StreamOptions& options) noexcept;
 
  private:
+  void restart_idle(const Reactor& reactor, const StreamOptions& options) noexcept;
+
   Timer idle_;
   Timer half_closed_;
   Timer closing_;

@@ -17,9 +17,8 @@ std::error_code StreamHandle::watch(Handler<StreamEvent>&& handler) noexcept {
   return {};
 }
 
-std::error_code StreamHandle::ask_for(Interest wanted) noexcept {
+std::error_code StreamHandle::change_interest(Interest wanted) noexcept {
   std::error_code error;
-  if (wanted == interest_) return error;
   watch_.set_interest(wanted, error);
   if (!error) interest_ = wanted;
   return error;

@@ -36,7 +36,9 @@ class StreamHandle {
 
   std::error_code watch(Handler<StreamEvent>&& handler) noexcept;
   /// An error is the watch's: it has ended.
-  std::error_code ask_for(Interest wanted) noexcept;
+  std::error_code ask_for(Interest wanted) noexcept {
+    return wanted == interest_ ? std::error_code{} : change_interest(wanted);
+  }
   /// Closes it, once.
   void close() noexcept;
   /// Gives it up: the caller's.
@@ -58,6 +60,7 @@ class StreamHandle {
 
  private:
   SystemCalls& calls() const noexcept { return service().calls(); }
+  std::error_code change_interest(Interest wanted) noexcept;
   void leave_group() noexcept;
 
   ServicePointer service_;

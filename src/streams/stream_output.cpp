@@ -24,33 +24,30 @@ void StreamOutput::fail(int error, BufferPool& blocks) noexcept {
   queue_.clear(blocks);
 }
 
-bool StreamOutput::write(std::span<const Bytes> pieces, StreamHandle& handle,
+bool StreamOutput::write(std::size_t size, std::span<const Bytes> pieces, StreamHandle& handle,
                          std::error_code& error) noexcept {
-  std::size_t size = 0;
-  for (const Bytes piece : pieces) size += piece.size();
-  BufferPool& blocks = handle.service().write_blocks();
-  WriteQueue::Room room{blocks};
+  WriteQueue::Room room{handle.service().write_blocks()};
   if (!queue_.reserve(size, room)) {
     error = system_error_code(std::errc::not_enough_memory);
     return false;
   }
   std::size_t sent = 0;
-  bool moved = false;
-  if (queue_.empty() && !blocked_ && size >= short_write) moved = send(pieces, handle, sent);
-  if (failure_ != 0) return moved;
+  if (queue_.empty() && !blocked_ && size >= short_write) sent = send(pieces, handle);
+  if (failure_ != 0) return false;
+  std::size_t gone = sent;
   for (const Bytes piece : pieces) {
-    const std::size_t gone = std::min(sent, piece.size());
-    sent -= gone;
-    if (gone < piece.size()) queue_.append(piece.subspan(gone), room);
+    const std::size_t first = std::min(gone, piece.size());
+    gone -= first;
+    if (first < piece.size()) queue_.append(piece.subspan(first), room);
   }
-  return moved;
+  return sent != 0;
 }
 
-bool StreamOutput::write(std::string&& text, StreamHandle& handle,
+bool StreamOutput::write(std::size_t size, std::string&& text, StreamHandle& handle,
                          std::error_code& error) noexcept {
-  if (text.size() < short_write) {
+  if (size < short_write) {
     const Bytes bytes = as_bytes(text);
-    return write({&bytes, 1}, handle, error);
+    return write(size, {&bytes, 1}, handle, error);
   }
   if (!queue_.append(std::move(text))) {
     error = system_error_code(std::errc::not_enough_memory);
@@ -61,29 +58,30 @@ bool StreamOutput::write(std::string&& text, StreamHandle& handle,
 
 bool StreamOutput::send(StreamHandle& handle) noexcept {
   bool moved = false;
-  std::array<Bytes, platform::most_pieces> pieces;
   while (can_send()) {
-    const std::size_t count = queue_.first(pieces);
     std::size_t sent = 0;
-    moved |= send({pieces.data(), count}, handle, sent);
-    if (failure_ == 0) queue_.remove(sent, handle.service().write_blocks());
+    if (queue_.is_one_piece()) {
+      const Bytes piece = queue_.first();
+      sent = send({&piece, 1}, handle);
+    } else {
+      std::array<Bytes, platform::most_pieces> pieces;
+      sent = send(std::span{pieces}.first(queue_.first(pieces)), handle);
+    }
+    if (sent == 0) break;
+    queue_.remove(sent, handle.service().write_blocks());
+    moved = true;
   }
   return moved;
 }
 
-bool StreamOutput::send(std::span<const Bytes> pieces, StreamHandle& handle,
-                        std::size_t& sent) noexcept {
+std::size_t StreamOutput::send(std::span<const Bytes> pieces, StreamHandle& handle) noexcept {
   std::size_t size = 0;
   for (const Bytes piece : pieces.first(std::min(pieces.size(), platform::most_pieces)))
     size += piece.size();
   const platform::Moved moved = handle.write(pieces);
-  if (moved.error != 0) {
-    fail(moved.error, handle.service().write_blocks());
-  } else {
-    blocked_ = moved.bytes < size;
-  }
-  sent = moved.bytes;
-  return sent != 0;
+  if (moved.error != 0) fail(moved.error, handle.service().write_blocks());
+  blocked_ = moved.error == 0 && moved.bytes < size;
+  return moved.bytes;
 }
 
 bool StreamOutput::is_much() const noexcept {

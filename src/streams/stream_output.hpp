@@ -30,9 +30,12 @@ class StreamOutput {
   void fail(int error, BufferPool& blocks) noexcept;
   void clear(BufferPool& blocks) noexcept { queue_.clear(blocks); }
 
-  /// All of `pieces`, or nothing and an error, comes behind what waits. Whether bytes have moved.
-  bool write(std::span<const Bytes> pieces, StreamHandle& handle, std::error_code& error) noexcept;
-  bool write(std::string&& text, StreamHandle& handle, std::error_code& error) noexcept;
+  /// All of `pieces`, `size` bytes, or nothing and an error, comes behind what waits. Whether bytes
+  /// have moved.
+  bool write(std::size_t size, std::span<const Bytes> pieces, StreamHandle& handle,
+             std::error_code& error) noexcept;
+  bool write(std::size_t size, std::string&& text, StreamHandle& handle,
+             std::error_code& error) noexcept;
   /// Sends what the kernel takes. Whether bytes have moved.
   bool send(StreamHandle& handle) noexcept;
   /// Whether so much was gathered that it is better sent now.
@@ -44,7 +47,8 @@ class StreamOutput {
   bool has_drained(const StreamOptions& options) noexcept;
 
  private:
-  bool send(std::span<const Bytes> pieces, StreamHandle& handle, std::size_t& sent) noexcept;
+  /// How many bytes of `pieces` the kernel has taken.
+  std::size_t send(std::span<const Bytes> pieces, StreamHandle& handle) noexcept;
 
   WriteQueue queue_;
   std::int32_t failure_ = 0;

@@ -34,7 +34,7 @@ void WriteQueue::append(Bytes bytes, Room& room) noexcept {
 }
 
 bool WriteQueue::append(std::string&& text) noexcept {
-  auto* const piece = new (std::nothrow) Piece;
+  auto* const piece = new (std::nothrow) Text;
   if (piece == nullptr) return false;
   piece->text = std::move(text);
   piece->begin = reinterpret_cast<std::byte*>(piece->text.data());
@@ -42,11 +42,6 @@ bool WriteQueue::append(std::string&& text) noexcept {
   size_ += piece->text.size();
   link(piece);
   return true;
-}
-
-std::size_t WriteQueue::room_behind_last() const noexcept {
-  if (last_ == nullptr || last_->room == nullptr) return 0;
-  return static_cast<std::size_t>(last_->room - last_->end);
 }
 
 void WriteQueue::fill(Piece& piece, Bytes& bytes) noexcept {
@@ -102,10 +97,9 @@ void WriteQueue::drop_first(BufferPool& pool) noexcept {
 
 void WriteQueue::destroy(Piece* piece, BufferPool& pool) noexcept {
   if (piece->room == nullptr) {
-    delete piece;
+    delete static_cast<Text*>(piece);
     return;
   }
-  piece->~Piece();
   pool.give_back(BufferPool::Block{reinterpret_cast<std::byte*>(piece)});
 }
 

@@ -32,6 +32,9 @@ class WriteQueue {
   void append(Bytes bytes, Room& room) noexcept;
   /// Takes `text`. False, and nothing changed, without memory.
   bool append(std::string&& text) noexcept;
+  /// Whether first() is all of it.
+  bool is_one_piece() const noexcept { return first_ == last_; }
+  Bytes first() const noexcept { return {first_->begin, first_->end}; }
   /// The first pieces, as many as one write takes; how many.
   std::size_t first(std::span<Bytes, platform::most_pieces> pieces) const noexcept;
   /// The first `bytes` have been sent.
@@ -39,16 +42,22 @@ class WriteQueue {
   void clear(BufferPool& pool) noexcept;
 
  private:
-  /// In front of its bytes in a block, or by itself with a string.
+  /// In front of its bytes in a block, or a Text.
   struct Piece {
     Piece* next = nullptr;
     std::byte* begin = nullptr;
     std::byte* end = nullptr;
-    std::byte* room = nullptr;  ///< the end of the block; null for a string
-    std::string text = {};
+    std::byte* room = nullptr;  ///< the end of the block; null for a Text
+  };
+  /// Bytes of a string that was given.
+  struct Text : Piece {
+    std::string text;
   };
 
-  std::size_t room_behind_last() const noexcept;
+  std::size_t room_behind_last() const noexcept {
+    if (last_ == nullptr || last_->room == nullptr) return 0;
+    return static_cast<std::size_t>(last_->room - last_->end);
+  }
   void fill(Piece& piece, Bytes& bytes) noexcept;
   static Piece* make_block(BufferPool& pool) noexcept;
   void link(Piece* piece) noexcept;

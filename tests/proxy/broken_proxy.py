@@ -30,7 +30,7 @@ MISTAKES = {
     "waits_for_more": "a single byte waits for a second one",
     "takes_all": "what cannot be sent is kept, however much it is",
     "spins": "the loop never waits",
-    "wakes": "the loop wakes four times a second",
+    "wakes": "the loop wakes four times a second while anybody is connected",
     "spins_when_over": "bytes of which nobody takes the rest, in front of both FINs, turn the loop",
     "leaks": "the client's descriptor is not closed",
     "gives_up": "it ends when there are no more descriptors",
@@ -81,8 +81,10 @@ class Proxy:
         while True:
             # What the kernel has left to send it does not report; what waits here, it has no room for.
             timeout = ASK_AGAIN_S if any(not side.queue for side in self.draining) else None
-            if self.mistake in ("spins", "wakes"):
-                timeout = 0 if self.mistake == "spins" else 0.25
+            if self.mistake == "spins":
+                timeout = 0
+            elif self.mistake == "wakes" and self.sides:
+                timeout = 0.25
             for number, events in self.poller.poll(timeout):
                 if number == self.listener.fileno():
                     self.accept()

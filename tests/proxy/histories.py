@@ -28,8 +28,9 @@ RESETS = 200
 CASES = {}
 
 
-# A loop may make itself a timer of the kernel's when it is first kept busy, and keeps it.
-MADE_UNDER_LOAD = 1
+# When it is first kept busy, a loop may make itself a timer of the kernel's, and a set to ask about what ends, which
+# it keeps.
+MADE_UNDER_LOAD = 2
 
 
 class World:

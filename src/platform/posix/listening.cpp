@@ -50,15 +50,8 @@ int make_non_blocking(NativeHandle listener, SystemCalls& calls) noexcept {
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  const auto accept = [&] {
-    auto* const address = reinterpret_cast<sockaddr*>(&peer);
-#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
-    return ::accept4(listener, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-#else
-    return prepared(::accept(listener, address, &size), calls);
-#endif
-  };
-  const NativeHandle handle = uninterrupted(accept, calls);
+  const NativeHandle handle =
+      accept_prepared(listener, reinterpret_cast<sockaddr*>(&peer), &size, calls);
   if (handle != no_handle) return {handle, Address{&peer, size}};
   switch (errno) {
     case EAGAIN:

@@ -52,12 +52,7 @@ Opened open_socket(Address::Family family, SocketType type, SystemCalls& calls) 
   if (family == Address::Family::ipv4) domain = AF_INET;
   if (family == Address::Family::ipv6) domain = AF_INET6;
   const int kind = type == SocketType::stream ? SOCK_STREAM : SOCK_DGRAM;
-  ++calls;
-#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
-  const NativeHandle socket = ::socket(domain, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-#else
-  const NativeHandle socket = prepared(::socket(domain, kind, 0), calls);
-#endif
+  const NativeHandle socket = make_prepared(domain, kind, calls);
   return socket != no_handle ? Opened{socket} : Opened{no_handle, errno};
 }
 

@@ -62,6 +62,11 @@ Moved write_quietly(Write write, SystemCalls& calls) noexcept {
 
 #endif
 
+template <class Send>
+Moved send_quietly(Send send, SystemCalls& calls) noexcept {
+  return quietly != 0 ? moved(uninterrupted(send, calls)) : write_quietly(send, calls);
+}
+
 }  // namespace
 
 int prepare_to_move(NativeHandle handle, StreamKind kind, SystemCalls& calls) noexcept {
@@ -92,6 +97,11 @@ Moved read_some(NativeHandle handle, StreamKind kind, std::span<std::byte> into,
 
 Moved write_some(NativeHandle handle, StreamKind kind,
                  std::span<const std::span<const std::byte>> pieces, SystemCalls& calls) noexcept {
+  if (kind == StreamKind::socket && pieces.size() == 1) {
+    const std::span<const std::byte> bytes = pieces.front();
+    return send_quietly(
+        [&] { return ::send(handle, bytes.data(), bytes.size(), quietly | MSG_DONTWAIT); }, calls);
+  }
   std::array<iovec, most_pieces> vectors;
   const std::size_t count = std::min(pieces.size(), vectors.size());
   for (std::size_t i = 0; i < count; ++i)
@@ -103,13 +113,7 @@ Moved write_some(NativeHandle handle, StreamKind kind,
   msghdr message{};
   message.msg_iov = vectors.data();
   message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
-  const auto send = [&] {
-    // One piece is sent in fewer steps.
-    return count == 1
-               ? ::send(handle, vectors[0].iov_base, vectors[0].iov_len, quietly | MSG_DONTWAIT)
-               : ::sendmsg(handle, &message, quietly | MSG_DONTWAIT);
-  };
-  return quietly != 0 ? moved(uninterrupted(send, calls)) : write_quietly(send, calls);
+  return send_quietly([&] { return ::sendmsg(handle, &message, quietly | MSG_DONTWAIT); }, calls);
 }
 
 std::size_t unacknowledged(NativeHandle handle, SystemCalls& calls) noexcept {

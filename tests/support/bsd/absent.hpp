@@ -81,12 +81,12 @@
 #pragma GCC poison MSG_ZEROCOPY
 #pragma GCC poison PTRACE_ATTACH PTRACE_CONT PTRACE_DETACH PTRACE_INTERRUPT PTRACE_SEIZE
 #pragma GCC poison PTRACE_TRACEME
-#pragma GCC poison SIGRTMAX SIGRTMIN SIGSTKFLT SOCK_CLOEXEC SOCK_NONBLOCK
+#pragma GCC poison SIGRTMAX SIGRTMIN SIGSTKFLT
 #pragma GCC poison TCP_CLOSE TCP_CLOSE_WAIT TCP_CLOSING TCP_ESTABLISHED TCP_FIN_WAIT1 TCP_FIN_WAIT2
 #pragma GCC poison TCP_LAST_ACK TCP_LISTEN TCP_SYN_RECV TCP_SYN_SENT TCP_TIME_WAIT
 
 // Functions and types.
-#pragma GCC poison _Fork accept4 clock_nanosleep clone close_range dup3 fallocate
+#pragma GCC poison _Fork clock_nanosleep clone close_range dup3 fallocate
 #pragma GCC poison fopencookie get_nprocs getauxval getrandom gettid icmphdr iphdr mallinfo
 #pragma GCC poison mallinfo2 malloc_trim memfd_create mempcpy memrchr mq_open mremap pipe2
 #pragma GCC poison posix_fallocate prctl pthread_condattr_setclock pthread_getaffinity_np
@@ -101,7 +101,8 @@
 #define TCP_INFO 32
 #else
 #define __APPLE__ 1
-#pragma GCC poison ppoll sigtimedwait
+#pragma GCC poison SOCK_CLOEXEC SOCK_NONBLOCK accept4 ppoll sigtimedwait
+#define F_SETNOSIGPIPE 73
 #define SO_NOSIGPIPE 0x1022
 #define TCP_CONNECTION_INFO 0x106
 #endif
