@@ -92,7 +92,8 @@ void Stream::keep(std::size_t bytes) noexcept {
 }
 
 bool Stream::write(Bytes bytes, std::error_code& error) noexcept {
-  return write(std::span<const Bytes>{&bytes, 1}, error);
+  std::span<const Bytes> one{&bytes, 1};
+  return core_ != nullptr ? core_->write(bytes.size(), one, error) : closed(error);
 }
 bool Stream::write(Bytes bytes) {
   return throwing([&](std::error_code& error) { return write(bytes, error); });

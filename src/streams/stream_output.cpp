@@ -13,8 +13,9 @@ namespace {
 
 /// Shorter writes are gathered, and sent together.
 constexpr std::size_t short_write = 4096;
-/// What was gathered is sent when there is so much of it.
-constexpr std::size_t much_gathered = 64 * 1024;
+std::error_code no_memory() noexcept {
+  return system_error_code(std::errc::not_enough_memory);
+}
 
 }  // namespace
 
@@ -26,13 +27,17 @@ void StreamOutput::fail(int error, BufferPool& blocks) noexcept {
 
 bool StreamOutput::write(std::size_t size, std::span<const Bytes> pieces, StreamHandle& handle,
                          std::error_code& error) noexcept {
-  WriteQueue::Room room{handle.service().write_blocks()};
-  if (!queue_.reserve(size, room)) {
-    error = system_error_code(std::errc::not_enough_memory);
+  BufferPool& blocks = handle.service().write_blocks();
+  if (size < short_write) {
+    if (!queue_.append_together(size, pieces, blocks)) error = no_memory();
     return false;
   }
-  std::size_t sent = 0;
-  if (queue_.empty() && !blocked_ && size >= short_write) sent = send(pieces, handle);
+  WriteQueue::Room room{blocks};
+  if (!queue_.reserve(size, room)) {
+    error = no_memory();
+    return false;
+  }
+  const std::size_t sent = queue_.empty() && !blocked_ ? send(pieces, handle) : 0;
   if (failure_ != 0) return false;
   std::size_t gone = sent;
   for (const Bytes piece : pieces) {
@@ -50,7 +55,7 @@ bool StreamOutput::write(std::size_t size, std::string&& text, StreamHandle& han
     return write(size, {&bytes, 1}, handle, error);
   }
   if (!queue_.append(std::move(text))) {
-    error = system_error_code(std::errc::not_enough_memory);
+    error = no_memory();
     return false;
   }
   return send(handle);
@@ -82,21 +87,6 @@ std::size_t StreamOutput::send(std::span<const Bytes> pieces, StreamHandle& hand
   if (moved.error != 0) fail(moved.error, handle.service().write_blocks());
   blocked_ = moved.error == 0 && moved.bytes < size;
   return moved.bytes;
-}
-
-bool StreamOutput::is_much() const noexcept {
-  return queue_.size() >= much_gathered;
-}
-
-bool StreamOutput::is_above(const StreamOptions& options) noexcept {
-  above_ |= queue_.size() > options.write_high_water;
-  return above_;
-}
-
-bool StreamOutput::has_drained(const StreamOptions& options) noexcept {
-  if (!above_ || queue_.size() > options.write_low_water) return false;
-  above_ = false;
-  return true;
 }
 
 }  // namespace pollux::detail

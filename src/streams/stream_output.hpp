@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <pollux/stream.hpp>
 
@@ -39,14 +40,21 @@ class StreamOutput {
   /// Sends what the kernel takes. Whether bytes have moved.
   bool send(StreamHandle& handle) noexcept;
   /// Whether so much was gathered that it is better sent now.
-  bool is_much() const noexcept;
+  bool is_much() const noexcept { return queue_.size() >= much_gathered; }
 
   /// Whether more than the high-water mark has been waiting since no more than the low one was.
-  bool is_above(const StreamOptions& options) noexcept;
+  bool is_above(const StreamOptions& options) noexcept {
+    above_ |= queue_.size() > options.write_high_water;
+    return above_;
+  }
   /// Whether that has just ended.
-  bool has_drained(const StreamOptions& options) noexcept;
+  bool has_drained(const StreamOptions& options) noexcept {
+    return above_ && queue_.size() <= options.write_low_water && std::exchange(above_, false);
+  }
 
  private:
+  static constexpr std::size_t much_gathered = 64 * 1024;
+
   /// How many bytes of `pieces` the kernel has taken.
   std::size_t send(std::span<const Bytes> pieces, StreamHandle& handle) noexcept;
 

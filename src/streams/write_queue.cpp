@@ -9,6 +9,22 @@
 
 namespace pollux::detail {
 
+bool WriteQueue::append_together(std::size_t size, std::span<const Bytes> pieces,
+                                 BufferPool& pool) noexcept {
+  if (room_behind_last() < size) {
+    Piece* const block = make_block(pool);
+    if (block == nullptr) return false;
+    link(block);
+  }
+  size_ += size;
+  for (const Bytes piece : pieces) {
+    if (piece.empty()) continue;
+    std::memcpy(last_->end, piece.data(), piece.size());
+    last_->end += piece.size();
+  }
+  return true;
+}
+
 bool WriteQueue::reserve(std::size_t bytes, Room& room) const noexcept {
   const std::size_t block_size = room.pool_.block_size() - sizeof(Piece);
   for (std::size_t there = room_behind_last(); there < bytes; there += block_size) {

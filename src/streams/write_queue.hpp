@@ -25,6 +25,10 @@ class WriteQueue {
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
 
+  /// Copies them one behind the other into one block; of `size` bytes, which is less than a block
+  /// has. False, and nothing changed, without memory.
+  bool append_together(std::size_t size, std::span<const Bytes> pieces, BufferPool& pool) noexcept;
+
   class Room;
   /// Takes the memory that append() needs for so many bytes. False, and nothing changed, without.
   bool reserve(std::size_t bytes, Room& room) const noexcept;
