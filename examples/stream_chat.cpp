@@ -3,7 +3,7 @@
 // for who does not read: a client for whom a megabyte waits is cut off. Usage: stream_chat
 // [address]; without one the system chooses a port. Prints where it listens.
 #include <cstddef>
-#include <cstdio>
+#include <iostream>
 #include <list>
 #include <string>
 #include <string_view>
@@ -53,7 +53,6 @@ int main(int argc, char** argv) {
   const pollux::Address address{argc > 1 ? argv[1] : "127.0.0.1:0"};
   pollux::ListenerOptions options{.stream = {.write_limit = 1 << 20, .read_limit = longest_line}};
   const pollux::Listener listener{reactor, address, enter, options};
-  std::printf("listening on %s\n", listener.address().to_string().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << listener.address().to_string() << std::endl;
   reactor.run();
 }

@@ -3,7 +3,7 @@
 // end, and reads no faster than the peer takes the answers. Out of descriptors, it lets clients
 // wait. Usage: stream_echo [address], for instance *:7000 or unix:/run/echo; without one the
 // system chooses a port. Prints where it listens.
-#include <cstdio>
+#include <iostream>
 
 #include <pollux/pollux.hpp>
 
@@ -20,7 +20,6 @@ int main(int argc, char** argv) {
     client.detach();  // it lives until both sides have ended
   };
   pollux::Listener listener{reactor, pollux::Address{argc > 1 ? argv[1] : "127.0.0.1:0"}, serve};
-  std::printf("listening on %s\n", listener.address().to_string().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << listener.address().to_string() << std::endl;
   reactor.run();
 }

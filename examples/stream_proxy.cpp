@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <system_error>
 #include <utility>
 
@@ -34,7 +35,6 @@ int main(int argc, char** argv) {
     pollux::Connector{reactor, resolver, argv[1], port, std::move(join)}.detach();
   };
   const pollux::Listener listener{reactor, address, serve};
-  std::printf("listening on %s\n", listener.address().to_string().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << listener.address().to_string() << std::endl;
   reactor.run();
 }

@@ -45,17 +45,17 @@ Datagram::Datagram(Reactor& reactor, Address::Family family, const DatagramOptio
 Datagram::Datagram(Reactor& reactor, Address::Family family, const DatagramOptions& options,
                    std::error_code& error)
     : core_{DatagramCore::make(reactor, Address{}, family, options, error)} {}
-Datagram::Datagram(Datagram&& other) noexcept : core_{DatagramCore::give(other)} {}
+Datagram::Datagram(Datagram&& other) noexcept : core_{DatagramCore::take_from(other)} {}
 Datagram& Datagram::operator=(Datagram&& other) noexcept {
   if (this != &other) {
-    DatagramCore* const taken = DatagramCore::give(other);
-    if (DatagramCore* const before = DatagramCore::give(*this)) before->orphan();
+    DatagramCore* const taken = DatagramCore::take_from(other);
+    if (DatagramCore* const before = DatagramCore::take_from(*this)) before->orphan();
     core_ = taken;
   }
   return *this;
 }
 Datagram::~Datagram() {
-  if (DatagramCore* const core = DatagramCore::give(*this)) core->orphan();
+  if (DatagramCore* const core = DatagramCore::take_from(*this)) core->orphan();
 }
 
 Datagram::operator bool() const noexcept {

@@ -111,7 +111,7 @@ class DatagramCore::Settling {
   bool settled_ = false;
 };
 
-DatagramCore* DatagramCore::give(Datagram& datagram) noexcept {
+DatagramCore* DatagramCore::take_from(Datagram& datagram) noexcept {
   DatagramCore* const core = std::exchange(datagram.core_, nullptr);
   if (core == nullptr || core->lent_ != &datagram) return core;
   core->lent_ = nullptr;

@@ -30,7 +30,7 @@ class DatagramCore {
 
   /// What `datagram` owns, which it does no longer; null for nothing, and for what a handler was
   /// given and does not own.
-  static DatagramCore* give(Datagram& datagram) noexcept;
+  static DatagramCore* take_from(Datagram& datagram) noexcept;
   /// Its owner has gone.
   void orphan() noexcept;
   bool is_open() const noexcept { return !flags_.closed && service_.reactor() != nullptr; }

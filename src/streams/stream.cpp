@@ -48,17 +48,17 @@ Stream::Stream(Reactor& reactor, UniqueHandle handle, const StreamOptions& optio
   });
   if (!error) *this = StreamCore::make(reactor, handle, GroupPointer{group}, error);
 }
-Stream::Stream(Stream&& other) noexcept : core_{StreamCore::give(other)} {}
+Stream::Stream(Stream&& other) noexcept : core_{StreamCore::take_from(other)} {}
 Stream& Stream::operator=(Stream&& other) noexcept {
   if (this != &other) {
-    StreamCore* const taken = StreamCore::give(other);
-    if (StreamCore* const before = StreamCore::give(*this)) before->orphan();
+    StreamCore* const taken = StreamCore::take_from(other);
+    if (StreamCore* const before = StreamCore::take_from(*this)) before->orphan();
     core_ = taken;
   }
   return *this;
 }
 Stream::~Stream() {
-  if (StreamCore* const core = StreamCore::give(*this)) core->orphan();
+  if (StreamCore* const core = StreamCore::take_from(*this)) core->orphan();
 }
 
 Stream::operator bool() const noexcept {
@@ -130,7 +130,7 @@ void Stream::abort_when_sent() noexcept {
   if (core_ != nullptr) core_->abort_when_sent();
 }
 void Stream::detach() noexcept {
-  if (StreamCore* const core = StreamCore::give(*this))
+  if (StreamCore* const core = StreamCore::take_from(*this))
     const StreamCore::Hold last{StreamCore::Hold::taken_over, *core};
 }
 

@@ -178,7 +178,7 @@ void StreamBase::update_interest() noexcept {
   if ((is_closing() || input_.reads()) && has_inbound()) wanted |= Interest::readable;
   if (output_.is_blocked() && !output_.empty()) wanted |= Interest::writable;
   if (handle_.options().peer_closed && !is_closing()) wanted |= Interest::peer_closed;
-  const std::error_code error = handle_.ask_for(wanted);
+  const std::error_code error = handle_.set_interest(wanted);
   if (error && service().reactor() != nullptr) outbound_failed(error.value());
 }
 

@@ -47,7 +47,7 @@ class StreamBase : public StreamTurn {
 
  protected:
   /// How it is being closed.
-  enum class Closing : std::uint8_t { no, in_peace, with_reset };
+  enum class Closing : std::uint8_t { no, when_sent, reset_when_sent };
   /// The own side.
   enum class Outbound : std::uint8_t { open, ends_when_sent, ended };
   class Calling;

@@ -92,7 +92,7 @@ std::error_code StreamCore::start() noexcept {
   return error;
 }
 
-StreamCore* StreamCore::give(Stream& stream) noexcept {
+StreamCore* StreamCore::take_from(Stream& stream) noexcept {
   StreamCore* const core = std::exchange(stream.core_, nullptr);
   if (core == nullptr) return nullptr;
   StreamService::Call& call = core->service().call();
@@ -364,7 +364,7 @@ bool StreamCore::end_outbound() noexcept {
 
 void StreamCore::close() noexcept {
   if (over_ || is_closing()) return;
-  closing_ = Closing::in_peace;
+  closing_ = Closing::when_sent;
   if (!calling_) input_.forget();  // its handler still has it otherwise
   if (output_.failure() == 0 && output_.empty()) return close_when_sent();
   if (output_.failure() != 0 || !start_closing_timer()) return release_quietly();
@@ -375,7 +375,7 @@ void StreamCore::close() noexcept {
 /// A close that leaves bytes unread is a reset, which may take away what the peer has not read yet:
 /// so the peer's end comes first.
 void StreamCore::close_when_sent() noexcept {
-  if (closing_ == Closing::with_reset) return;  // when it has arrived
+  if (closing_ == Closing::reset_when_sent) return;  // when it has arrived
   if (ended_ || ends_when_resumed_ || handle_.kind() != StreamKind::socket ||
       !start_closing_timer() || !end_outbound())
     return release_quietly();
@@ -383,9 +383,9 @@ void StreamCore::close_when_sent() noexcept {
 }
 
 void StreamCore::abort_when_sent() noexcept {
-  if (over_) return;
+  if (over_ || closing_ == Closing::reset_when_sent) return;
   if (handle_.kind() != StreamKind::socket) return close();  // it has no reset
-  closing_ = Closing::with_reset;
+  closing_ = Closing::reset_when_sent;
   stop_closing_timer();
   if (!calling_) input_.forget();  // its handler still has it otherwise
   // Where there is no timer, nothing can be waited for.
@@ -410,9 +410,9 @@ bool StreamCore::start_closing_timer() noexcept {
   std::error_code error;
   report_memory(error, [&] {
     if (!deadlines().is_closing())
-      error =
-          deadlines().start_closing(*reactor, handle_.options(), closing_ == Closing::with_reset,
-                                    [this] { closing_timer_fired(); });
+      error = deadlines().start_closing(*reactor, handle_.options(),
+                                        closing_ == Closing::reset_when_sent,
+                                        [this] { closing_timer_fired(); });
     return true;
   });
   return !error;
@@ -420,7 +420,7 @@ bool StreamCore::start_closing_timer() noexcept {
 
 void StreamCore::closing_timer_fired() {
   const Hold hold{*this};
-  if (closing_ == Closing::with_reset) {
+  if (closing_ == Closing::reset_when_sent) {
     // No event says that all has arrived at the peer, and a reset throws away what has not.
     const std::size_t left = output_.size() + handle_.unacknowledged();
     if (deadlines().waits_for(left, *service().reactor(), handle_.options())) return;

@@ -24,7 +24,7 @@ class StreamCore : public StreamBase {
 
   /// What `stream` owns, which it does no longer; null for nothing, and for what a handler was
   /// given and does not own.
-  static StreamCore* give(Stream& stream) noexcept;
+  static StreamCore* take_from(Stream& stream) noexcept;
   /// Of one that is open.
   static StreamCore* of(const Stream& stream) noexcept { return stream.core_; }
   /// Its owner has gone, and nobody else has it.

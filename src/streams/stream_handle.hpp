@@ -36,7 +36,7 @@ class StreamHandle {
 
   std::error_code watch(Handler<StreamEvent>&& handler) noexcept;
   /// An error is the watch's: it has ended.
-  std::error_code ask_for(Interest wanted) noexcept {
+  std::error_code set_interest(Interest wanted) noexcept {
     return wanted == interest_ ? std::error_code{} : change_interest(wanted);
   }
   /// Closes it, once.
