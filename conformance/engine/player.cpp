@@ -140,13 +140,16 @@ class Player::Play {
     if (event.hangup()) add(Item::What::hangup);
     if (event.readable()) {
       who.standing |= Event::readable;
-      // What is unread behind an own shutdown may be no read's. The end follows.
-      const bool unreadable =
-          who.ended_reading && !support::system_facts().own_shutdown_leaves_unread;
-      if (!unreadable && !has_byte(history_.kind, who.handle, urgent_))
+      // Of what is nobody's to read the end follows.
+      if (!is_unreadable(who) && !has_byte(history_.kind, who.handle, urgent_))
         add(Item::What::false_readable);
     }
     if (event.writable()) who.standing |= Event::writable;
+  }
+
+  /// What is unread behind an own shutdown may be no read's.
+  static bool is_unreadable(const Sitter& who) {
+    return who.ended_reading && !support::system_facts().own_shutdown_leaves_unread;
   }
 
   bool has(Op op) const { return std::ranges::find(history_.ops, op) != history_.ops.end(); }
@@ -164,18 +167,18 @@ class Player::Play {
         say(Item::What::standing, static_cast<int>(standing), number_of(who));
       if (who.played) {
         who.played->report(trace_);
-        look_at_peer(opposite(who).handle);
+        look_at_peer(opposite(who));
       }
     }
   }
 
   /// After a run of the loop: what has arrived at a stream's peer, as far as that is new.
-  void look_at_peer(const Handle& peer) {
-    if (!peer) return;
+  void look_at_peer(const Sitter& peer) {
+    if (!peer.handle) return;
     // Of what only writes, it would be what is unread here.
-    const bool reads = shape_.streamed != Kind::pipe_reader;
-    const long unread = reads ? support::unread_bytes(peer) : 0;
-    const Sight sight = look_at(history_.kind, peer);
+    const bool reads = shape_.streamed != Kind::pipe_reader && !is_unreadable(peer);
+    const long unread = reads ? support::unread_bytes(peer.handle) : 0;
+    const Sight sight = look_at(history_.kind, peer.handle);
     if (std::exchange(peer_has_, unread) != unread)
       say(Item::What::peer_has, static_cast<int>(unread));
     if (std::exchange(peer_sees_, sight) != sight)

@@ -22,9 +22,9 @@ using support::Pair;
 }  // namespace
 
 std::span<const Kind> kinds_of_this_system() noexcept {
-  static constexpr std::array all{Kind::tcp4,      Kind::tcp6,       Kind::connecting,
-                                  Kind::refused,   Kind::udp,        Kind::listener,
-                                  Kind::tcp4_both, Kind::tcp4_relay, Kind::tcp4_twice};
+  static constexpr std::array all{
+      Kind::tcp4,     Kind::tcp6,      Kind::connecting, Kind::refused,    Kind::udp,
+      Kind::listener, Kind::tcp4_both, Kind::tcp4_relay, Kind::tcp4_twice, Kind::streamed_tcp4};
   return all;
 }
 

@@ -309,16 +309,18 @@ void DatagramCore::resume() noexcept {
 
 // Errors.
 
-/// All that the kernel has to say, so that the bit which reports it goes down. A number without an
-/// address, which a call of ours has taken, is said only if nothing better is.
+/// All that the kernel has to say, so that the bit which reports it goes down. Where it keeps no
+/// errors it has one at most, which Winsock leaves there for whoever asks again. A number without
+/// an address, which a call of ours has taken, is said only if nothing better is.
 void DatagramCore::deliver_errors() {
   flags_.errors_due = true;  // if a handler throws
   bool found = false;
   bool all = false;
   DatagramError error;
-  for (int left = most_at_once; left > 0 && is_open(); --left) {
+  for (int left = most_at_once; left > 0 && !all && is_open(); --left) {
     all = !platform::next_error(handle_.get(), flags_.keeps_errors, error, calls());
     if (all) break;
+    all = !flags_.keeps_errors;
     if (error.origin == DatagramError::Origin::local) {
       sender_.queue().note_mtu(error, sender_.peer());  // of one that has failed
     } else {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pollux/backend_support.hpp>
 #include <pollux/error.hpp>
 #include <pollux/reactor.hpp>
 
@@ -148,7 +149,7 @@ TEST_F(ALookupThread, EndsWithoutWaitingForTheSystem) {
   system.await_asked(1);
   resolver.reset();
   reactor.run();
-  const std::string canceled = std::make_error_code(std::errc::operation_canceled).message();
+  const std::string canceled = system_error_code(std::errc::operation_canceled).message();
   EXPECT_EQ(log, (Log{"a: " + canceled, "b: " + canceled}));
   system.allow(100);
   system.await_answered(1);  // the thread that was left behind
