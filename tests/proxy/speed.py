@@ -10,12 +10,12 @@ connection). All proxies run at the same time, and those that are not measured w
 on one proxy after the other, another one first in each round: what disturbs the machine for a while disturbs all of
 them, and ratios are taken within a round.
 
-The load is bench/proxy_load.cpp. wrk and iperf3 were tried. They copy every byte that a proxy copies too, or speak
-HTTP with a server that does; on one processor they have more to do than the proxy, and would measure themselves.
-This load sends the pages of a file and has the kernel drop what comes. It does not sleep while it waits for an
-answer, so that the time in which it would be woken up is not added to the proxy's. How busy the proxy's processor was
-is part of what is written: where that is little, the load was the limit, and the time a proxy took of its processor
-says more than what got through.
+The load is bench/proxy_load.cpp. It is not iperf3, which copies every byte as often as a proxy does, nor wrk, whose
+server speaks HTTP: on one processor they have as much to do as the proxy, or more, and would measure themselves. Of
+this load the kernel drops the bytes that come, so that it copies half of what a proxy copies. It does not sleep while
+it waits for an answer, so that the time in which it would be woken up is not added to the proxy's. How busy the
+proxy's processor was is part of what is written: where it was little, the load was the limit, and the time that a
+proxy took of its processor says more than what got through.
 """
 import argparse
 import collections
@@ -23,7 +23,6 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import re
 import shutil
 import signal
@@ -49,7 +48,8 @@ WORKS = (
     Work("both-ways/1", "both-ways", 1), Work("both-ways/32", "both-ways", 32),
     Work("round-trips/1", "round-trips", 1), Work("round-trips/100", "round-trips", 100),
     Work("churn/32", "churn", 32))
-COUNTED = ("one-way/1", "one-way/32", "round-trips/1", "round-trips/100", "churn/32")
+# One at a time: what is under way at the beginning and at the end counts for nothing.
+COUNTED = (WORKS[0], WORKS[4], Work("churn/1", "churn", 1))
 MEMORY = Work("idle", "idle", IDLE)
 
 
@@ -255,9 +255,11 @@ def count(program, subject, work):
 def machine(processors, options):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         cpu = re.search(r"^model name\s*:\s*(.*)$", file.read(), re.M)
-    return {"cpu": cpu[1] if cpu else "an unnamed processor", "system": f"{platform.system()} {platform.release()}",
-            "cores": os.cpu_count(), "pinned": processors.proxy is not None, "rounds": options.rounds,
-            "seconds": options.seconds, "quick": options.quick, "load": round(os.getloadavg()[0], 2), "idle": IDLE}
+    command = ["tests/proxy/speed.py", "--load", "LOAD", *(["--pollux", "POLLUX"] if options.pollux else []),
+               "--rounds", str(options.rounds), "--seconds", f"{options.seconds:g}"]
+    return {"cpu": cpu[1] if cpu else "an unnamed processor", "cores": os.cpu_count(),
+            "pinned": processors.proxy is not None, "rounds": options.rounds, "seconds": options.seconds,
+            "quick": options.quick, "load": round(os.getloadavg()[0], 2), "idle": IDLE, "command": " ".join(command)}
 
 
 def attempt(left_out, name, function, *values):
@@ -288,12 +290,12 @@ def rounds(options, works, subjects, left_out):
     return found
 
 
-def counts(options, works, subjects, left_out):
+def counts(options, subjects, left_out):
     if not shutil.which("strace"):
         left_out["system calls"] = "strace is not installed"
         return {}
     found = {}
-    for work in (work for work in works if work.name in COUNTED):
+    for work in (work for work in COUNTED if re.search(options.only, work.name)):
         found[work.name] = {}
         for subject in (subject for subject in subjects if subject.running):
             counted = attempt(left_out, f"system calls, {work.name}, {subject.name}", count, options.load, subject,
@@ -318,7 +320,7 @@ def play(options):
         subjects = [Subject(proxy, processors, stack) for proxy in [Direct(), *here]]
         works = [work for work in WORKS if re.search(options.only, work.name)]
         data["rounds"] = rounds(options, works, subjects, left_out)
-        data["calls"] = counts(options, works, subjects, left_out)
+        data["calls"] = counts(options, subjects, left_out)
     data["memory"] = {proxy.name: found for proxy in here if re.search(options.only, MEMORY.name) and (
         found := attempt(left_out, f"memory, {proxy.name}", memory, options.load, proxy, processors))}
     data["left_out"] = left_out

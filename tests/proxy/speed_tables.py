@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: MIT
 """What speed.py has measured, as tables of docs/proxy.md."""
+import operator
 import re
 import statistics
 
 DIRECT, BASE = "direct", "pollux/epoll"
-LIMITED = 0.9  # a processor that is less busy than this was not the limit
 
 SECTION = """## Speed
 
 The client and the server are one thread, on a processor of their own{unless}; the proxy is one thread on another one
 (socat: a process a connection). {rounds} of {seconds} s each, interleaved: a figure is the median of the rounds.
-In brackets is the ratio to `{base}`, the median of the ratios within the rounds. {cpu}, {system}; the load of the
-machine was {load} when it began.{quick}
+In brackets is the ratio to `{base}`, the median of the ratios within the rounds. The machine: {cpu}, {cores} processors,
+whose load average was {load} when it began.{quick} Each proxy has the buffers that it comes with.
+Measured by
+
+```sh
+{command}
+```
 
 ### What gets through
 
@@ -73,19 +78,24 @@ def busy(cell):
     return None if "cpu_s" not in cell else 100 * cell["cpu_s"] / cell["seconds"]
 
 
-TITLES = {
-    "one-way/1": "bytes one way, 1 connection", "one-way/32": "bytes one way, 32 connections",
-    "both-ways/1": "bytes both ways, 1 connection", "both-ways/32": "bytes both ways, 32 connections",
-    "round-trips/1": "round trips of 64 B, 1 connection", "round-trips/100": "round trips of 64 B, 100 connections",
-    "churn/32": "connections of a byte each way, 32 at once"}
-THROUGH = [Row(f"{title}: {'MB' if 'bytes' in title and 'churn' not in work else 'count'}/s", work,
-               megabytes_a_second if "ways" in work or "one-way" in work else a_second)
-           for work, title in TITLES.items()]
-LATENCY = [Row(f"{TITLES[work]}: {name}, µs", work, lambda cell, key=key: cell[key])
-           for work in ("round-trips/1", "round-trips/100") for name, key in (("median", "median_us"), ("p99", "p99_us"))]
-OF = {work: "MB" if "way" in work else "connection" if "churn" in work else "round trip" for work in TITLES}
-COST = [Row(f"{title}: µs of the processor a {OF[work]}", work, cpu_us) for work, title in TITLES.items()]
-BUSY = [Row(title, work, busy) for work, title in TITLES.items()]
+ONE, MANY = "1 connection", "{} connections"
+BYTES = {"one-way/1": f"one way, {ONE}", "one-way/32": f"one way, {MANY.format(32)}",
+         "both-ways/1": f"both ways, {ONE}", "both-ways/32": f"both ways, {MANY.format(32)}"}
+TRIPS = {"round-trips/1": ONE, "round-trips/100": MANY.format(100)}
+CHURN = {"churn/32": "32 at once"}
+THROUGH = [
+    *(Row(f"MB a second, {title}", work, megabytes_a_second) for work, title in BYTES.items()),
+    *(Row(f"round trips of 64 B a second, {title}", work, a_second) for work, title in TRIPS.items()),
+    *(Row(f"connections a second, a byte each way, {title}", work, a_second) for work, title in CHURN.items())]
+LATENCY = [Row(f"{title}: {name}, µs", work, operator.itemgetter(key)) for work, title in TRIPS.items()
+           for name, key in (("median", "median_us"), ("p99", "p99_us"))]
+COST = [
+    *(Row(f"µs of the processor a MB, {title}", work, cpu_us) for work, title in BYTES.items()),
+    *(Row(f"µs of the processor a round trip, {title}", work, cpu_us) for work, title in TRIPS.items()),
+    *(Row(f"µs of the processor a connection, {title}", work, cpu_us) for work, title in CHURN.items())]
+CALLS = {"one-way/1": f"system calls a MB, one way, {ONE}", "round-trips/1": f"system calls a round trip, {ONE}",
+         "churn/1": "system calls a connection, one at a time"}
+BUSY = [Row(row.title.replace(" a second", ""), row.work, busy) for row in THROUGH]
 
 
 def number(value):
@@ -155,7 +165,8 @@ def cost_lines(data, names):
     lines = measured(data, COST, names)
     for work, cells in data["calls"].items():
         each = {name: sum(one["calls"].values()) / one["of"] for name, one in cells.items()}
-        lines.append(counted(f"{TITLES[work]}: system calls a {OF[work]}", each, names))
+        if each:
+            lines.append(counted(CALLS[work], each, names))
     if data["memory"]:
         lines.append(counted("memory of an idle connection, bytes", data["memory"], names))
     return lines
@@ -173,7 +184,7 @@ def section(data):
     text = SECTION.format(
         unless="" if setup["pinned"] else " if there were two: here all share one, and nothing is worth comparing",
         rounds="One round" if setup["rounds"] == 1 else f"{setup['rounds']} rounds", seconds=setup["seconds"],
-        base=BASE, cpu=setup["cpu"], system=setup["system"], load=setup["load"], quick=quick, idle=f"{setup['idle']:,}",
+        base=BASE, cpu=setup["cpu"], cores=setup["cores"], command=setup["command"], load=setup["load"], quick=quick, idle=f"{setup['idle']:,}",
         through=markdown(["", DIRECT, *names], measured(data, THROUGH, [DIRECT, *names])),
         latency=markdown(["", DIRECT, *names], measured(data, LATENCY, [DIRECT, *names], added=True)),
         cost=markdown(["", *names], cost_lines(data, names)),
