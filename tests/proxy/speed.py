@@ -36,7 +36,7 @@ import proxies
 import run
 import speed_tables
 
-ROUNDS, SECONDS = 5, 0.5
+ROUNDS, SECONDS = 5, 0.4
 QUICK_SECONDS = 0.1
 COUNT_SECONDS = 1.0  # under a tracer, which makes it slow
 IDLE = 1000
