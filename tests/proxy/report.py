@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What scripts/proxy-report writes: docs/proxy.md, from a run of every case on every proxy."""
+"""What scripts/proxy-report writes: docs/proxy.md, from a run of every case on every proxy, and how fast they are."""
 import argparse
 import datetime
 import json
@@ -10,6 +10,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+
+import speed_tables
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_S = "10"
@@ -22,6 +24,7 @@ Measured on **{date}**, {system} ({machine}, {cores} processors), on the loopbac
 ```sh
 scripts/proxy-report              # this page
 scripts/proxy-report --clients    # with real clients too, which it installs
+scripts/proxy-report --no-speed   # only what each end sees
 tests/proxy/run.py --proxy socat --only reset    # some cases on one proxy
 ```
 
@@ -59,7 +62,10 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/proxy-report", description=__doc__)
     parser.add_argument("--pollux", metavar="PROGRAM", help="the command pollux; built if there is none")
     parser.add_argument("--clients", action="store_true", help="installs real clients, and runs them")
-    parser.add_argument("--quick", action="store_true", help="20 MB in place of 100 MB")
+    parser.add_argument("--load", metavar="PROGRAM", help="pollux_proxy_load, of bench/; built if there is none")
+    parser.add_argument("--no-speed", action="store_true", help="measures nothing")
+    parser.add_argument("--quick", action="store_true",
+                        help="20 MB in place of 100 MB, and one short round, whose figures compare nothing")
     parser.add_argument("--only", default="", metavar="REGEX", help="only cases whose title matches")
     parser.add_argument("--output", metavar="FILE", help="in place of docs/proxy.md, which needs `pollux proxy`")
     return parser.parse_args()
@@ -103,25 +109,32 @@ def table(found):
     return text
 
 
-def page(found, clients):
+def page(found, speed, clients):
     text = HEAD.format(
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(), patience=PATIENCE_S,
         system=f"{platform.system()} {platform.release()}", machine=platform.machine(), cores=os.cpu_count(),
         proxies=rows([f"`{name}`", proxy["version"], proxy["settings"]]
                      for name, proxy in found["proxies"].items()))
     text += CASES.format(sees=rows([one["title"], one["sees"]] for one in found["cases"]), table=table(found))
+    if speed:
+        text += "\n" + speed_tables.section(speed)
     return text + (CLIENTS.format(table=table(clients)) if clients else "")
 
 
 def main():
     options = arguments()
+    if not options.load and not options.no_speed:
+        sys.exit("Speed is measured by a load: --load PROGRAM, or --no-speed.")
     extra = ["--only", options.only] + (["--quick"] if options.quick else [])
     found = play("run.py", options, extra)
     if not options.output and not any(name.startswith("pollux/") for name in found["proxies"]):
         sys.exit("docs/proxy.md is not written without `pollux proxy`: name another file with --output.")
+    speed = None
+    if not options.no_speed:
+        speed = play("speed.py", options, ["--load", options.load, *(["--quick"] if options.quick else [])])
     clients = play("real_clients.py", options) if options.clients else None
     output = pathlib.Path(options.output or ROOT / "docs/proxy.md")
-    output.write_text(page(found, clients), encoding="utf-8")
+    output.write_text(page(found, speed, clients), encoding="utf-8")
     print(f"{output}: {len(found['cases'])} cases on {len(found['proxies'])} proxies")
     return 0
 
