@@ -24,8 +24,8 @@ LACKING = {}
 IDLE_S = 0.5
 BYTES = 200_000
 NEVER_READING, BESIDE = 60, 20
-AT_ONCE, CHURN_S = 10_000, 60.0
-QUICK_AT_ONCE, QUICK_CHURN_S = 300, 3.0
+AT_ONCE, FIRST_S, CHURN_S = 10_000, 10.0, 60.0
+QUICK_AT_ONCE, QUICK_FIRST_S, QUICK_CHURN_S = 300, 1.5, 3.0
 SPARE_DESCRIPTORS = 200
 # The allocator of a process does not give back each page. A leak of this much in so many connections is none.
 MEMORY_MARGIN_KB = 1024
@@ -158,26 +158,30 @@ def mended(world):
 # ---- links that are cut for good ----
 
 class Others:
-    """Connections over another link, over which a byte goes each way again and again."""
+    """Connections over another link: meanwhile a byte goes each way over each, again and again."""
 
     def __init__(self, pairs):
         self.pairs, self.over, self.fault = pairs, threading.Event(), None
         self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
         self.thread.start()
+
+    def __exit__(self, failed, *_):
+        self.over.set()
+        self.thread.join()
+        if self.fault and not failed:
+            raise Fault(f"beside the cut link: {self.fault}")
 
     def run(self):
         try:
-            while not self.over.wait(IDLE_S / 10):
+            is_last = False
+            while not is_last:
+                is_last = self.over.wait(IDLE_S / 10)
                 for pair in self.pairs:
                     exchange(*pair)
         except Fault as fault:
             self.fault = fault
-
-    def expect_well(self):
-        self.over.set()
-        self.thread.join()
-        if self.fault:
-            raise Fault(f"beside the cut link: {self.fault}") from None
 
 
 class Sending:
@@ -222,8 +226,8 @@ def expect_reset_when_it_sends(end):
       "When the link is whole again, so does a client that sends. Over another link connections go on.")
 def clients_link_cut(world):
     link, other, _ = on_links(world, 3, idle=IDLE_S)
-    others = Others([pair_over(world, other) for _ in range(5)])
-    try:
+    others = [pair_over(world, other) for _ in range(5)]
+    with Others(others):
         before = world.descriptors()
         half_closed, up, down, quiet = [pair_over(world, link) for _ in range(4)]
         half_closed[0].finish()
@@ -237,13 +241,11 @@ def clients_link_cut(world):
         expect_cut(up[1])
         server_sends.expect_reset()
         world.expect_descriptors(before)
-        world.expect_ends_told(4)
         link.mend()
         expect_reset_when_it_sends(quiet[0])
         expect_reset_when_it_sends(down[0])
         client_sends.expect_reset()
-    finally:
-        others.expect_well()
+    world.expect_ends_told(4)
 
 
 @needs("lossy links")
@@ -360,40 +362,42 @@ def slow_peers(world):
 
 # ---- many ----
 
-def connections_at_a_time(proxy, quick):
+def connections_at_a_time(world):
     """As many as are wanted, as the proxy takes, and as there may be descriptors for: two each in either process."""
-    wanted = QUICK_AT_ONCE if quick else AT_ONCE
-    if proxy.most_connections:
-        wanted = min(wanted, proxy.most_connections)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(QUICK_AT_ONCE if world.quick else AT_ONCE, world.proxy.most_connections or AT_ONCE)
     needed = 2 * wanted + SPARE_DESCRIPTORS
-    if needed > hard:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed:
+        return wanted
+    for limits in ((needed, max(needed, hard)), (hard, hard)):
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
-            hard = needed
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
-    return min(wanted, (hard - SPARE_DESCRIPTORS) // 2)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
+    world.stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    return min(wanted, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS) // 2)
 
 
 @case("connections that come and go in every way",
       "10,000 at a time, for a minute: half-closed by either end, reset by either end, before anything was sent, or in the "
       "middle of a transfer. Each end sees its bytes, and the end that the other made. Then the proxy has the descriptors "
-      f"and the memory (within {MEMORY_MARGIN_KB} kB) that it had when as many had come and gone once.")
+      f"and the memory (within {MEMORY_MARGIN_KB} kB) that it had after a shorter time of the same.")
 def churned(world):
-    count = connections_at_a_time(world.proxy, world.quick)
+    count = connections_at_a_time(world)
     world.start()
-    churned_ones = world.keep(churn.Churn(world.server, world.running.address))
-    churned_ones.fill(count)
-    churned_ones.empty()
-    descriptors = world.descriptors_at_rest()
-    memory, first = world.running.sum(peers.memory_kb), churned_ones.over
-    churned_ones.fill(count)
-    churned_ones.go_on(count, QUICK_CHURN_S if world.quick else CHURN_S)
-    churned_ones.empty()
+    connections = world.keep(churn.Churn(world.server, world.running.address))
+
+    def come_and_go(seconds):
+        before = connections.over
+        connections.fill(count)
+        connections.go_on(count, seconds)
+        connections.empty()
+        world.settle(world.running)
+        return connections.over - before
+    come_and_go(QUICK_FIRST_S if world.quick else FIRST_S)
+    descriptors, memory = world.descriptors(), world.running.sum(peers.memory_kb)
+    over = come_and_go(QUICK_CHURN_S if world.quick else CHURN_S)
     world.expect_descriptors(descriptors)
-    world.settle(world.running)
     more = world.running.sum(peers.memory_kb) - memory
-    over = churned_ones.over - first
     if more > MEMORY_MARGIN_KB:
         raise Fault(f"when {over} connections had come and gone it had {more} kB more than before them")
     return f"{over} connections, {count} at a time; memory {more:+d} kB"

@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -100,16 +101,18 @@ def trying(what, missing):
 
 def enter():
     """Takes the process, which has no other threads yet, into a network of its own for the rest of its life. What
-    cannot be had there, and why: "a network of its own", "lossy links", "ss -K"."""
+    cannot be had there, and why: "lossy links", "ss -K"."""
     missing = []
-    with trying("not permitted here", missing):
+    with trying("no network of its own", missing):
+        if not shutil.which("ip"):
+            raise OSError("ip (iproute2) is not installed")
         try:
             call(libc.unshare, NEW_NETWORK)
         except PermissionError:
             may_map_users()
         configure("link set lo up")
     if missing:
-        return dict.fromkeys(("a network of its own", "lossy links", "ss -K"), missing[0])
+        return dict.fromkeys(("lossy links", "ss -K"), missing[0])
     set_up("ipv4/ip_local_port_range", "1024 65000")
     set_up("ipv4/tcp_tw_reuse", "1")
     set_up("core/somaxconn", "16384")
