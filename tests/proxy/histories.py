@@ -118,12 +118,6 @@ class World:
         self.settle(self.running)
         return self.descriptors()
 
-    def expect_ends_told(self, count):
-        """Once for each connection, by a proxy that tells of them."""
-        told = self.proxy.ends_told(self.running)
-        if told not in (None, count):
-            raise Fault(f"it told {told} times that a connection was over, of {count} that were")
-
     def expect_descriptors(self, before, meanwhile=lambda: None):
         def are_back():
             meanwhile()

@@ -45,6 +45,19 @@ CASES = """
 {table}
 """
 
+FAULTS = """
+## Bad links, bad peers, and many connections
+
+The links are in a network of the test's own: a process carries their packets, and has them lost, late, in another order
+and twice. Where there is a deadline, it is the proxy's own timeout for idle connections.
+
+| case | each end has to see |
+|---|---|
+{sees}
+
+{table}
+"""
+
 CLIENTS = """
 ## Real clients
 
@@ -59,7 +72,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/proxy-report", description=__doc__)
     parser.add_argument("--pollux", metavar="PROGRAM", help="the command pollux; built if there is none")
     parser.add_argument("--clients", action="store_true", help="installs real clients, and runs them")
-    parser.add_argument("--quick", action="store_true", help="20 MB in place of 100 MB")
+    parser.add_argument("--quick", action="store_true",
+                        help="20 MB in place of 100 MB, and seconds of many connections in place of a minute")
     parser.add_argument("--only", default="", metavar="REGEX", help="only cases whose title matches")
     parser.add_argument("--output", metavar="FILE", help="in place of docs/proxy.md, which needs `pollux proxy`")
     return parser.parse_args()
@@ -70,9 +84,12 @@ def play(script, options, extra=()):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "results.json")
         command = [sys.executable, str(ROOT / "tests/proxy" / script), "--json", str(path), "--patience", PATIENCE_S]
+        command += list(extra)
+        if not subprocess.run([*command, "--list"], check=True, capture_output=True).stdout.strip():
+            return {"proxies": {}, "missing": {}, "cases": []}
         if options.pollux:
             command += ["--pollux", options.pollux]
-        status = subprocess.run(command + list(extra), check=False).returncode
+        status = subprocess.run(command, check=False).returncode
         if status or not path.exists():
             sys.exit(f"{script}: status {status}")
         return json.loads(path.read_text(encoding="utf-8"))
@@ -103,26 +120,29 @@ def table(found):
     return text
 
 
-def page(found, clients):
+def page(found, faults, clients):
     text = HEAD.format(
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(), patience=PATIENCE_S,
         system=f"{platform.system()} {platform.release()}", machine=platform.machine(), cores=os.cpu_count(),
         proxies=rows([f"`{name}`", proxy["version"], proxy["settings"]]
-                     for name, proxy in found["proxies"].items()))
-    text += CASES.format(sees=rows([one["title"], one["sees"]] for one in found["cases"]), table=table(found))
+                     for name, proxy in (found["proxies"] | faults["proxies"]).items()))
+    for section, of in ((CASES, found), (FAULTS, faults)):
+        if of["cases"]:
+            text += section.format(sees=rows([one["title"], one["sees"]] for one in of["cases"]), table=table(of))
     return text + (CLIENTS.format(table=table(clients)) if clients else "")
 
 
 def main():
     options = arguments()
     extra = ["--only", options.only] + (["--quick"] if options.quick else [])
-    found = play("run.py", options, extra)
-    if not options.output and not any(name.startswith("pollux/") for name in found["proxies"]):
+    found, faults = play("run.py", options, extra), play("faults.py", options, extra)
+    if not options.output and not any(name.startswith("pollux/") for name in found["proxies"] | faults["proxies"]):
         sys.exit("docs/proxy.md is not written without `pollux proxy`: name another file with --output.")
     clients = play("real_clients.py", options) if options.clients else None
     output = pathlib.Path(options.output or ROOT / "docs/proxy.md")
-    output.write_text(page(found, clients), encoding="utf-8")
-    print(f"{output}: {len(found['cases'])} cases on {len(found['proxies'])} proxies")
+    output.write_text(page(found, faults, clients), encoding="utf-8")
+    cases, proxies = found["cases"] + faults["cases"], found["proxies"] | faults["proxies"]
+    print(f"{output}: {len(cases)} cases on {len(proxies)} proxies")
     return 0
 
 
