@@ -20,7 +20,7 @@ case = histories.cases_of(CASES)
 # What cannot be had here, and why.
 LACKING = {}
 
-IDLE_S = 0.5
+IDLE_S = 1.0
 BYTES = 200_000
 NEVER_READING, BESIDE = 60, 20
 AT_ONCE, FIRST_S, CHURN_S = 10_000, 10.0, 60.0
@@ -68,11 +68,16 @@ class Before:
 
     def expect_ends(self, count):
         """Each was told of once, by a proxy that tells of them."""
-        if self.told is not None and self.told_now() - self.told != count:
-            raise Fault(f"it told {self.told_now() - self.told} times that a connection was over, of {count} that were")
+        if self.told is None:
+            return
+        peers.wait_until(lambda: self.told_now() - self.told >= count)
+        self.world.settle(self.world.running)
+        told = self.told_now() - self.told
+        if told != count:
+            raise Fault(f"it told {told} times that a connection was over, of {count} that were")
 
-    def expect_back(self):
-        self.world.expect_descriptors(self.descriptors)
+    def expect_back(self, meanwhile=0):
+        self.world.expect_descriptors(self.descriptors + meanwhile)
 
 
 # ---- links that lose packets ----
@@ -198,7 +203,7 @@ class Others:
         try:
             is_last = False
             while not is_last:
-                is_last = self.over.wait(IDLE_S / 10)
+                is_last = self.over.wait(IDLE_S / 20)
                 for pair in self.pairs:
                     exchange(*pair)
         except Fault as fault:
@@ -247,8 +252,8 @@ def expect_reset_when_it_sends(end):
       "reset. When the link is whole again, so does a client that sends. Over another link connections go on.")
 def clients_link_cut(world):
     link, other, _ = on_links(world, 3, idle=IDLE_S)
-    others = [pair_over(world, other) for _ in range(5)]
     before = Before(world, *pair_over(world, link))
+    others = [pair_over(world, other) for _ in range(5)]
     with Others(others):
         half_closed, up, down, quiet = [pair_over(world, link) for _ in range(4)]
         half_closed[0].finish()
@@ -261,7 +266,7 @@ def clients_link_cut(world):
         half_closed[1].expect_reset_after_end()
         expect_cut(up[1])
         server_sends.expect_reset()
-        before.expect_back()
+        before.expect_back(meanwhile=2 * len(others))
         link.mend()
         expect_reset_when_it_sends(quiet[0])
         expect_reset_when_it_sends(down[0])
