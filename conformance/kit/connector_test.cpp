@@ -263,6 +263,17 @@ TEST_P(Connectors, CallNobodyOnceTheyAreCancelled) {
   }
 }
 
+TEST_P(Connectors, LeaveAResetToAServerThatHasAccepted) {
+  if (!is_tcp(kind())) return;  // the only one that has resets
+  const Handle listener = make_listener(kind());
+  Outcome outcome;
+  Connector connector{reactor(), address_of(listener), outcome.handler()};
+  const Handle server = accept_one(listener);  // the loop has not run
+  connector.cancel();
+  EXPECT_TRUE(await(server, Await::readable, 5s));
+  EXPECT_TRUE(shows_a_reset(server, read_bytes(server)));
+}
+
 TEST_P(Connectors, MayBeMovedMeanwhile) {
   const Handle listener = make_listener(kind());
   Outcome outcome;

@@ -119,8 +119,8 @@ class POLLUX_EXPORT Connector {
   /// Whether the handler is still to be called, as far as its reactor is there.
   explicit operator bool() const noexcept;
 
-  /// Closes what is under way. The handler is not called any more, and is destroyed, at the latest
-  /// when the call that is running returns.
+  /// Closes what is under way; a server that has accepted it sees a reset (TCP). The handler is not
+  /// called any more, and is destroyed, at the latest when the call that is running returns.
   void cancel() noexcept;
 
   /// The connector belongs to itself from now on, and lives until its handler has been called:

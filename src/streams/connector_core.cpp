@@ -10,6 +10,7 @@
 
 #include "platform/connecting.hpp"
 #include "platform/platform.hpp"
+#include "platform/stream_io.hpp"
 #include "streams/address_order.hpp"
 
 namespace pollux::detail {
@@ -200,6 +201,11 @@ void ConnectorCore::cancel() noexcept {
 
 void ConnectorCore::release() noexcept {
   done_ = true;
+  // A handshake that ends behind the close is answered with a reset. So is one that has ended
+  // already: what nobody has got is not to look like a connection that has come to its end.
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.socket) platform::reset_on_close(attempt.socket.get(), service_.calls());
+  }
   attempts_.clear();
   lookup_.reset();
   deadline_.reset();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A proxy that keeps what the cases ask for, or is broken in one way: `broken_proxy.py proxy LISTEN
-TARGET --backend MISTAKE`. It has the command line of `pollux proxy`, so that the cases can be played
+TARGET --backend MISTAKE [--idle SECONDS]`. It has the command line of `pollux proxy`, so that the cases can be played
 around it: each of them has to find its mistakes."""
 import errno
 import fcntl
@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import termios
+import time
 
 HELD = 1 << 14  # bytes that wait for a side, before it reads no more
 PIECE = 1 << 14
@@ -35,6 +36,16 @@ MISTAKES = {
     "leaks": "the client's descriptor is not closed",
     "gives_up": "it ends when there are no more descriptors",
     "stays_paused": "once without descriptors, it accepts nobody any more",
+    "never_idle": "no deadline for idle connections",
+    "hasty_idle": "the deadline for idle connections is counted from their beginning",
+    "idle_with_others": "one idle connection takes all of its client's neighbours with it",
+    "ends_one_side": "of an idle connection only the client's side is ended",
+    "tells_twice": "each end is told twice",
+    "impatient": "whoever takes nothing for half a second is reset",
+    "knows_one_error": "whatever failure is no reset by the peer is passed on as a FIN",
+    "blocks": "a send to one side waits until it has room",
+    "remembers": "of each connection some memory is kept",
+    "forgets_early_reset": "a reset before the server is connected is passed on as a FIN",
 }
 
 
@@ -49,14 +60,16 @@ class Side:
         self.failed = False     # it has been reset
         self.hung_up = False    # both are over, though bytes may be unread
         self.registered = None
+        self.active = self.moved = time.monotonic()
+        self.brought = 0        # bytes
 
     def unsent(self):
         return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 class Proxy:
-    def __init__(self, listen, target, mistake):
-        self.target, self.mistake = target, mistake
+    def __init__(self, listen, target, mistake, idle):
+        self.target, self.mistake, self.idle = target, mistake, idle
         self.poller = select.epoll()
         self.sides = {}
         self.draining = set()   # sides whose other one has failed, and that still have bytes to take
@@ -85,13 +98,43 @@ class Proxy:
                 timeout = 0
             elif self.mistake == "wakes" and self.sides:
                 timeout = 0.25
-            for number, events in self.poller.poll(timeout):
+            elif (self.idle or self.mistake == "impatient") and self.sides:
+                timeout = ASK_AGAIN_S
+            # A number that is given out again meanwhile stands for another side: these are what was polled.
+            for side, number, events in [(self.sides.get(number), number, events)
+                                         for number, events in self.poller.poll(timeout)]:
                 if number == self.listener.fileno():
                     self.accept()
-                elif number in self.sides:
-                    self.serve(self.sides[number], events)
+                elif side and self.sides.get(number) is side:
+                    self.serve(side, events)
             for side in list(self.draining):
                 self.finish_reset(side)
+            for client in [side for side in self.sides.values() if side.is_client]:
+                self.look_at_the_clock(client)
+
+    def look_at_the_clock(self, client):
+        if client.socket.fileno() not in self.sides:
+            return
+        now, both = time.monotonic(), (client, client.other)
+        if self.mistake == "impatient" and any(side.queue and now - side.moved > 0.5 for side in both):
+            self.end_idle(client)
+        elif self.idle and self.mistake != "never_idle" and now - max(side.active for side in both) > self.idle:
+            every = [client]
+            if self.mistake == "idle_with_others":
+                every = [side for side in self.sides.values() if side.is_client]
+            for one in every:
+                self.end_idle(one)
+
+    def end_idle(self, client):
+        if self.mistake == "ends_one_side":
+            self.poller.unregister(client.socket)
+            client.socket.close()
+            client.other.other = client
+            return
+        if self.mistake != "fin_for_reset":
+            for side in (client, client.other):
+                reset_on_close(side.socket)
+        self.close_both(client)
 
     # ---- descriptors ----
 
@@ -113,6 +156,7 @@ class Proxy:
         upstream.setblocking(False)
         client, server = Side(client), Side(upstream)
         client.other, server.other = server, client
+        client.is_client, server.is_client = True, False
         self.sides[client.socket.fileno()], self.sides[server.socket.fileno()] = client, server
         code = upstream.connect_ex(place_of(self.target))
         server.connecting = code == errno.EINPROGRESS
@@ -124,12 +168,19 @@ class Proxy:
         self.rearm(server)
 
     def close_both(self, side):
+        if self.idle:
+            client = side if side.is_client else side.other
+            for _ in range(2 if self.mistake == "tells_twice" else 1):
+                print(f"{client.brought} from the client, {client.other.brought} from the target", file=sys.stderr,
+                      flush=True)
         for one in (side, side.other):
             self.draining.discard(one)
             if self.sides.pop(one.socket.fileno(), None) is None:
                 continue
             if one.registered is not None:
                 self.poller.unregister(one.socket)
+            if self.mistake == "remembers":
+                LEAKED.append(bytearray(4096))
             if self.mistake == "leaks" and not one.connecting:
                 LEAKED.append(one.socket.dup())
             one.socket.close()
@@ -202,9 +253,12 @@ class Proxy:
                 data = side.socket.recv(PIECE)
             except BlockingIOError:
                 return
-            except OSError:
-                side.failed = side.ended = True
+            except OSError as error:
+                side.ended = True
+                side.failed = self.mistake != "knows_one_error" or error.errno == errno.ECONNRESET
                 return
+            side.active = time.monotonic() if self.mistake != "hasty_idle" else side.active
+            side.brought += len(data)
             if not data:
                 side.ended = True
             if self.mistake == "loses_a_byte" and (self.passed + len(data)) // 1_000_000 > self.passed // 1_000_000:
@@ -217,7 +271,11 @@ class Proxy:
         enough = 2 if self.mistake == "waits_for_more" and not side.other.ended else 1
         while len(side.queue) >= enough and not side.connecting and not side.failed:
             try:
+                side.socket.setblocking(self.mistake == "blocks")
                 del side.queue[:side.socket.send(side.queue)]
+                side.socket.setblocking(False)
+                side.moved = time.monotonic()
+                side.active = side.moved if self.mistake != "hasty_idle" else side.active
             except BlockingIOError:
                 return
             except OSError:
@@ -246,12 +304,17 @@ class Proxy:
             bytes_left = side.queue or not side.other.ended or not side.connecting and side.unsent()
             if bytes_left and not side.failed:
                 return
-        if self.mistake != "fin_for_reset":
-            side.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        early = side.connecting and self.mistake == "forgets_early_reset"
+        if self.mistake != "fin_for_reset" and not early:
+            reset_on_close(side.socket)
         self.close_both(side)
 
 
 LEAKED = []
+
+
+def reset_on_close(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def socket_for(address):
@@ -275,8 +338,9 @@ def main():
         print(__doc__)
     elif arguments[:1] == ["proxy"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        listen, target, _, mistake = arguments[1:]
-        Proxy(listen, target, mistake).run()
+        listen, target, _, mistake, *options = arguments[1:]
+        idle = float(options[1]) if options else None  # the other one is --trace
+        Proxy(listen, target, mistake, idle).run()
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ class World:
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.server = self.running = None
 
-    def start(self, listen=proxies.ANY_PORT, limit=None, serving=True, **server):
+    def start(self, listen=proxies.ANY_PORT, limit=None, serving=True, idle=None, **server):
         self.server = peers.Server(**server)
         self.stack.callback(self.server.close)
         if serving:
             self.server.listen()
-        self.running = self.proxy.start(self.server.address, self.folder, listen, limit)
+        self.running = self.proxy.start(self.server.address, self.folder, listen, limit, idle)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -61,7 +61,7 @@ class World:
         return self.keep(peers.connect(self.running.address, **options))
 
     def pair(self, **options):
-        """A connection through the proxy: the client's end and the server's."""
+        """A connection through the proxy: the client's end and the server's. The options are the client's."""
         client = self.client(**options)
         return client, self.keep(self.server.accept())
 
@@ -138,13 +138,18 @@ class World:
             self.proxy.judge(running, status)
 
 
-def case(title, sees):
-    """`sees` is what each end has to see, for the page."""
-    def add(function):
-        CASES[title] = function
-        function.sees = sees
-        return function
-    return add
+def cases_of(cases):
+    """The decorator that adds a function to these. `sees` is what each end has to see, for the page."""
+    def case(title, sees):
+        def add(function):
+            cases[title] = function
+            function.sees = sees
+            return function
+        return add
+    return case
+
+
+case = cases_of(CASES)
 
 
 def exchange(client, server):
@@ -554,12 +559,12 @@ def unix_both(world):
     through_unix(world, f"unix:{world.path('proxy')}", path=world.path("server"))
 
 
-def play(title, proxy, quick=False):
+def play(title, proxy, quick=False, cases=CASES):
     """Plays the case; the remark, and the sentence of its fault or None."""
     world = World(proxy, quick)
     remark = fault = None
     try:
-        remark = CASES[title](world)
+        remark = cases[title](world)
     except Fault as failed:
         fault = str(failed)
     try:
@@ -570,5 +575,5 @@ def play(title, proxy, quick=False):
     return remark, fault
 
 
-def chosen(pattern):
-    return [title for title in CASES if re.search(pattern, title)]
+def chosen(pattern, cases=CASES):
+    return [title for title in cases if re.search(pattern, title)]

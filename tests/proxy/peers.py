@@ -22,6 +22,7 @@ SMALL_SEGMENT = 1400
 UNBOUNDED = 64 << 20
 # A connection that took nothing for so long is blocked.
 BLOCKED_S = 0.3
+HERE = contextlib.nullcontext()  # in place of another network namespace
 
 
 class Fault(Exception):
@@ -208,17 +209,19 @@ def fill(ends):
 
 
 class Server:
-    """What the proxy connects to: `address` is 127.0.0.1:PORT or unix:PATH."""
+    """What the proxy connects to: `address` is HOST:PORT or unix:PATH. It is in a network namespace, if one is
+    given."""
 
-    def __init__(self, path=None, small_buffer=False):
+    def __init__(self, path=None, small_buffer=False, host="127.0.0.1", space=HERE):
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(path)
             os.chmod(path, 0o666)
             self.address = f"unix:{path}"
         else:
-            self.listener = socket.socket()
-            self.listener.bind(("127.0.0.1", 0))
+            with space:
+                self.listener = socket.socket()
+            self.listener.bind((host, 0))
             self.address = "{}:{}".format(*self.listener.getsockname())
         if small_buffer:  # inherited by what is accepted, and in time for the first window
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -240,13 +243,14 @@ class Server:
         self.listener.close()
 
 
-def connect(address, small_buffer=False):
-    """The client's end of a connection to that address of a proxy."""
+def connect(address, small_buffer=False, space=HERE):
+    """The client's end of a connection to that address of a proxy, in a network namespace if one is given."""
     if address.startswith("unix:"):
         connection, where = socket.socket(socket.AF_UNIX), address.removeprefix("unix:")
     else:
         host, _, port = address.rpartition(":")
-        connection, where = socket.socket(), (host, int(port))
+        with space:
+            connection, where = socket.socket(), (host, int(port))
     if small_buffer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)

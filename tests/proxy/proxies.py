@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 
 import peers
@@ -22,10 +23,13 @@ STARTS = 5  # a port that was free may be taken by somebody else before the prox
 TCP_LISTEN, UNIX_ACCEPTS = "0A", "00010000"  # as /proc/net shows them
 
 
-def free_port():
+def with_port(address):
+    """One that is free, where the address leaves it open."""
+    if not address.endswith(":0"):
+        return address
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        probe.bind((address.removesuffix(":0"), 0))
+        return "{}:{}".format(*probe.getsockname())
 
 
 def family_of(pid):
@@ -62,7 +66,8 @@ def is_listening(pids, address):
         rows = [line.split() for line in read_lines("/proc/net/unix")]
         inodes = {row[6] for row in rows if row[3] == UNIX_ACCEPTS}
     else:
-        place = f"0100007F:{int(address.rpartition(':')[2]):04X}"
+        host, _, port = address.rpartition(":")
+        place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{int(port):04X}"
         rows = [line.split() for line in read_lines("/proc/net/tcp")]
         inodes = {row[9] for row in rows if row[1] == place and row[3] == TCP_LISTEN}
     return bool(inodes) and bool(inodes & sockets_of(pids))
@@ -100,10 +105,13 @@ class Running:
                 total += of_process(pid)
         return total
 
+    def errors_so_far(self):
+        # The process has the same place in the file: it is not moved.
+        return os.pread(self.errors.fileno(), os.fstat(self.errors.fileno()).st_size, 0).decode(errors="replace")
+
     def said(self):
         """The last line of its errors."""
-        self.errors.seek(0)
-        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        lines = self.errors_so_far().strip().splitlines()
         return f": {lines[-1]}" if lines else ""
 
     def check(self, patience=0):
@@ -138,6 +146,7 @@ class Proxy:
 
     name = ""
     settings = ""
+    most_connections = None  # at a time, with these settings
 
     def missing(self):
         """What is missing to run it, or None."""
@@ -146,13 +155,14 @@ class Proxy:
     def version(self):
         return ""
 
-    def command(self, listen, target, folder, limit=None):
+    def command(self, listen, target, folder, limit=None, idle=None):
+        """`idle`: after how many seconds without a byte it is to end a connection."""
         raise NotImplementedError
 
-    def start(self, target, folder, listen=ANY_PORT, limit=None):
+    def start(self, target, folder, listen=ANY_PORT, limit=None, idle=None):
         for last in [False] * (STARTS - 1) + [True]:
-            place = listen.replace(":0", f":{free_port()}") if listen == ANY_PORT else listen
-            running = Running(self.command(place, target, folder, limit), limit, stdout=subprocess.DEVNULL)
+            place = with_port(listen)
+            running = Running(self.command(place, target, folder, limit, idle), limit, stdout=subprocess.DEVNULL)
             try:
                 running.wait_for(place)
                 running.address = place
@@ -164,6 +174,9 @@ class Proxy:
             except BaseException:
                 running.end()
                 raise
+
+    def ends_told(self, running):
+        """Of how many connections it has told the end, or None if it does not tell."""
 
     def judge(self, running, status):
         """What its end says."""
@@ -177,23 +190,29 @@ def first_match(pattern, *command):
 
 class Socat(Proxy):
     name = "socat"
+    most_connections = 200  # each is a process
     settings = "`-t 3600`: a direction goes on for an hour after the other has ended (0.5 s by default)"
 
     def version(self):
         return first_match(r"version (\S+)", "socat", "-V")
 
-    def command(self, listen, target, folder, limit=None):
+    def command(self, listen, target, folder, limit=None, idle=None):
         def place(address, tcp, unix):
             if address.startswith("unix:"):
                 return f"{unix}:{address.removeprefix('unix:')}"
-            return f"{tcp}:" + (address.rpartition(":")[2] + ",bind=127.0.0.1,reuseaddr"
-                                if tcp.endswith("LISTEN") else address)
-        return ["socat", "-t", "3600", place(listen, "TCP4-LISTEN", "UNIX-LISTEN") + ",fork,backlog=1024",
+            host, _, port = address.rpartition(":")
+            return f"{tcp}:" + (f"{port},bind={host},reuseaddr" if tcp.endswith("LISTEN") else address)
+        return ["socat", "-t", "3600", *(["-T", str(idle)] if idle else []),
+                place(listen, "TCP4-LISTEN", "UNIX-LISTEN") + ",fork,backlog=1024",
                 place(target, "TCP4", "UNIX-CONNECT")]
 
 
 def in_terms_of(address, prefix):
     return prefix + address.removeprefix("unix:") if address.startswith("unix:") else address
+
+
+def in_milliseconds(idle):
+    return f"{idle * 1000:.0f}ms" if idle else "1h"
 
 
 class Haproxy(Proxy):
@@ -204,17 +223,20 @@ class Haproxy(Proxy):
     def version(self):
         return first_match(r"version (\S+?)[\s-]", "haproxy", "-v")
 
-    def command(self, listen, target, folder, limit=None):
+    def command(self, listen, target, folder, limit=None, idle=None):
         settings = pathlib.Path(folder, "haproxy.cfg")
+        quiet = in_milliseconds(idle)
         room = f"global\n  maxconn {(limit - 21) // 2}\n" if limit else ""  # 21 are its own
         settings.write_text(
-            f"{room}defaults\n  mode tcp\n  timeout connect 1h\n  timeout client 1h\n  timeout server 1h\n"
+            f"{room}defaults\n  mode tcp\n  timeout connect 1h\n  timeout client {quiet}\n  timeout server {quiet}\n"
             f"listen proxy\n  backlog 1024\n  bind {in_terms_of(listen, 'unix@')}\n"
             f"  server target {in_terms_of(target, 'unix@')}\n", encoding="utf-8")
         return ["haproxy", "-db", "-f", str(settings)]
 
 
 class Nginx(Proxy):
+    most_connections = 2000  # worker_connections has both sides
+
     def __init__(self, name, half_close):
         self.name, self.half_close = name, "on" if half_close else "off"
         self.settings = (f"the stream module with `proxy_half_close {self.half_close}`"
@@ -233,7 +255,7 @@ class Nginx(Proxy):
     def version(self):
         return first_match(r"nginx/(\S+)", "nginx", "-v")
 
-    def command(self, listen, target, folder, limit=None):
+    def command(self, listen, target, folder, limit=None, idle=None):
         settings = pathlib.Path(folder, "nginx.conf")
         load = f"load_module {self.module()};\n" if self.module() else ""
         settings.write_text(
@@ -243,7 +265,7 @@ class Nginx(Proxy):
             "error_log stderr error;\nevents { worker_connections 4096; }\n"
             "stream {\n  server {\n"
             f"    listen {listen} backlog=1024;\n    proxy_pass {target};\n    proxy_half_close {self.half_close};\n"
-            "    proxy_timeout 1h;\n    proxy_connect_timeout 1h;\n  }\n}\n", encoding="utf-8")
+            f"    proxy_timeout {in_milliseconds(idle)};\n    proxy_connect_timeout 1h;\n  }}\n}}\n", encoding="utf-8")
         return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(settings)]
 
 
@@ -263,20 +285,24 @@ class Pollux(Proxy):
     def version(self):
         return first_match(r"(\d\S*)", self.program, "--version")
 
-    def start(self, target, folder, listen=ANY_PORT, limit=None):
-        running = Running([self.program, "proxy", listen, target, "--backend", self.backend], limit,
-                          stdout=subprocess.PIPE)
+    def start(self, target, folder, listen=ANY_PORT, limit=None, idle=None):
+        """With a deadline it also tells of each connection that is over."""
+        running = Running([self.program, "proxy", listen, target, "--backend", self.backend,
+                           *(["--idle", str(idle), "--trace"] if idle else [])], limit, stdout=subprocess.PIPE)
         try:
             line = running.process.stdout.readline().decode()  # ends with the process at the latest
             found = re.match(r"listening on (\S+)", line)
             if not found:
                 running.process.wait(peers.PATIENCE_S)
                 running.check()
-            running.address = found[1] if listen == ANY_PORT else listen
+            running.address = found[1] if listen.endswith(":0") else listen
             return running
         except BaseException:
             running.end()
             raise
+
+    def ends_told(self, running):
+        return len(re.findall(r"\d+ from the client, \d+ from the target", running.errors_so_far()))
 
     def judge(self, running, status):
         if status is None:

@@ -48,6 +48,19 @@ CASES = """
 {table}
 """
 
+FAULTS = """
+## Bad links, bad peers, and many connections
+
+The links are in a network of the test's own: a process carries their packets, and has them lost, late, in another order
+and twice. Where there is a deadline, it is the proxy's own timeout for idle connections.
+
+| case | each end has to see |
+|---|---|
+{sees}
+
+{table}
+"""
+
 CLIENTS = """
 ## Real clients
 
@@ -65,7 +78,8 @@ def arguments():
     parser.add_argument("--load", metavar="PROGRAM", help="pollux_proxy_load, of bench/; built if there is none")
     parser.add_argument("--no-speed", action="store_true", help="measures nothing")
     parser.add_argument("--quick", action="store_true",
-                        help="20 MB in place of 100 MB, and one short round, whose figures compare nothing")
+                        help="20 MB in place of 100 MB, seconds of many connections in place of a minute, and one "
+                             "short round, whose figures compare nothing")
     parser.add_argument("--only", default="", metavar="REGEX", help="only cases whose title matches")
     parser.add_argument("--output", metavar="FILE", help="in place of docs/proxy.md, which needs `pollux proxy`")
     return parser.parse_args()
@@ -76,9 +90,12 @@ def play(script, options, extra=()):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "results.json")
         command = [sys.executable, str(ROOT / "tests/proxy" / script), "--json", str(path), "--patience", PATIENCE_S]
+        command += list(extra)
+        if not subprocess.run([*command, "--list"], check=True, capture_output=True).stdout.strip():
+            return {"proxies": {}, "missing": {}, "cases": []}
         if options.pollux:
             command += ["--pollux", options.pollux]
-        status = subprocess.run(command + list(extra), check=False).returncode
+        status = subprocess.run(command, check=False).returncode
         if status or not path.exists():
             sys.exit(f"{script}: status {status}")
         return json.loads(path.read_text(encoding="utf-8"))
@@ -109,13 +126,15 @@ def table(found):
     return text
 
 
-def page(found, speed, clients):
+def page(found, faults, speed, clients):
     text = HEAD.format(
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(), patience=PATIENCE_S,
         system=f"{platform.system()} {platform.release()}", machine=platform.machine(), cores=os.cpu_count(),
         proxies=rows([f"`{name}`", proxy["version"], proxy["settings"]]
-                     for name, proxy in found["proxies"].items()))
-    text += CASES.format(sees=rows([one["title"], one["sees"]] for one in found["cases"]), table=table(found))
+                     for name, proxy in (found["proxies"] | faults["proxies"]).items()))
+    for section, of in ((CASES, found), (FAULTS, faults)):
+        if of["cases"]:
+            text += section.format(sees=rows([one["title"], one["sees"]] for one in of["cases"]), table=table(of))
     if speed:
         text += "\n" + speed_tables.section(speed)
     return text + (CLIENTS.format(table=table(clients)) if clients else "")
@@ -126,16 +145,17 @@ def main():
     if not options.load and not options.no_speed:
         sys.exit("Speed is measured by a load: --load PROGRAM, or --no-speed.")
     extra = ["--only", options.only] + (["--quick"] if options.quick else [])
-    found = play("run.py", options, extra)
-    if not options.output and not any(name.startswith("pollux/") for name in found["proxies"]):
+    found, faults = play("run.py", options, extra), play("faults.py", options, extra)
+    if not options.output and not any(name.startswith("pollux/") for name in found["proxies"] | faults["proxies"]):
         sys.exit("docs/proxy.md is not written without `pollux proxy`: name another file with --output.")
     speed = None
     if not options.no_speed:
         speed = play("speed.py", options, ["--load", options.load, *(["--quick"] if options.quick else [])])
     clients = play("real_clients.py", options) if options.clients else None
     output = pathlib.Path(options.output or ROOT / "docs/proxy.md")
-    output.write_text(page(found, speed, clients), encoding="utf-8")
-    print(f"{output}: {len(found['cases'])} cases on {len(found['proxies'])} proxies")
+    output.write_text(page(found, faults, speed, clients), encoding="utf-8")
+    cases, proxies = found["cases"] + faults["cases"], found["proxies"] | faults["proxies"]
+    print(f"{output}: {len(cases)} cases on {len(proxies)} proxies")
     return 0
 
 

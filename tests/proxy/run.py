@@ -24,7 +24,7 @@ def arguments(description):
                         help="of pollux, only this one; may be repeated")
     parser.add_argument("--require", metavar="NAME", help="exit status 1 if a case fails on this proxy")
     parser.add_argument("--only", default="", metavar="REGEX", help="only cases whose title matches")
-    parser.add_argument("--quick", action="store_true", help="20 MB in place of 100 MB")
+    parser.add_argument("--quick", action="store_true", help="less of everything: 20 MB in place of 100 MB")
     parser.add_argument("--patience", type=float, default=peers.PATIENCE_S, metavar="SECONDS",
                         help="how long to wait for what a proxy has to do")
     parser.add_argument("--json", metavar="FILE", help="writes the results there")
