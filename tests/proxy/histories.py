@@ -33,6 +33,10 @@ CASES = {}
 MADE_UNDER_LOAD = 2
 
 
+# What wakes by itself does so once more or less in a time.
+ONE_MORE = 1
+
+
 class World:
     """A proxy that is between a server and the clients of one case."""
 
@@ -98,7 +102,7 @@ class World:
         if not seconds and not turns:
             return None
         without = self.turns_of_another()
-        if seconds or turns > without:
+        if seconds or turns > without + ONE_MORE:
             raise Fault(f"idle, it woke {turns} times and used {seconds:.2f} s of processor in {IDLE_S:.0f} s "
                         f"({without} times without any connection)")
         return f"wakes {turns} times in {IDLE_S:.0f} s, as without any connection"
