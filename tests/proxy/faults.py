@@ -71,7 +71,7 @@ class Before:
         if self.told is None:
             return
         peers.wait_until(lambda: self.told_now() - self.told >= count)
-        self.world.settle(self.world.running)
+        self.world.settle(self.world.running, 0.5)  # one more may come late
         told = self.told_now() - self.told
         if told != count:
             raise Fault(f"it told {told} times that a connection was over, of {count} that were")
@@ -378,13 +378,13 @@ def slow_peers(world):
         time.sleep(pace)  # of these peers
     for end in quiet:
         end.expect_end(RESET)
-    before.expect_ends(1)
     for client, server in (up, down, both):
         client.finish()
         server.expect_end(FIN)
         server.finish()
         client.expect_end(FIN)
     before.expect_back()
+    before.expect_ends(4)
 
 
 # ---- many ----
@@ -428,7 +428,7 @@ def churned(world):
     more = world.running.sum(peers.memory_kb) - memory
     if more > MEMORY_MARGIN_KB + MARGIN_EACH * over / 1024:
         raise Fault(f"when {over} connections had come and gone it had {more} kB more than before them")
-    return f"{over} connections, {count} at a time; memory {more:+d} kB"
+    return f"{over} connections, {count} at a time; memory {memory} kB, and then {more:+d} kB"
 
 
 def choose(pattern):

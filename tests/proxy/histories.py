@@ -461,6 +461,9 @@ def used_up(world):
             raise Fault(f"{len(crowd.waiting)} of {CLIENTS} clients were never served, nor shed")
         served += len(crowd.served)
     crowd.served_leave()
+    # The server's ends of the last ones are still open. If as many are served at last as fit, there is no room before
+    # they are closed.
+    crowd.run_until(lambda: not crowd.accepted, peers.PATIENCE_S)
     late = world.keep(peers.Crowd(world.server, world.running.address, 1))
     late.run_until(lambda: not late.waiting, peers.PATIENCE_S)
     if not late.served:
