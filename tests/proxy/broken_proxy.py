@@ -22,7 +22,7 @@ MISTAKES = {
     "none": "there is none",
     "closes_on_fin": "one FIN ends both directions",
     "keeps_fin": "no FIN is passed on",
-    "drops_early_fin": "a FIN before the server is connected is forgotten",
+    "drops_early_fin": "a FIN without a byte before it is forgotten",
     "fin_for_reset": "a reset is passed on as a FIN",
     "late_reset": "a reset behind a FIN is not passed on",
     "hasty_reset": "a reset overtakes bytes",
@@ -216,8 +216,6 @@ class Proxy:
             side.connecting = False
             if side.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 side.failed = True
-            elif self.mistake == "drops_early_fin" and side.other.ended:
-                side.finished = True
         elif events & select.EPOLLERR:
             side.failed = True
             if self.mistake == "late_reset" and side.ended:
@@ -261,6 +259,7 @@ class Proxy:
             side.brought += len(data)
             if not data:
                 side.ended = True
+                side.other.finished |= self.mistake == "drops_early_fin" and not side.brought
             if self.mistake == "loses_a_byte" and (self.passed + len(data)) // 1_000_000 > self.passed // 1_000_000:
                 self.passed += 1
                 data = data[:-1]
