@@ -71,6 +71,19 @@ class End:
 
     # ---- what it does ----
 
+    def send_until_blocked(self, data):
+        """How many bytes of it were taken, before none was for a while."""
+        rest = memoryview(data)
+        self.socket.settimeout(BLOCKED_S)
+        try:
+            while rest:
+                rest = rest[self.socket.send(rest):]
+        except TimeoutError:
+            pass
+        finally:
+            self.socket.settimeout(PATIENCE_S)
+        return len(data) - len(rest)
+
     def send(self, data):
         rest = memoryview(data)
         while rest:
