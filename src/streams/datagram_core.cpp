@@ -332,14 +332,21 @@ void DatagramCore::deliver_errors() {
   flags_.errors_due = false;
   const int of_send = sender_.take_earlier_error();
   const int taken = std::exchange(taken_error_, 0);
-  if (!found || !flags_.keeps_errors) {
-    error = {};
-    error.code = platform::error_code(taken != 0 ? taken : of_send);
-    if (error.code) report(error);
+  if (!flags_.keeps_errors) {  // each is one that nothing else says
+    report_number(of_send);
+    report_number(taken);
+  } else if (!found) {
+    report_number(taken != 0 ? taken : of_send);
   }
   if (!sender_.queue().has_failed()) return;
   MessageQueue::Failures failures{sender_.queue(), service_.write_blocks()};
   while (is_open() && failures.next(error, sender_.peer())) report(error);
+}
+
+void DatagramCore::report_number(int number) {
+  DatagramError error;
+  error.code = platform::error_code(number);
+  if (error.code) report(error);
 }
 
 void DatagramCore::report(const DatagramError& error) {

@@ -79,6 +79,7 @@ class DatagramCore {
   // Errors.
   void deliver_errors();
   void report(const DatagramError& error);
+  void report_number(int number);
 
   // Sending.
   bool may_send(const Address* to, std::error_code& error) const noexcept;

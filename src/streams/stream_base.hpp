@@ -114,7 +114,7 @@ class StreamBase : public StreamTurn {
   bool drained_ = false;  ///< on_drained() is to be called
   std::uint32_t holders_ = 0;
   bool ends_when_resumed_ = false;  ///< both directions are over, and bytes are kept
-  bool end_awaited_ = false;  ///< a write has failed, and the watch is about to report the end
+  std::uint8_t turns_awaited_ = 0;  ///< a write has failed, and the watch is to report the end
   [[no_unique_address]] StreamInput input_;
 };
 

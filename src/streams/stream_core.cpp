@@ -18,6 +18,9 @@ constexpr std::size_t least_behind_kept = 4096;
 /// How much is read where there is no memory for more.
 constexpr std::size_t least_read = 512;
 
+/// For how many turns the end is left to the watch where a write has failed.
+constexpr std::uint8_t most_turns_awaited = 8;
+
 constexpr Event ends = Event::end_of_stream | Event::error | Event::hangup;
 
 constexpr Event without(Event a, Event b) {
@@ -442,8 +445,12 @@ void StreamCore::settle_failure() {
   const std::uint32_t before = input_.reads_made;
   const bool at_end = receive(false);
   if (over_) return;
-  if (input_.reads_made == before && (!at_end || std::exchange(end_awaited_, true)))
-    return fail(platform::error_code(output_.failure()));
+  if (input_.reads_made == before) {
+    if (!at_end) return fail(platform::error_code(output_.failure()));
+    // A backend that reports what is not there may do so first, and again.
+    if (turns_awaited_++ == most_turns_awaited)
+      return handle_ends(Event::end_of_stream | Event::hangup, {});
+  }
   make_due();
 }
 
