@@ -30,27 +30,6 @@ bool is_want_of_memory(int error) noexcept {
 
 }  // namespace
 
-class DatagramCore::Hold {
- public:
-  struct TakenOver {};
-  static constexpr TakenOver taken_over{};
-
-  explicit Hold(DatagramCore& core) noexcept : core_{&core} { ++core.holders_; }
-  /// Of one that holds it already, and has called leave().
-  Hold(TakenOver, DatagramCore& core) noexcept : core_{&core} {}
-  Hold(Hold&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
-  Hold& operator=(Hold&&) = delete;
-  ~Hold() {
-    if (core_ != nullptr && --core_->holders_ == 0) delete core_;
-  }
-  DatagramCore* operator->() const noexcept { return core_; }
-  /// Leaves it held.
-  void leave() noexcept { core_ = nullptr; }
-
- private:
-  DatagramCore* core_;
-};
-
 /// Afterwards the handlers of a socket that is closed are forgotten.
 class DatagramCore::Calling {
  public:

@@ -11,6 +11,7 @@
 #include <pollux/datagram.hpp>
 
 #include "platform/datagram_io.hpp"
+#include "streams/holding.hpp"
 #include "streams/message_batch.hpp"
 #include "streams/message_sender.hpp"
 #include "streams/stream_service.hpp"
@@ -50,8 +51,8 @@ class DatagramCore {
   NativeHandle native_handle() const noexcept { return handle_.get(); }
 
  private:
-  /// A pointer that holds it.
-  class Hold;
+  using Hold = Holding<DatagramCore>;
+  friend Hold;
   /// While a handler is called.
   class Calling;
   class Delivering;

@@ -18,6 +18,8 @@
 namespace pollux::detail {
 
 class StreamCore;
+template <class Core>
+class Holding;
 
 constexpr Event operator&(Event a, Event b) noexcept {
   return static_cast<Event>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
@@ -93,6 +95,8 @@ class StreamBase : public StreamTurn {
 
  private:
   friend class StreamCore;
+  template <class Core>
+  friend class Holding;
 
   /// What few streams have.
   struct Extras;

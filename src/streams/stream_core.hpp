@@ -7,6 +7,7 @@
 
 #include <pollux/stream.hpp>
 
+#include "streams/holding.hpp"
 #include "streams/stream_base.hpp"
 
 namespace pollux::detail {
@@ -14,7 +15,7 @@ namespace pollux::detail {
 /// What a stream does. See StreamBase.
 class StreamCore : public StreamBase {
  public:
-  class Hold;
+  using Hold = Holding<StreamCore>;
 
   /// A stream of `group`, whose options make sense. A handle that is refused stays the caller's.
   static Stream make(Reactor& reactor, UniqueHandle& handle, const GroupPointer& group,
@@ -75,28 +76,6 @@ class StreamCore : public StreamBase {
   bool start_closing_timer() noexcept;
   void closing_timer_fired();
   void settle_failure();
-};
-
-/// A pointer that holds it.
-class StreamCore::Hold {
- public:
-  struct TakenOver {};
-  static constexpr TakenOver taken_over{};
-
-  explicit Hold(StreamCore& core) noexcept : core_{&core} { ++core.holders_; }
-  /// Of one that holds it already, and has called leave().
-  Hold(TakenOver, StreamCore& core) noexcept : core_{&core} {}
-  Hold(Hold&& other) noexcept : core_{std::exchange(other.core_, nullptr)} {}
-  Hold& operator=(Hold&&) = delete;
-  ~Hold() {
-    if (core_ != nullptr && --core_->holders_ == 0) delete core_;
-  }
-  StreamCore* operator->() const noexcept { return core_; }
-  /// Leaves it held.
-  void leave() noexcept { core_ = nullptr; }
-
- private:
-  StreamCore* core_;
 };
 
 }  // namespace pollux::detail
