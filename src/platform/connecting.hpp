@@ -30,4 +30,11 @@ struct ConnectResult {
 /// A connection that TCP has made to its own port is `connection_refused`.
 ConnectResult connect_result(NativeHandle socket, SystemCalls& calls) noexcept;
 
+/// A socket that connects to its own port finds itself (RFC 9293, simultaneous open): nobody
+/// listens there.
+inline bool is_connected_to_itself(NativeHandle socket, const Address& peer,
+                                   SystemCalls& calls) noexcept {
+  return peer.port() != 0 && own_address(socket, calls) == peer;
+}
+
 }  // namespace pollux::detail::platform

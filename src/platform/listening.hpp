@@ -21,12 +21,8 @@ struct Accepted {
 
 /// A socket that listens at `address`.
 Opened listen_at(const Address& address, int backlog, bool reuse_port, SystemCalls& calls) noexcept;
-/// From now on no call on it waits: 0, or the number of the error.
-int make_non_blocking(NativeHandle listener, SystemCalls& calls) noexcept;
 /// On what it accepts no call waits.
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept;
-/// Small segments do not wait for the answer to the one before.
-void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept;
 /// A descriptor that is good for nothing but to be closed; no_handle without.
 NativeHandle open_spare(SystemCalls& calls) noexcept;
 

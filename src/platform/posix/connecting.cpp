@@ -11,12 +11,6 @@ namespace pollux::detail::platform {
 
 namespace {
 
-/// A socket that connects to its own port finds itself (RFC 9293, simultaneous open): nobody
-/// listens there.
-bool is_connected_to_itself(NativeHandle socket, const Address& peer, SystemCalls& calls) noexcept {
-  return peer.port() != 0 && own_address(socket, calls) == peer;
-}
-
 int bind_to(NativeHandle socket, const Address& local, SystemCalls& calls) noexcept {
   if (local.port() != 0) {
     // So that several connections may come from it, to several peers.
@@ -39,8 +33,7 @@ Connecting connect_to(const Address& address, const Address& local, bool no_dela
   UniqueHandle socket{opened.handle};
   const bool is_unix = address.family() == Address::Family::unix_name;
   if (no_delay && !is_unix) {
-    if (const int error = set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1, calls))
-      return {no_handle, false, error};
+    if (const int error = send_at_once(socket.get(), calls)) return {no_handle, false, error};
   }
   if (local.family() != Address::Family::none) {
     if (const int error = bind_to(socket.get(), local, calls)) return {no_handle, false, error};

@@ -38,15 +38,6 @@ Opened listen_at(const Address& address, int backlog, bool reuse_port,
   return error == 0 ? Opened{socket.release()} : Opened{no_handle, error};
 }
 
-int make_non_blocking(NativeHandle listener, SystemCalls& calls) noexcept {
-  ++calls;
-  const int flags = ::fcntl(listener, F_GETFL);
-  if (flags < 0) return errno;
-  if ((flags & O_NONBLOCK) != 0) return 0;
-  ++calls;
-  return ::fcntl(listener, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : errno;
-}
-
 Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
@@ -72,10 +63,6 @@ Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept {
     default:
       return {no_handle, {}, false, errno};
   }
-}
-
-void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept {
-  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, calls);
 }
 
 NativeHandle open_spare(SystemCalls& calls) noexcept {

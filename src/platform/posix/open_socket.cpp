@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <pollux/unique_handle.hpp>
@@ -54,6 +55,15 @@ Opened open_socket(Address::Family family, SocketType type, SystemCalls& calls) 
   const int kind = type == SocketType::stream ? SOCK_STREAM : SOCK_DGRAM;
   const NativeHandle socket = make_prepared(domain, kind, calls);
   return socket != no_handle ? Opened{socket} : Opened{no_handle, errno};
+}
+
+int make_non_blocking(NativeHandle handle, SystemCalls& calls) noexcept {
+  ++calls;
+  const int flags = ::fcntl(handle, F_GETFL);
+  if (flags < 0) return errno;
+  if ((flags & O_NONBLOCK) != 0) return 0;
+  ++calls;
+  return ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : errno;
 }
 
 int set_option(NativeHandle socket, int level, int name, int value, SystemCalls& calls) noexcept {

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "platform/open_socket.hpp"
 #if !defined(__APPLE__)
 #include "platform/posix/sigpipe.hpp"
 #endif
@@ -77,13 +78,7 @@ int prepare_to_move(NativeHandle handle, StreamKind kind, SystemCalls& calls) no
     return ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0 ? 0 : errno;
   ::fcntl(handle, F_SETNOSIGPIPE, on);
 #endif
-  if (kind == StreamKind::socket) return 0;
-  ++calls;
-  const int flags = ::fcntl(handle, F_GETFL);
-  if (flags < 0) return errno;
-  if ((flags & O_NONBLOCK) != 0) return 0;
-  ++calls;
-  return ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : errno;
+  return kind == StreamKind::socket ? 0 : make_non_blocking(handle, calls);
 }
 
 Moved read_some(NativeHandle handle, StreamKind kind, std::span<std::byte> into,

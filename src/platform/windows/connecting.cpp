@@ -8,22 +8,13 @@
 
 namespace pollux::detail::platform {
 
-namespace {
-
-bool is_connected_to_itself(NativeHandle socket, const Address& peer, SystemCalls& calls) noexcept {
-  return peer.port() != 0 && own_address(socket, calls) == peer;
-}
-
-}  // namespace
-
 Connecting connect_to(const Address& address, const Address& local, bool no_delay,
                       SystemCalls& calls) noexcept {
   const Opened opened = open_socket(address.family(), SocketType::stream, calls);
   if (opened.error != 0) return {no_handle, false, opened.error};
   UniqueHandle socket{opened.handle};
   if (no_delay && address.family() != Address::Family::unix_name) {
-    if (const int error = set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1, calls))
-      return {no_handle, false, error};
+    if (const int error = send_at_once(socket.get(), calls)) return {no_handle, false, error};
   }
   if (local.family() != Address::Family::none) {
     if (const int error = bind_at(socket.get(), local, calls)) return {no_handle, false, error};

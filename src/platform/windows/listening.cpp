@@ -54,10 +54,6 @@ Accepted accept_next(NativeHandle listener, SystemCalls& calls) noexcept {
   }
 }
 
-void send_at_once(NativeHandle socket, SystemCalls& calls) noexcept {
-  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, calls);
-}
-
 NativeHandle open_spare(SystemCalls& calls) noexcept {
   return open_socket(Address::Family::ipv4, SocketType::stream, calls).handle;
 }

@@ -18,7 +18,4 @@ void start_sockets() noexcept;
 /// getsockopt() of an int at SOL_SOCKET: 0, or the number of the error.
 int socket_option(NativeHandle handle, int name, int& value, SystemCalls& calls) noexcept;
 
-/// No call on it waits from now on: 0, or the number of the error.
-int make_non_blocking(NativeHandle socket, SystemCalls& calls) noexcept;
-
 }  // namespace pollux::detail::platform

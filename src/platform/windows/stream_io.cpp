@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "platform/open_socket.hpp"
 #include "platform/windows/sockets.hpp"
 
 namespace pollux::detail::platform {
