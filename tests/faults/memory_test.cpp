@@ -766,6 +766,21 @@ TEST_P(DatagramsWithoutMemory, LoseNothingThatTheyHaveAccepted) {
 INSTANTIATE_TEST_SUITE_P(, DatagramsWithoutMemory, testing::ValuesIn(contestant_names()),
                          [](const auto& row) { return std::string{row.param}; });
 
+/// Plays a story once for each of its allocations, which fails; `play(nth)` says how many have.
+/// Afterwards all is back.
+void fail_each_allocation(long (*play)(long nth)) {
+  play(0);  // what is made once is made by now
+  for (long nth = 1; !testing::Test::HasFailure(); ++nth) {
+    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
+    const long blocks = Memory::blocks;
+    const std::size_t descriptors = open_descriptors();
+    const long failed = play(nth);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
+    if (failed == 0) break;
+  }
+}
+
 /// A listener whose streams go through a relay to a server that sends back what it gets, with
 /// little memory for all of it. Memory runs out inside of turns, and where streams are made.
 class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
@@ -860,16 +875,7 @@ class StreamsWithoutMemory : public testing::TestWithParam<std::string_view> {
 };
 
 TEST_P(StreamsWithoutMemory, LoseNothingWithoutAWord) {
-  play(0);  // what is made once is made by now
-  for (long nth = 1; !HasFailure(); ++nth) {
-    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
-    const long blocks = Memory::blocks;
-    const std::size_t descriptors = open_descriptors();
-    const long failed = play(nth);
-    EXPECT_EQ(open_descriptors(), descriptors);
-    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
-    if (failed == 0) break;
-  }
+  fail_each_allocation(play);
   play(Memory::all);
 }
 
@@ -935,16 +941,7 @@ class AConnectorWithoutMemory : public testing::TestWithParam<std::string_view> 
 };
 
 TEST_P(AConnectorWithoutMemory, SaysSoOrConnects) {
-  play(0);  // what is made once is made by now
-  for (long nth = 1; !HasFailure(); ++nth) {
-    SCOPED_TRACE("without memory for allocation " + std::to_string(nth));
-    const long blocks = Memory::blocks;
-    const std::size_t descriptors = open_descriptors();
-    const long failed = play(nth);
-    EXPECT_EQ(open_descriptors(), descriptors);
-    EXPECT_EQ(Memory::blocks, blocks) << "memory that was not given back";
-    if (failed == 0) break;
-  }
+  fail_each_allocation(play);
 }
 
 INSTANTIATE_TEST_SUITE_P(, AConnectorWithoutMemory, testing::ValuesIn(contestant_names()),
