@@ -6,7 +6,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -25,20 +24,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The name of an AF_UNIX socket that nobody has.
-Address fresh_name() {
-  static const auto mine = std::random_device{}();
-  static int count = 0;
-  const std::string path = fresh_unix_path();
-  if (!path.empty()) return Address{"unix:" + path};
-  return Address{"unix:@pollux-datagram-" + std::to_string(mine) + '-' + std::to_string(++count)};
-}
-
 class Datagrams : public OnEachKind {
  protected:
   bool is_unix() const { return kind() == PairKind::unix_stream; }
   Address fresh_address() const {
-    if (is_unix()) return fresh_name();
+    if (is_unix()) return fresh_unix_address();
     return Address{kind() == PairKind::tcp4 ? "127.0.0.1:0" : "[::1]:0"};
   }
   Address::Family family() const { return fresh_address().family(); }
@@ -410,7 +400,7 @@ POLLUX_ON_EACH_KIND(UdpDatagrams, tcp);
 class UnixDatagrams : public Datagrams {};
 
 TEST_P(UnixDatagrams, SayThatNobodyHasTheName) {
-  const Address nobody = fresh_name();
+  const Address nobody = fresh_unix_address();
   Datagram client = make_datagram();
   note_errors(client);
   EXPECT_TRUE(client.send("lost", nobody));
@@ -550,7 +540,7 @@ TEST_P(UnixDatagrams, SayThatThereIsRoomAlsoWhereNothingMayWait) {
 }
 
 TEST_P(UnixDatagrams, TakeTheirNameWithThem) {
-  const Address name = fresh_name();
+  const Address name = fresh_unix_address();
   std::error_code error;
   {
     const Datagram first{reactor(), name};
@@ -638,7 +628,7 @@ TEST_P(Datagrams, MayBeDestroyedByEachOfTheirHandlers) {
   play([&] {
     datagram->on_message([](const Message&) {});
     datagram->on_error(destroys());
-    datagram->send(std::string(70'000, 'x'), is_unix() ? fresh_name() : other.address());
+    datagram->send(std::string(70'000, 'x'), is_unix() ? fresh_unix_address() : other.address());
   });
   if (!is_unix()) return;
   play([&] {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <random>
+#include <string>
 #include <system_error>
 
 #include "conformance/support/system.hpp"
@@ -98,6 +100,14 @@ long outcome_of(long count) {
 }
 
 }  // namespace
+
+Address fresh_unix_address() {
+  static const auto mine = std::random_device{}();
+  static int count = 0;
+  const std::string path = fresh_unix_path();
+  if (!path.empty()) return Address{"unix:" + path};
+  return Address{"unix:@pollux-" + std::to_string(mine) + '-' + std::to_string(++count)};
+}
 
 std::string_view to_string(PairKind kind) noexcept {
   switch (kind) {

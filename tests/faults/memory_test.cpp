@@ -707,8 +707,7 @@ class DatagramStory {
   /// A peer that does not read at first; where there are such.
   void hold_back() {
     if (!is_available(PairKind::unix_stream)) return;
-    const std::string path = fresh_unix_path();
-    const Address name{path.empty() ? "unix:@pollux-datagram-memory" : "unix:" + path};
+    const Address name = fresh_unix_address();
     Datagram reader = make(name);
     Datagram writer{reactor_, Address::Family::unix_name};
     int drained = 0;
