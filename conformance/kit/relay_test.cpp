@@ -4,13 +4,16 @@
 #include <cerrno>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <pollux/error.hpp>
 #include <pollux/relay.hpp>
 
 #include "conformance/kit/kit.hpp"
+#include "conformance/support/limits.hpp"
 #include "conformance/support/system.hpp"
 
 namespace pollux::conformance {
@@ -21,8 +24,13 @@ class Relays : public OnEachKind {
  protected:
   void SetUp() override {
     OnEachKind::SetUp();
+    join(false);
+  }
+  /// `waits`: also calls on its sockets.
+  void join(bool waits) {
     Pair first = make_pair(kind());
     Pair second = make_pair(kind());
+    for (const Pair* pair : {&first, &second}) set_blocking(pair->local, waits);
     client = std::move(first.peer);
     server = std::move(second.peer);
     relay = Relay{make_stream(first.local), make_stream(second.local)};
@@ -62,6 +70,35 @@ class Relays : public OnEachKind {
   }
   bool ends() {
     return run_until(reactor(), [&] { return end.has_value(); });
+  }
+  /// Of so many bytes, none of which stands where it could be taken for another.
+  static std::string numbered(std::size_t bytes) {
+    std::string text;
+    for (int number = 0; text.size() < bytes; ++number) text += std::to_string(number) + ' ';
+    return text;
+  }
+  /// Both ends send at once, and read what comes.
+  void expect_all_to_pass(const std::string& of_client, const std::string& of_server) {
+    struct Way {
+      Handle& from;
+      Handle& to;
+      const std::string& all;
+      std::size_t sent = 0;
+      std::string got;
+
+      void go_on() {
+        const long more = write_bytes(from, std::string_view{all}.substr(sent));
+        if (more > 0) sent += static_cast<std::size_t>(more);
+        while (got.size() < all.size() && read_onto(got, to) > 0) {
+        }
+      }
+      bool is_over() const { return got.size() == all.size(); }
+    } ways[]{{client, server, of_client, 0, {}}, {server, client, of_server, 0, {}}};
+    EXPECT_TRUE(run_until(reactor(), server, [&] {
+      for (Way& way : ways) way.go_on();
+      return ways[0].is_over() && ways[1].is_over();
+    }));
+    for (const Way& way : ways) EXPECT_TRUE(way.got == way.all);
   }
 
   Handle client;
@@ -132,6 +169,35 @@ TEST_P(Relays, HoldWhoSendsBackWhileNobodyReads) {
   const std::string got = received_by(server);
   EXPECT_EQ(got.size(), sent);
   EXPECT_EQ(last, 0);
+}
+
+TEST_P(Relays, PassOnMuchInBothDirections) {
+  expect_all_to_pass(numbered(3'000'000), numbered(2'000'000));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Relays, PassOnMuchOfSocketsOnWhichCallsWait) {
+  relay.abort();
+  join(true);
+  expect_all_to_pass(numbered(3'000'000), numbered(2'000'000));
+}
+
+TEST_P(Relays, PassOnMuchWithoutDescriptors) {
+  const NoDescriptorLeft none;
+  expect_all_to_pass(numbered(1'000'000), numbered(1'000'000));
+}
+
+TEST_P(Relays, PassOnMuchToAnEndThatGoesMeanwhile) {
+  const std::string much = numbered(1'000'000);
+  const auto sent = static_cast<std::size_t>(write_bytes(client, much));
+  EXPECT_EQ(received_by(server, sent).size(), sent);
+  write_bytes(client, much);
+  server.close();
+  EXPECT_TRUE(run_until(reactor(), client, [&] {
+    write_bytes(client, much);
+    return end.has_value();
+  }));
+  EXPECT_EQ(end->failed, RelaySide::second);
 }
 
 TEST_P(Relays, EndBothWhenTheyClose) {
@@ -269,6 +335,34 @@ TEST_P(Relays, TakeOverAStreamThatHasDeliveredItsEnd) {
 }
 
 POLLUX_ON_EACH_KIND(Relays, sockets);
+
+class UnixRelays : public Relays {};
+
+TEST_P(UnixRelays, PassOnMuchBesideManyWhoseEndsDoNotRead) {
+  struct Held {
+    Handle client;
+    Handle server;
+    Relay relay;
+    std::size_t sent = 0;
+  };
+  constexpr std::size_t count = 70;
+  std::vector<Held> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    Pair first = make_pair(kind());
+    Pair second = make_pair(kind());
+    all.push_back({std::move(first.peer), std::move(second.peer),
+                   Relay{make_stream(first.local), make_stream(second.local)}});
+  }
+  for (Held& each : all) each.sent = fill_both(each.client);
+  expect_all_to_pass(numbered(1'000'000), numbered(1'000'000));
+  for (Held& each : all) {
+    shutdown_write(each.client);
+    EXPECT_EQ(received_by(each.server).size(), each.sent);
+    EXPECT_EQ(last, 0);
+  }
+}
+
+POLLUX_ON_EACH_KIND(UnixRelays, unix_streams);
 
 class TcpRelays : public Relays {};
 

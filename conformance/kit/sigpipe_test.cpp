@@ -3,8 +3,12 @@
 // for the owner's writes: what a reactor does by itself to find out that it is over raises none,
 // and leaves the thread's mask, and what the owner holds up, as they were.
 #include <csignal>
+#include <cstddef>
+#include <string>
 
 #include <pthread.h>
+
+#include <pollux/relay.hpp>
 
 #include "conformance/kit/kit.hpp"
 
@@ -112,6 +116,26 @@ TEST_P(NoSigpipe, OfTheOwnersIsTaken) {
     EXPECT_EQ(raised, 0);
   }
   EXPECT_EQ(raised, 1);
+}
+
+TEST_P(NoSigpipe, IsRaisedByWhatARelayGivesToAnEndThatIsGone) {
+  const CountedSigpipe counted;
+  Pair first = make_pair(kind());
+  Pair second = make_pair(kind());
+  Relay relay{Stream{reactor(), UniqueHandle{first.local.release()}},
+              Stream{reactor(), UniqueHandle{second.local.release()}}};
+  const std::string much(1'000'000, 'x');
+  const auto sent = static_cast<std::size_t>(write_bytes(first.peer, much));
+  std::string got;
+  EXPECT_TRUE(run_until(reactor(), second.peer, [&] {
+    while (got.size() < sent && read_onto(got, second.peer) > 0) {
+    }
+    return got.size() == sent;
+  }));
+  write_bytes(first.peer, much);
+  second.peer.close();
+  EXPECT_TRUE(run_until(reactor(), first.peer, [&] { return !relay; }));
+  EXPECT_EQ(raised, 0);
 }
 
 POLLUX_ON_EACH_KIND(NoSigpipe, sockets);

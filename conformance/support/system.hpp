@@ -73,6 +73,8 @@ struct SystemFacts {
   bool errors_name_the_peer = true;
   /// One call receives several datagrams.
   bool receives_in_batches = true;
+  /// The kernel moves bytes from one socket to another by itself. (splice() of Linux.)
+  bool moves_bytes_between_sockets = false;
   // Deviations of Wine 8 from Windows.
   /// Each call asks another process, so that what takes long is played in part.
   bool is_emulated = false;

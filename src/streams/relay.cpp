@@ -15,6 +15,11 @@ namespace pollux {
 
 namespace detail {
 
+/// A turn that gives so much is worth the calls that a pipe takes.
+constexpr std::size_t worth_splicing = 32 * 1024;
+/// After so many splices the others have their turn.
+constexpr int splices_at_once = 8;
+
 /// Owned by its Relay, and by the handlers of its streams: these go when a stream has ended.
 class RelayCore : public std::enable_shared_from_this<RelayCore> {
  public:
@@ -45,6 +50,8 @@ class RelayCore : public std::enable_shared_from_this<RelayCore> {
   }
   Stream& other(std::size_t side) noexcept { return sides_[1 - side].stream; }
   void take(std::size_t side, Bytes bytes) noexcept;
+  bool write(std::size_t side, Bytes bytes) noexcept;
+  bool splice(std::size_t side) noexcept;
   void ends(std::size_t side, const StreamEvent& event);
   void fail(std::size_t side, std::error_code error) noexcept;
 
@@ -68,14 +75,37 @@ void RelayCore::start() {
   }
 }
 
+/// No bytes: they are still in the kernel.
 void RelayCore::take(std::size_t side, Bytes bytes) noexcept {
+  StreamCore& from = *StreamCore::of(sides_[side].stream);
+  const std::uint64_t before = sides_[side].delivered;
+  const bool room = bytes.empty() ? splice(side) : write(side, bytes);
+  from.set_spliced(sides_[side].delivered - before >= worth_splicing &&
+                   (bytes.empty() || from.can_splice_to(*StreamCore::of(other(side)))));
+  if (!room) from.pause();
+}
+
+/// Whether the other side takes more.
+bool RelayCore::write(std::size_t side, Bytes bytes) noexcept {
   sides_[side].delivered += bytes.size();
   std::error_code error;
   const bool room = other(side).write(bytes, error);
   if (error == Errc::stream_closed) error = system_error_code(std::errc::broken_pipe);
   // Bytes are missing from now on: no end may look like a good one.
-  if (error) return fail(1 - side, error);
-  if (!room) sides_[side].stream.pause();
+  if (error) fail(1 - side, error);
+  return room || error;
+}
+
+/// The same.
+bool RelayCore::splice(std::size_t side) noexcept {
+  StreamCore& from = *StreamCore::of(sides_[side].stream);
+  bool room = true;
+  std::size_t moved = 1;
+  for (int splices = 0; splices < splices_at_once && room && moved != 0; ++splices) {
+    room = StreamCore::of(other(side))->splice(from, moved);
+    sides_[side].delivered += moved;
+  }
+  return room;
 }
 
 void RelayCore::ends(std::size_t side, const StreamEvent& event) {

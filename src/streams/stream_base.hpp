@@ -108,6 +108,7 @@ class StreamBase : public StreamTurn {
   bool waits_to_fail_ = false;  ///< it has failed, and is paused: there may be bytes
   bool calling_ = false;        ///< a handler of its own runs
   bool relayed_ = false;        ///< is_relayed()
+  bool spliced_ = false;        ///< on_data() takes its bytes by StreamCore::splice()
   std::unique_ptr<Extras> extras_;
   AnyHandler on_event_;
   [[no_unique_address]] StreamHandle handle_;

@@ -210,6 +210,7 @@ bool StreamCore::receive(bool again) {
     update_interest();
     return false;
   }
+  if (spliced_ && (deliver_spliced() || over_ || !input_.reads())) return false;
   BufferPool::Block block;
   if (input_.has_kept()) {
     into = input_.make_room(least_behind_kept);
@@ -230,6 +231,15 @@ bool StreamCore::receive(bool again) {
   }
   if (block) service().read_blocks().give_back(std::move(block));
   return moved.bytes == 0 && !moved.would_block;
+}
+
+/// Whether bytes have moved. Where none have, there is something else to be read: also an end.
+bool StreamCore::deliver_spliced() {
+  const std::uint32_t before = input_.reads_made;
+  spliced_ = !input_.has_kept();
+  if (spliced_) deliver_data({});
+  spliced_ &= input_.reads_made != before;
+  return spliced_;
 }
 
 void StreamCore::deliver_data(Bytes bytes) {

@@ -40,6 +40,15 @@ class StreamCore : public StreamBase {
   /// `What`: pieces, or a string.
   template <class What>
   bool write(std::size_t size, What&& what, std::error_code& error) noexcept;
+  /// Has the kernel move bytes of `from` here, if nothing waits; `moved`: how many. Whether more
+  /// may be written.
+  bool splice(StreamCore& from, std::size_t& moved) noexcept;
+  bool can_splice_to(const StreamCore& other) const noexcept {
+    return handle_.can_splice_to(other.handle_);
+  }
+  /// From now on on_data() is called without bytes, and takes them by splice(). It ends when a call
+  /// takes none.
+  void set_spliced(bool on) noexcept { spliced_ = on; }
   void shutdown_write() noexcept;
   void close() noexcept;
   void abort_when_sent() noexcept;
@@ -63,6 +72,7 @@ class StreamCore : public StreamBase {
   void handle_ends(Event events, std::error_code why);
   bool shows_an_end_instead() const noexcept;
   bool receive(bool again);
+  bool deliver_spliced();
   void deliver_data(Bytes bytes);
   bool deliver_kept();
   void deliver_kept_again() noexcept;

@@ -10,6 +10,7 @@
 #include <pollux/stream.hpp>
 
 #include "platform/open_socket.hpp"
+#include "platform/splicing.hpp"
 #include "platform/stream_io.hpp"
 #include "streams/stream_group.hpp"
 #include "streams/stream_service.hpp"
@@ -49,6 +50,15 @@ class StreamHandle {
   }
   platform::Moved write(std::span<const Bytes> pieces) const noexcept {
     return platform::write_some(get(), kind_, pieces, calls());
+  }
+  bool can_splice_to(const StreamHandle& other) const noexcept {
+    return platform::can_splice(get(), kind_, other.get(), other.kind_, calls());
+  }
+  platform::Moved splice_into(NativeHandle pipe, std::size_t most) const noexcept {
+    return platform::splice_in(get(), pipe, most, calls());
+  }
+  platform::Moved splice_from(NativeHandle pipe, std::size_t bytes) const noexcept {
+    return platform::splice_out(pipe, get(), bytes, calls());
   }
   std::error_code shutdown_write() noexcept;
   void reset_on_close() const noexcept { platform::reset_on_close(get(), calls()); }

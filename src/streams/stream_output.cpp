@@ -13,6 +13,9 @@ namespace {
 
 /// Shorter writes are gathered, and sent together.
 constexpr std::size_t short_write = 4096;
+/// How much is spliced at once: as much as one read takes.
+constexpr std::size_t most_spliced = 64 * 1024;
+
 std::error_code no_memory() noexcept {
   return system_error_code(std::errc::not_enough_memory);
 }
@@ -61,11 +64,28 @@ bool StreamOutput::write(std::size_t size, std::string&& text, StreamHandle& han
   return send(handle);
 }
 
+platform::Moved StreamOutput::splice(const StreamHandle& from, StreamHandle& handle) noexcept {
+  PipePool& pipes = handle.service().pipes();
+  PipePool::Pipe pipe = pipes.take(handle.service().calls());
+  if (!pipe) return {};
+  const platform::Moved moved = from.splice_into(pipe->ends.writer.get(), most_spliced);
+  pipe->bytes = moved.bytes;
+  if (moved.bytes == 0) {
+    pipes.give_back(std::move(pipe));
+    return moved;
+  }
+  queue_.append(std::move(pipe));
+  send(handle);
+  return moved;
+}
+
 bool StreamOutput::send(StreamHandle& handle) noexcept {
   bool moved = false;
   while (can_send()) {
     std::size_t sent = 0;
-    if (queue_.is_one_piece()) {
+    if (const PipePiece* const pipe = queue_.first_pipe()) {
+      sent = send(*pipe, handle);
+    } else if (queue_.is_one_piece()) {
       const Bytes piece = queue_.first();
       sent = send({&piece, 1}, handle);
     } else {
@@ -83,7 +103,15 @@ std::size_t StreamOutput::send(std::span<const Bytes> pieces, StreamHandle& hand
   std::size_t size = 0;
   for (const Bytes piece : pieces.first(std::min(pieces.size(), platform::most_pieces)))
     size += piece.size();
-  const platform::Moved moved = handle.write(pieces);
+  return note(handle.write(pieces), size, handle);
+}
+
+std::size_t StreamOutput::send(const PipePiece& pipe, StreamHandle& handle) noexcept {
+  return note(handle.splice_from(pipe.ends.reader.get(), pipe.bytes), pipe.bytes, handle);
+}
+
+std::size_t StreamOutput::note(const platform::Moved& moved, std::size_t size,
+                               StreamHandle& handle) noexcept {
   if (moved.error != 0) fail(moved.error, handle.service().write_blocks());
   blocked_ = moved.error == 0 && moved.bytes < size;
   return moved.bytes;

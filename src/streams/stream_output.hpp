@@ -37,6 +37,9 @@ class StreamOutput {
              std::error_code& error) noexcept;
   bool write(std::size_t size, std::string&& text, StreamHandle& handle,
              std::error_code& error) noexcept;
+  /// Moves what `from` has to `handle` by a pipe; nothing may be waiting. See
+  /// platform::splice_in().
+  platform::Moved splice(const StreamHandle& from, StreamHandle& handle) noexcept;
   /// Sends what the kernel takes. Whether bytes have moved.
   bool send(StreamHandle& handle) noexcept;
   /// Whether so much was gathered that it is better sent now.
@@ -57,6 +60,9 @@ class StreamOutput {
 
   /// How many bytes of `pieces` the kernel has taken.
   std::size_t send(std::span<const Bytes> pieces, StreamHandle& handle) noexcept;
+  std::size_t send(const PipePiece& pipe, StreamHandle& handle) noexcept;
+  /// How many bytes a call has moved that was to move `size`.
+  std::size_t note(const platform::Moved& moved, std::size_t size, StreamHandle& handle) noexcept;
 
   WriteQueue queue_;
   std::int32_t failure_ = 0;

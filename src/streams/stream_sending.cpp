@@ -31,6 +31,20 @@ bool StreamCore::write(std::size_t size, What&& what, std::error_code& error) no
 template bool StreamCore::write(std::size_t, std::span<const Bytes>&, std::error_code&) noexcept;
 template bool StreamCore::write(std::size_t, std::string&&, std::error_code&) noexcept;
 
+bool StreamCore::splice(StreamCore& from, std::size_t& moved) noexcept {
+  moved = 0;
+  if (over_ || is_closing() || outbound_ != Outbound::open || output_.failure() != 0 ||
+      !output_.empty())
+    return true;
+  const platform::Moved result = output_.splice(from.handle_, handle_);
+  if (result.error != 0) from.outbound_failed(result.error);
+  moved = result.bytes;
+  if (moved == 0) return true;
+  from.bytes_moved();
+  bytes_moved();
+  return after_write();
+}
+
 /// Whether more may be written.
 bool StreamCore::after_write() noexcept {
   if (output_.failure() != 0) make_due();

@@ -54,6 +54,11 @@ std::size_t StreamService::deliver() {
   return called;
 }
 
+void StreamService::after_fork() noexcept {
+  ++generation_;
+  pipes_.clear();  // the parent's too
+}
+
 void StreamService::close() noexcept {
   reactor_ = nullptr;
   List all = std::exchange(due_, List{});
@@ -63,6 +68,7 @@ void StreamService::close() noexcept {
   any_due_ = false;
   read_blocks_.clear();
   write_blocks_.clear();
+  pipes_.clear();
 }
 
 void StreamService::List::push(StreamCore& core) noexcept {

@@ -15,6 +15,7 @@
 #include "base/turn_hook.hpp"
 #include "loop/event_loop.hpp"
 #include "streams/buffer_pool.hpp"
+#include "streams/pipe_pool.hpp"
 
 namespace pollux::detail {
 
@@ -72,6 +73,7 @@ class StreamService final : public TurnHook {
   SystemCalls& calls() const noexcept { return loop_.context().system_calls; }
   BufferPool& read_blocks() noexcept { return read_blocks_; }
   BufferPool& write_blocks() noexcept { return write_blocks_; }
+  PipePool& pipes() noexcept { return pipes_; }
 
   /// The call of a stream's handler that is running; no handler runs inside of another.
   struct Call {
@@ -96,7 +98,7 @@ class StreamService final : public TurnHook {
   void prepare() noexcept override;
   bool has_work() const noexcept override { return any_due_; }
   std::size_t deliver() override;
-  void after_fork() noexcept override { ++generation_; }
+  void after_fork() noexcept override;
   void close() noexcept override;
 
  private:
@@ -115,6 +117,7 @@ class StreamService final : public TurnHook {
   EventLoop& loop_;
   BufferPool read_blocks_{64 * 1024, 4};
   BufferPool write_blocks_{16 * 1024, 64};
+  PipePool pipes_;
   List asked_;  ///< of prepare()
   List due_;    ///< of deliver(): what is due has gone through a wait first
   Call call_;

@@ -50,14 +50,16 @@ void WriteQueue::append(Bytes bytes, Room& room) noexcept {
 }
 
 bool WriteQueue::append(std::string&& text) noexcept {
-  auto* const piece = new (std::nothrow) Text;
+  auto* const piece = new (std::nothrow) TextPiece{std::move(text)};
   if (piece == nullptr) return false;
-  piece->text = std::move(text);
-  piece->begin = reinterpret_cast<std::byte*>(piece->text.data());
-  piece->end = piece->begin + piece->text.size();
   size_ += piece->text.size();
   link(piece);
   return true;
+}
+
+void WriteQueue::append(PipePool::Pipe pipe) noexcept {
+  size_ += pipe->bytes;
+  link(pipe.release());
 }
 
 void WriteQueue::fill(Piece& piece, Bytes& bytes) noexcept {
@@ -69,13 +71,21 @@ void WriteQueue::fill(Piece& piece, Bytes& bytes) noexcept {
 
 std::size_t WriteQueue::first(std::span<Bytes, platform::most_pieces> pieces) const noexcept {
   std::size_t count = 0;
-  for (const Piece* piece = first_; piece != nullptr && count < pieces.size(); piece = piece->next)
+  for (const Piece* piece = first_;
+       piece != nullptr && piece->kind != Piece::Kind::pipe && count < pieces.size();
+       piece = piece->next)
     pieces[count++] = {piece->begin, piece->end};
   return count;
 }
 
 void WriteQueue::remove(std::size_t bytes, BufferPool& pool) noexcept {
   size_ -= bytes;
+  if (first_->kind == Piece::Kind::pipe) {
+    auto& pipe = static_cast<PipePiece&>(*first_);
+    pipe.bytes -= bytes;
+    if (pipe.bytes == 0) drop_first(pool);
+    return;
+  }
   while (bytes != 0) {
     const std::size_t size = std::min(bytes, static_cast<std::size_t>(first_->end - first_->begin));
     first_->begin += size;
@@ -93,7 +103,7 @@ WriteQueue::Piece* WriteQueue::make_block(BufferPool& pool) noexcept {
   BufferPool::Block block = pool.take();
   if (!block) return nullptr;
   std::byte* const memory = block.release();
-  auto* const piece = ::new (static_cast<void*>(memory)) Piece;
+  auto* const piece = ::new (static_cast<void*>(memory)) Piece{Piece::Kind::block};
   piece->begin = piece->end = memory + sizeof(Piece);
   piece->room = memory + pool.block_size();
   return piece;
@@ -112,11 +122,17 @@ void WriteQueue::drop_first(BufferPool& pool) noexcept {
 }
 
 void WriteQueue::destroy(Piece* piece, BufferPool& pool) noexcept {
-  if (piece->room == nullptr) {
-    delete static_cast<Text*>(piece);
-    return;
+  switch (piece->kind) {
+    case Piece::Kind::block:
+      return pool.give_back(BufferPool::Block{reinterpret_cast<std::byte*>(piece)});
+    case Piece::Kind::text:
+      delete static_cast<TextPiece*>(piece);
+      return;
+    case Piece::Kind::pipe: {
+      PipePool::Pipe pipe{static_cast<PipePiece*>(piece)};
+      return pipe->pool.give_back(std::move(pipe));
+    }
   }
-  pool.give_back(BufferPool::Block{reinterpret_cast<std::byte*>(piece)});
 }
 
 }  // namespace pollux::detail

@@ -11,11 +11,13 @@
 
 #include "platform/stream_io.hpp"
 #include "streams/buffer_pool.hpp"
+#include "streams/pipe_pool.hpp"
+#include "streams/write_piece.hpp"
 
 namespace pollux::detail {
 
-/// Bytes in order, in blocks of a pool, and in strings that were given. Holds no memory while it is
-/// empty.
+/// Bytes in order: in blocks of a pool, in strings that were given, and in pipes. Holds no memory
+/// while it is empty.
 class WriteQueue {
  public:
   WriteQueue() noexcept = default;
@@ -36,31 +38,26 @@ class WriteQueue {
   void append(Bytes bytes, Room& room) noexcept;
   /// Takes `text`. False, and nothing changed, without memory.
   bool append(std::string&& text) noexcept;
+  /// Takes what is in `pipe`.
+  void append(PipePool::Pipe pipe) noexcept;
+  /// Null, unless the first piece is one.
+  const PipePiece* first_pipe() const noexcept {
+    return first_->kind == WritePiece::Kind::pipe ? static_cast<PipePiece*>(first_) : nullptr;
+  }
   /// Whether first() is all of it.
   bool is_one_piece() const noexcept { return first_ == last_; }
   Bytes first() const noexcept { return {first_->begin, first_->end}; }
-  /// The first pieces, as many as one write takes; how many.
+  /// The first pieces, as many as one write takes, up to a pipe; how many.
   std::size_t first(std::span<Bytes, platform::most_pieces> pieces) const noexcept;
   /// The first `bytes` have been sent.
   void remove(std::size_t bytes, BufferPool& pool) noexcept;
   void clear(BufferPool& pool) noexcept;
 
  private:
-  /// In front of its bytes in a block, or a Text.
-  struct Piece {
-    Piece* next = nullptr;
-    std::byte* begin = nullptr;
-    std::byte* end = nullptr;
-    std::byte* room = nullptr;  ///< the end of the block; null for a Text
-  };
-  /// Bytes of a string that was given.
-  struct Text : Piece {
-    std::string text;
-  };
+  using Piece = WritePiece;
 
   std::size_t room_behind_last() const noexcept {
-    if (last_ == nullptr || last_->room == nullptr) return 0;
-    return static_cast<std::size_t>(last_->room - last_->end);
+    return last_ != nullptr ? static_cast<std::size_t>(last_->room - last_->end) : 0;
   }
   void fill(Piece& piece, Bytes& bytes) noexcept;
   static Piece* make_block(BufferPool& pool) noexcept;

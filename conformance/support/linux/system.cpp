@@ -63,6 +63,8 @@ const SystemFacts& system_facts() noexcept {
 #if defined(POLLUX_PORTABLE_SYSTEM)
     found.errors_name_the_peer = false;
     found.receives_in_batches = false;
+#else
+    found.moves_bytes_between_sockets = true;
 #endif
     return found;
   }();

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,9 +14,7 @@
 #include <unistd.h>
 
 #include "platform/open_socket.hpp"
-#if !defined(__APPLE__)
-#include "platform/posix/sigpipe.hpp"
-#endif
+#include "platform/posix/moved.hpp"
 
 namespace pollux::detail::platform {
 
@@ -27,40 +24,6 @@ namespace {
 constexpr int quietly = MSG_NOSIGNAL;
 #else
 constexpr int quietly = 0;
-#endif
-
-Moved moved(long result) noexcept {
-  if (result >= 0) return {static_cast<std::size_t>(result)};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return {0, true};
-  return {0, false, errno};
-}
-
-#if defined(__APPLE__)
-
-/// prepare_to_move() has provided for it.
-template <class Write>
-Moved write_quietly(Write write, SystemCalls& calls) noexcept {
-  return moved(uninterrupted(write, calls));
-}
-
-#else
-
-bool ignores_sigpipe(SystemCalls& calls) noexcept {
-  struct sigaction action {};
-  ++calls;
-  return ::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-/// Of what has no flag for it.
-template <class Write>
-Moved write_quietly(Write write, SystemCalls& calls) noexcept {
-  if (ignores_sigpipe(calls)) return moved(uninterrupted(write, calls));
-  SigpipeBlocked blocked{calls};
-  const Moved result = moved(uninterrupted(write, calls));
-  if (result.error == EPIPE) blocked.raised();
-  return result;
-}
-
 #endif
 
 template <class Send>
