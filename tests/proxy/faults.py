@@ -130,11 +130,15 @@ def lossy(world):
 
 @needs("lossy links")
 @case("200 kB and then a reset, over links that lose packets",
-      "The other end reads every byte, and then sees the reset.")
+      "The other end reads every byte, and then sees the reset. Its link is the one that loses packets: all is at the "
+      "proxy when little is at that end.")
 def lossy_reset(world):
-    client_link, _ = on_links(world, settings=network.LOSSY)
+    client_link, server_link = on_links(world)
     for number in range(4):
-        sends, reads = pair_over(world, client_link)[::1 if number % 2 else -1]
+        ends, links = pair_over(world, client_link), (client_link, server_link)
+        (sends, reads), (sound, lossy_link) = (pair[::1 if number % 2 else -1] for pair in (ends, links))
+        sound.mend()
+        lossy_link.become(network.LOSSY)
 
         def send_and_reset():
             sends.send_all(number, BYTES)

@@ -16,6 +16,8 @@ import proxies
 BROKEN = pathlib.Path(__file__).with_name("broken_proxy.py")
 # How long these wait for what does not come. A proxy that is right is not hurried.
 PATIENCE_S = 1.0
+# The memory of a Python program comes and goes by more than a proxy may.
+faults.MEMORY_MARGIN_KB = 8 * 1024
 # Most of what they do is to wait. Each process has a network of its own.
 AT_ONCE = 4
 

@@ -35,6 +35,8 @@ MADE_UNDER_LOAD = 2
 
 # What wakes by itself does so once more or less in a time.
 ONE_MORE = 1
+# A kernel may find room for a few bytes more a second later: what never rests fails each time.
+TIMES_IDLE = 3
 
 
 class World:
@@ -97,15 +99,18 @@ class World:
         return (after[0] - before[0]) / os.sysconf("SC_CLK_TCK"), after[1] - before[1]
 
     def expect_idle(self):
-        self.settle(self.running)
-        seconds, turns = self.idle(self.running)
-        if not seconds and not turns:
-            return None
-        without = self.turns_of_another()
-        if seconds or turns > without + ONE_MORE:
-            raise Fault(f"idle, it woke {turns} times and used {seconds:.2f} s of processor in {IDLE_S:.0f} s "
-                        f"({without} times without any connection)")
-        return f"wakes {turns} times in {IDLE_S:.0f} s, as without any connection"
+        without = None
+        for _ in range(TIMES_IDLE):
+            self.settle(self.running)
+            seconds, turns = self.idle(self.running)
+            if not seconds and not turns:
+                return None
+            if without is None:
+                without = self.turns_of_another()
+            if not seconds and turns <= without + ONE_MORE:
+                return f"wakes {turns} times in {IDLE_S:.0f} s, as without any connection"
+        raise Fault(f"idle, it woke {turns} times and used {seconds:.2f} s of processor in {IDLE_S:.0f} s "
+                    f"({without} times without any connection)")
 
     def turns_of_another(self):
         """How often the same proxy wakes that nobody has connected to."""
