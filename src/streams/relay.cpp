@@ -17,6 +17,9 @@ namespace detail {
 
 /// A turn that gives so much is worth the calls that a pipe takes.
 constexpr std::size_t worth_splicing = 32 * 1024;
+/// A splice that moves less is the last of its turn: there are no more bytes, or they are in small
+/// pieces, of which a pipe takes 16.
+constexpr std::size_t least_spliced = 8 * 1024;
 /// After so many splices the others have their turn.
 constexpr int splices_at_once = 8;
 
@@ -100,8 +103,8 @@ bool RelayCore::write(std::size_t side, Bytes bytes) noexcept {
 bool RelayCore::splice(std::size_t side) noexcept {
   StreamCore& from = *StreamCore::of(sides_[side].stream);
   bool room = true;
-  std::size_t moved = 1;
-  for (int splices = 0; splices < splices_at_once && room && moved != 0; ++splices) {
+  std::size_t moved = least_spliced;
+  for (int splices = 0; splices < splices_at_once && room && moved >= least_spliced; ++splices) {
     room = StreamCore::of(other(side))->splice(from, moved);
     sides_[side].delivered += moved;
   }
