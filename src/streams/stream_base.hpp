@@ -108,7 +108,6 @@ class StreamBase : public StreamTurn {
   bool waits_to_fail_ = false;  ///< it has failed, and is paused: there may be bytes
   bool calling_ = false;        ///< a handler of its own runs
   bool relayed_ = false;        ///< is_relayed()
-  bool spliced_ = false;        ///< on_data() takes its bytes by StreamCore::splice()
   std::unique_ptr<Extras> extras_;
   AnyHandler on_event_;
   [[no_unique_address]] StreamHandle handle_;
@@ -119,6 +118,7 @@ class StreamBase : public StreamTurn {
   bool drained_ = false;  ///< on_drained() is to be called
   std::uint32_t holders_ = 0;
   bool ends_when_resumed_ = false;  ///< both directions are over, and bytes are kept
+  bool spliced_ = false;            ///< on_data() takes its bytes by StreamCore::splice()
   std::uint8_t turns_awaited_ = 0;  ///< a write has failed, and the watch is to report the end
   [[no_unique_address]] StreamInput input_;
 };
