@@ -28,9 +28,9 @@ RESETS = 200
 CASES = {}
 
 
-# When it is first kept busy, a loop may make itself a timer of the kernel's, and a set to ask about what ends, which
-# it keeps.
-MADE_UNDER_LOAD = 2
+# When it is first kept busy, a loop may make itself a timer of the kernel's, a set to ask about what ends, and two pipes
+# for what is spliced, of two descriptors each, which it keeps.
+MADE_UNDER_LOAD = 6
 
 
 # What wakes by itself does so once more or less in a time.

@@ -91,7 +91,8 @@ def play(script, options, extra=()):
         path = pathlib.Path(folder, "results.json")
         command = [sys.executable, str(ROOT / "tests/proxy" / script), "--json", str(path), "--patience", PATIENCE_S]
         command += list(extra)
-        if not subprocess.run([*command, "--list"], check=True, capture_output=True).stdout.strip():
+        chosen = subprocess.run([*command, "--list"], check=True, capture_output=True) if "--only" in extra else None
+        if chosen and not chosen.stdout.strip():
             return {"proxies": {}, "missing": {}, "cases": []}
         if options.pollux:
             command += ["--pollux", options.pollux]
