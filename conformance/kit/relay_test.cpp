@@ -24,10 +24,10 @@ class Relays : public OnEachKind {
  protected:
   void SetUp() override {
     OnEachKind::SetUp();
-    join(false);
+    join();
   }
   /// `waits`: also calls on its sockets.
-  void join(bool waits) {
+  void join(bool waits = false) {
     Pair first = make_pair(kind());
     Pair second = make_pair(kind());
     for (const Pair* pair : {&first, &second}) set_blocking(pair->local, waits);
@@ -43,8 +43,7 @@ class Relays : public OnEachKind {
     OnEachKind::TearDown();
   }
   Stream make_stream(Handle& local) {
-    return Stream{
-        reactor(), UniqueHandle{local.release()}, {.write_high_water = 4096, .write_low_water = 0}};
+    return Stream{reactor(), UniqueHandle{local.release()}, options};
   }
   /// What comes at `at` until `size` bytes are there, or the end; what the last read gave goes to
   /// `last`: 0 is the end.
@@ -101,6 +100,7 @@ class Relays : public OnEachKind {
     for (const Way& way : ways) EXPECT_TRUE(way.got == way.all);
   }
 
+  StreamOptions options{.write_high_water = 4096, .write_low_water = 0};
   Handle client;
   Handle server;
   Relay relay;
@@ -176,6 +176,22 @@ TEST_P(Relays, PassOnMuchInBothDirections) {
   EXPECT_TRUE(sleeps());
 }
 
+TEST_P(Relays, PassOnMuchWithTheUsualMarks) {
+  relay.abort();
+  options = {};
+  join();
+  const std::string much = numbered(20'000'000);
+  std::size_t sent = 0;
+  for (long more = 1; more > 0; settle(reactor())) {
+    more = write_bytes(client, std::string_view{much}.substr(sent));
+    if (more > 0) sent += static_cast<std::size_t>(more);
+  }
+  shutdown_write(client);
+  EXPECT_TRUE(received_by(server) == much.substr(0, sent));
+  EXPECT_EQ(last, 0);
+  expect_all_to_pass("", numbered(2'000'000));
+}
+
 TEST_P(Relays, PassOnMuchOfSocketsOnWhichCallsWait) {
   relay.abort();
   join(true);
@@ -193,7 +209,7 @@ TEST_P(Relays, PassOnMuchToAnEndThatGoesMeanwhile) {
   EXPECT_EQ(received_by(server, sent).size(), sent);
   write_bytes(client, much);
   server.close();
-  EXPECT_TRUE(run_until(reactor(), client, [&] {
+  ASSERT_TRUE(run_until(reactor(), client, [&] {
     write_bytes(client, much);
     return end.has_value();
   }));
@@ -345,7 +361,8 @@ TEST_P(UnixRelays, PassOnMuchBesideManyWhoseEndsDoNotRead) {
     Relay relay;
     std::size_t sent = 0;
   };
-  constexpr std::size_t count = 70;
+  // More than there are pipes for.
+  const std::size_t count = system_facts().moves_bytes_between_sockets ? 70 : 10;
   std::vector<Held> all;
   for (std::size_t i = 0; i < count; ++i) {
     Pair first = make_pair(kind());

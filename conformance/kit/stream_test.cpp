@@ -410,6 +410,29 @@ TEST_P(Streams, SendWhatIsWrittenInOrder) {
   EXPECT_EQ(stream.unsent(), 0U);
 }
 
+TEST_P(Streams, SendWhatIsWrittenBehindAStringThatThePeerDoesNotTakeAtOnce) {
+  Stream stream = make_stream(pair);
+  std::string all;
+  const auto write = [&](std::string text, bool given) {
+    all += text;
+    std::error_code error;
+    if (given)
+      stream.write(std::move(text), error);
+    else
+      stream.write(std::string_view{text}, error);
+    EXPECT_FALSE(error) << error.message();
+  };
+  write(much(), true);
+  for (const bool given : {false, true}) {
+    write("short", given);
+    write(std::string(5000, 'a'), given);
+    write("shorter", given);
+    write(std::string(40'000, 'b'), given);
+  }
+  EXPECT_TRUE(received_by(pair.peer, all.size()) == all);
+  EXPECT_EQ(stream.unsent(), 0U);
+}
+
 TEST_P(Streams, SendWhatThePeerDoesNotTakeAtOnce) {
   const std::string text = much();
   for (int how = 0; how < 3; ++how) {

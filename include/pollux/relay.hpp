@@ -49,9 +49,9 @@ struct RelayEnd {
 /// - Who does not read has the other not sent on: no more waits for a stream than one read and its
 ///   StreamOptions::write_high_water.
 ///
-/// On Linux the kernel moves much at once by itself, through a pipe (splice(2)), between sockets on
-/// which no call waits (O_NONBLOCK). Of these pipes, two descriptors each, a reactor has 64 at most
-/// in use and keeps two for the next; where none can be had, bytes are read and written.
+/// On Linux bulk data between non-blocking sockets goes through a pipe, inside the kernel
+/// (splice(2)). Of these pipes, two descriptors each, a reactor has 64 at most in use and keeps two
+/// for the next; where none can be had, bytes are read and written.
 ///
 /// Its deadlines are those of the streams: one that has run into one has failed with `timed_out`.
 ///

@@ -78,13 +78,13 @@ void RelayCore::start() {
   }
 }
 
-/// No bytes: they are still in the kernel.
 void RelayCore::take(std::size_t side, Bytes bytes) noexcept {
   StreamCore& from = *StreamCore::of(sides_[side].stream);
   const std::uint64_t before = sides_[side].delivered;
-  const bool room = bytes.empty() ? splice(side) : write(side, bytes);
+  const bool was_spliced = from.is_spliced();  // the bytes are still in the kernel
+  const bool room = was_spliced ? splice(side) : write(side, bytes);
   from.set_spliced(sides_[side].delivered - before >= worth_splicing &&
-                   (bytes.empty() || from.can_splice_to(*StreamCore::of(other(side)))));
+                   (was_spliced || from.can_splice_to(*StreamCore::of(other(side)))));
   if (!room) from.pause();
 }
 
@@ -99,7 +99,7 @@ bool RelayCore::write(std::size_t side, Bytes bytes) noexcept {
   return room || error;
 }
 
-/// The same.
+/// Whether the other side takes more.
 bool RelayCore::splice(std::size_t side) noexcept {
   StreamCore& from = *StreamCore::of(sides_[side].stream);
   bool room = true;

@@ -238,8 +238,7 @@ bool StreamCore::deliver_spliced() {
   const std::uint32_t before = input_.reads_made;
   spliced_ = !input_.has_kept();
   if (spliced_) deliver_data({});
-  spliced_ &= input_.reads_made != before;
-  return spliced_;
+  return input_.reads_made != before;
 }
 
 void StreamCore::deliver_data(Bytes bytes) {

@@ -40,14 +40,14 @@ class StreamCore : public StreamBase {
   /// `What`: pieces, or a string.
   template <class What>
   bool write(std::size_t size, What&& what, std::error_code& error) noexcept;
-  /// Has the kernel move bytes of `from` here, if nothing waits; `moved`: how many. Whether more
-  /// may be written.
+  /// Has the kernel move bytes of `from` here; `moved`: how many. Whether more may be written.
   bool splice(StreamCore& from, std::size_t& moved) noexcept;
   bool can_splice_to(const StreamCore& other) const noexcept {
     return handle_.can_splice_to(other.handle_);
   }
-  /// From now on on_data() is called without bytes, and takes them by splice(). It ends when a call
-  /// takes none.
+  /// Whether on_data() is called without bytes, and takes them by splice(). Where it takes none, it
+  /// is called with what a read gives.
+  bool is_spliced() const noexcept { return spliced_; }
   void set_spliced(bool on) noexcept { spliced_ = on; }
   void shutdown_write() noexcept;
   void close() noexcept;

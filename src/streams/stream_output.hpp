@@ -37,8 +37,7 @@ class StreamOutput {
              std::error_code& error) noexcept;
   bool write(std::size_t size, std::string&& text, StreamHandle& handle,
              std::error_code& error) noexcept;
-  /// Moves what `from` has to `handle` by a pipe; nothing may be waiting. See
-  /// platform::splice_in().
+  /// Moves what `from` has by a pipe, which comes behind what waits. See platform::splice_in().
   platform::Moved splice(const StreamHandle& from, StreamHandle& handle) noexcept;
   /// Sends what the kernel takes. Whether bytes have moved.
   bool send(StreamHandle& handle) noexcept;

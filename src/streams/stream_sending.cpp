@@ -33,15 +33,15 @@ template bool StreamCore::write(std::size_t, std::string&&, std::error_code&) no
 
 bool StreamCore::splice(StreamCore& from, std::size_t& moved) noexcept {
   moved = 0;
-  if (over_ || is_closing() || outbound_ != Outbound::open || output_.failure() != 0 ||
-      !output_.empty())
-    return true;
+  if (over_ || is_closing() || outbound_ != Outbound::open || output_.failure() != 0) return true;
+  if (output_.is_above(handle_.options())) return false;
+  const std::size_t before = output_.size();
   const platform::Moved result = output_.splice(from.handle_, handle_);
   if (result.error != 0) from.outbound_failed(result.error);
   moved = result.bytes;
   if (moved == 0) return true;
   from.bytes_moved();
-  bytes_moved();
+  if (output_.size() < before + moved) bytes_moved();
   return after_write();
 }
 

@@ -29,7 +29,7 @@ struct TextPiece : WritePiece {
   explicit TextPiece(std::string&& given) noexcept
       : WritePiece{Kind::text}, text{std::move(given)} {
     begin = reinterpret_cast<std::byte*>(text.data());
-    end = begin + text.size();
+    end = room = begin + text.size();  // none behind it
   }
   std::string text;
 };

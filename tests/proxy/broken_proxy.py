@@ -180,7 +180,7 @@ class Proxy:
             if one.registered is not None:
                 self.poller.unregister(one.socket)
             if self.mistake == "remembers":
-                LEAKED.append(bytearray(4096))
+                LEAKED.append(bytearray(65536))
             if self.mistake == "leaks" and not one.connecting:
                 LEAKED.append(one.socket.dup())
             one.socket.close()

@@ -22,8 +22,8 @@ bool is_non_blocking(NativeHandle handle, SystemCalls& calls) noexcept {
 
 }  // namespace
 
-/// Before Linux 6.5 a splice into a socket waits unless the socket itself is non-blocking:
-/// SPLICE_F_NONBLOCK spoke for the pipe alone.
+/// A splice into a socket waits unless the socket itself is non-blocking: SPLICE_F_NONBLOCK speaks
+/// for the pipe alone (splice(2)).
 bool can_splice(NativeHandle from, StreamKind from_kind, NativeHandle to, StreamKind to_kind,
                 SystemCalls& calls) noexcept {
   return from_kind == StreamKind::socket && to_kind == StreamKind::socket &&
@@ -43,18 +43,25 @@ Moved splice_in(NativeHandle from, NativeHandle pipe, std::size_t most,
     return ::splice(from, nullptr, pipe, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   };
   const Moved result = moved(uninterrupted(splice, calls));
-  // Of a socket whose protocol has none (MPTCP), or without memory: it can still be read.
-  if (result.error == EINVAL || result.error == EOPNOTSUPP || result.error == ENOMEM) return {};
-  return result;
+  switch (result.error) {
+    case EINVAL:  // a socket whose protocol has no splice
+    case EOPNOTSUPP:
+    case ENOMEM:
+    case ENOSYS:
+    case EPERM:   // a filter of system calls
+      return {};  // it can still be read
+    default:
+      return result;
+  }
 }
 
-/// The kernel raises SIGPIPE here, and splice() has no flag against it.
+/// The kernel raises SIGPIPE here, also when it has sent some, and splice() has no flag against it.
 Moved splice_out(NativeHandle pipe, NativeHandle to, std::size_t bytes,
                  SystemCalls& calls) noexcept {
   const auto splice = [&] {
     return ::splice(pipe, nullptr, to, nullptr, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   };
-  return write_quietly(splice, calls);
+  return write_quietly(splice, calls, bytes);
 }
 
 }  // namespace pollux::detail::platform

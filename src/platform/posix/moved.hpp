@@ -23,7 +23,7 @@ inline Moved moved(long result) noexcept {
 
 /// prepare_to_move() has provided for it.
 template <class Write>
-Moved write_quietly(Write write, SystemCalls& calls) noexcept {
+Moved write_quietly(Write write, SystemCalls& calls, std::size_t = 0) noexcept {
   return moved(uninterrupted(write, calls));
 }
 
@@ -35,13 +35,14 @@ inline bool ignores_sigpipe(SystemCalls& calls) noexcept {
   return ::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/// Of what has no flag for it.
+/// Of what has no flag for it. `size`: of a call that sends several times, and may end short with
+/// the signal; 0 of others.
 template <class Write>
-Moved write_quietly(Write write, SystemCalls& calls) noexcept {
+Moved write_quietly(Write write, SystemCalls& calls, std::size_t size = 0) noexcept {
   if (ignores_sigpipe(calls)) return moved(uninterrupted(write, calls));
   SigpipeBlocked blocked{calls};
   const Moved result = moved(uninterrupted(write, calls));
-  if (result.error == EPIPE) blocked.raised();
+  if (result.error == EPIPE || (result.bytes != 0 && result.bytes < size)) blocked.raised();
   return result;
 }
 
