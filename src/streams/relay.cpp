@@ -54,7 +54,7 @@ class RelayCore : public std::enable_shared_from_this<RelayCore> {
   Stream& other(std::size_t side) noexcept { return sides_[1 - side].stream; }
   void take(std::size_t side, Bytes bytes) noexcept;
   bool write(std::size_t side, Bytes bytes) noexcept;
-  bool splice(std::size_t side) noexcept;
+  bool move_by_pipe(std::size_t side) noexcept;
   void ends(std::size_t side, const StreamEvent& event);
   void fail(std::size_t side, std::error_code error) noexcept;
 
@@ -82,7 +82,7 @@ void RelayCore::take(std::size_t side, Bytes bytes) noexcept {
   StreamCore& from = *StreamCore::of(sides_[side].stream);
   const std::uint64_t before = sides_[side].delivered;
   const bool was_spliced = from.is_spliced();  // the bytes are still in the kernel
-  const bool room = was_spliced ? splice(side) : write(side, bytes);
+  const bool room = was_spliced ? move_by_pipe(side) : write(side, bytes);
   from.set_spliced(sides_[side].delivered - before >= worth_splicing &&
                    (was_spliced || from.can_splice_to(*StreamCore::of(other(side)))));
   if (!room) from.pause();
@@ -100,12 +100,12 @@ bool RelayCore::write(std::size_t side, Bytes bytes) noexcept {
 }
 
 /// Whether the other side takes more.
-bool RelayCore::splice(std::size_t side) noexcept {
+bool RelayCore::move_by_pipe(std::size_t side) noexcept {
   StreamCore& from = *StreamCore::of(sides_[side].stream);
   bool room = true;
   std::size_t moved = least_spliced;
   for (int splices = 0; splices < splices_at_once && room && moved >= least_spliced; ++splices) {
-    room = StreamCore::of(other(side))->splice(from, moved);
+    room = StreamCore::of(other(side))->move_by_pipe(from, moved);
     sides_[side].delivered += moved;
   }
   return room;

@@ -118,7 +118,7 @@ class StreamBase : public StreamTurn {
   bool drained_ = false;  ///< on_drained() is to be called
   std::uint32_t holders_ = 0;
   bool ends_when_resumed_ = false;  ///< both directions are over, and bytes are kept
-  bool spliced_ = false;            ///< on_data() takes its bytes by StreamCore::splice()
+  bool spliced_ = false;            ///< on_data() takes its bytes by StreamCore::move_by_pipe()
   std::uint8_t turns_awaited_ = 0;  ///< a write has failed, and the watch is to report the end
   [[no_unique_address]] StreamInput input_;
 };

@@ -41,12 +41,12 @@ class StreamCore : public StreamBase {
   template <class What>
   bool write(std::size_t size, What&& what, std::error_code& error) noexcept;
   /// Has the kernel move bytes of `from` here; `moved`: how many. Whether more may be written.
-  bool splice(StreamCore& from, std::size_t& moved) noexcept;
+  bool move_by_pipe(StreamCore& from, std::size_t& moved) noexcept;
   bool can_splice_to(const StreamCore& other) const noexcept {
     return handle_.can_splice_to(other.handle_);
   }
-  /// Whether on_data() is called without bytes, and takes them by splice(). Where it takes none, it
-  /// is called with what a read gives.
+  /// Whether on_data() is called without bytes, and takes them by move_by_pipe(). Where it takes
+  /// none, it is called with what a read gives.
   bool is_spliced() const noexcept { return spliced_; }
   void set_spliced(bool on) noexcept { spliced_ = on; }
   void shutdown_write() noexcept;

@@ -64,7 +64,8 @@ bool StreamOutput::write(std::size_t size, std::string&& text, StreamHandle& han
   return send(handle);
 }
 
-platform::Moved StreamOutput::splice(const StreamHandle& from, StreamHandle& handle) noexcept {
+platform::Moved StreamOutput::move_by_pipe(const StreamHandle& from,
+                                           StreamHandle& handle) noexcept {
   PipePool& pipes = handle.service().pipes();
   PipePool::Pipe pipe = pipes.take(handle.service().calls());
   if (!pipe) return {};

@@ -38,7 +38,7 @@ class StreamOutput {
   bool write(std::size_t size, std::string&& text, StreamHandle& handle,
              std::error_code& error) noexcept;
   /// Moves what `from` has by a pipe, which comes behind what waits. See platform::splice_in().
-  platform::Moved splice(const StreamHandle& from, StreamHandle& handle) noexcept;
+  platform::Moved move_by_pipe(const StreamHandle& from, StreamHandle& handle) noexcept;
   /// Sends what the kernel takes. Whether bytes have moved.
   bool send(StreamHandle& handle) noexcept;
   /// Whether so much was gathered that it is better sent now.

@@ -31,12 +31,12 @@ bool StreamCore::write(std::size_t size, What&& what, std::error_code& error) no
 template bool StreamCore::write(std::size_t, std::span<const Bytes>&, std::error_code&) noexcept;
 template bool StreamCore::write(std::size_t, std::string&&, std::error_code&) noexcept;
 
-bool StreamCore::splice(StreamCore& from, std::size_t& moved) noexcept {
+bool StreamCore::move_by_pipe(StreamCore& from, std::size_t& moved) noexcept {
   moved = 0;
   if (over_ || is_closing() || outbound_ != Outbound::open || output_.failure() != 0) return true;
   if (output_.is_above(handle_.options())) return false;
   const std::size_t before = output_.size();
-  const platform::Moved result = output_.splice(from.handle_, handle_);
+  const platform::Moved result = output_.move_by_pipe(from.handle_, handle_);
   if (result.error != 0) from.outbound_failed(result.error);
   moved = result.bytes;
   if (moved == 0) return true;
