@@ -373,7 +373,9 @@ std::vector<int> never_signals() {
 }
 
 bool handlers_may_change_while_signals_come() {
-  return true;
+  // Wine's raise() reads the handler and sets the default afterwards, without a lock: what another
+  // thread has set between the two is gone, and the next signal ends the process.
+  return !system_facts().is_emulated;
 }
 
 bool can_limit_descriptors() noexcept {
