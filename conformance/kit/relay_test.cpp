@@ -430,6 +430,14 @@ TEST_P(TcpRelays, DeliverAllThatCameBeforeAResetToWhoReadsLate) {
   EXPECT_EQ(end->error, std::errc::connection_reset);
 }
 
+TEST_P(TcpRelays, EndWhenBothEndsResetOfWhichNeitherReads) {
+  fill_both(client);
+  fill_both(server);
+  reset_connection(client);
+  reset_connection(server);
+  EXPECT_TRUE(ends());
+}
+
 TEST_P(TcpRelays, GoWithTheirReactorAlthoughAFailureWaitsForItsBytes) {
   fill_both(server);
   reset_connection(server);

@@ -156,7 +156,8 @@ void StreamCore::handle_ends(Event events, std::error_code why) {
     if (why && relayed_ && input_.paused && !is_closing()) {
       // settle_failure() reads the bytes, and then it fails.
       waits_to_fail_ = true;
-      return outbound_failed(why.value());
+      outbound_failed(why.value());
+      return note_drained();  // who writes here waits for no room any more
     }
     release();
     report(events, why);
