@@ -171,6 +171,76 @@ TEST_P(Streams, DeliverNothingWhilePausedAndAllOfItAfterwards) {
   EXPECT_TRUE(story.is("abc[end_of_stream]"));
 }
 
+// What a report has brought, and no read has taken, is never forgotten: also where a backend
+// reports news alone.
+
+TEST_P(Streams, DeliverAllOfWhatIsMoreThanARead) {
+  const std::string text = much().substr(0, 50'000);
+  Stream stream = make_silent_stream(pair.local);
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    if (bytes.size() < text.size()) return self.keep(bytes.size());  // the next has little room
+    story.text += as_text(bytes);
+  });
+  write_bytes(pair.peer, std::string_view{text}.substr(0, 1));
+  settle(reactor());
+  Stream peer = make_silent_stream(pair.peer);
+  peer.write(std::string_view{text}.substr(1));
+  EXPECT_TRUE(story.is(text));
+  EXPECT_TRUE(sleeps());
+}
+
+TEST_P(Streams, DeliverWhatIsLeftWhenTheyPauseAndGoOnAtOnce) {
+  Stream stream = make_silent_stream(pair.local);
+  const std::string text = much().substr(0, 100'000);
+  stream.on_data([&](Stream& self, Bytes bytes) {
+    self.pause();
+    story.text += as_text(bytes);
+    self.resume();
+  });
+  Stream peer = make_silent_stream(pair.peer);
+  peer.write(text);
+  EXPECT_TRUE(story.is(text));
+}
+
+TEST_P(Streams, DeliverAfterwardsWhatAStopHasLeft) {
+  Pair other = make_pair(kind());
+  Stream stream = make_silent_stream(pair.local);
+  Stream beside = make_silent_stream(other.local);
+  for (Stream* const each : {&stream, &beside}) {
+    each->on_data([&](Bytes bytes) {
+      story.text += as_text(bytes);
+      reactor().stop();
+    });
+  }
+  settle(reactor());
+  write_bytes(pair.peer, "abc");
+  write_bytes(other.peer, "abc");
+  reactor().run();
+  EXPECT_EQ(story.text, "abc");
+  reactor().run();
+  EXPECT_EQ(story.text, "abcabc");
+}
+
+TEST_P(Streams, DeliverAfterwardsWhatAHandlerThatThrowsHasLeft) {
+  struct Thrown {};
+  Pair other = make_pair(kind());
+  Stream stream = make_silent_stream(pair.local);
+  Stream beside = make_silent_stream(other.local);
+  for (Stream* const each : {&stream, &beside}) {
+    each->on_data([&](Bytes bytes) {
+      story.text += as_text(bytes);
+      throw Thrown{};
+    });
+  }
+  settle(reactor());
+  write_bytes(pair.peer, "abc");
+  write_bytes(other.peer, "abc");
+  EXPECT_THROW(run_until(reactor(), [] { return false; }), Thrown);
+  EXPECT_EQ(story.text, "abc");
+  EXPECT_THROW(run_until(reactor(), [] { return false; }), Thrown);
+  EXPECT_EQ(story.text, "abcabc");
+}
+
 TEST_P(Streams, DeliverAgainWhatAHandlerHasNotRead) {
   Stream stream = make_stream(pair);
   stream.on_data([&](Stream& self, Bytes bytes) {
@@ -755,6 +825,25 @@ TEST_P(Streams, OutliveTheirReactor) {
 }
 
 POLLUX_ON_EACH_KIND(Streams, sockets);
+
+class StreamsWithUrgentBytes : public Streams {};
+
+TEST_P(StreamsWithUrgentBytes, DeliverWhatIsAroundThem) {
+  Stream stream = make_stream(pair);
+  write_bytes(pair.peer, "abc");
+  EXPECT_EQ(write_urgent(pair.peer), 1);
+  write_bytes(pair.peer, "def");
+  EXPECT_TRUE(story.is("abcdef"));
+  EXPECT_TRUE(sleeps());
+  EXPECT_EQ(write_urgent(pair.peer), 1);
+  EXPECT_TRUE(story.is(""));
+  EXPECT_TRUE(sleeps());
+  write_bytes(pair.peer, "ghi");
+  shutdown_write(pair.peer);
+  EXPECT_TRUE(story.is("ghi[end_of_stream]"));
+}
+
+POLLUX_ON_EACH_KIND(StreamsWithUrgentBytes, with_urgent_bytes());
 
 class PipeStreams : public Streams {};
 
