@@ -82,11 +82,15 @@ class Bench:
         return done.stdout
 
 
+def free_port():
+    return proxies.with_port("127.0.0.1:0").rpartition(":")[2]
+
+
 def http_server(bench):
     """nginx, with a file of 10 MB and a small one: the proxy's port."""
     bench.random_file("large")
     bench.write("small", "hello\n" * 20)
-    port = proxies.free_port()
+    port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     settings = bench.write("http.conf", (
         f"{user}\ndaemon off;\npid {bench.folder}/http.pid;\nerror_log stderr error;\n"
@@ -116,7 +120,7 @@ def wrk(bench):
 
 @client("redis-benchmark, pipelines of 16", "redis-benchmark", "redis-server")
 def redis(bench):
-    port = proxies.free_port()
+    port = free_port()
     through = bench.serve(["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
                            "--appendonly", "no", "--dir", bench.folder], port)
     said = bench.run("redis-benchmark", "-h", "127.0.0.1", "-p", through, "-P", "16", "-n", "100000", "-q",
@@ -128,7 +132,7 @@ def redis(bench):
 def postgres(bench):
     def as_postgres(*command):
         return (["runuser", "-u", POSTGRES, "--"] if os.geteuid() == 0 else []) + list(command)
-    data, port = bench.folder / "data", proxies.free_port()
+    data, port = bench.folder / "data", free_port()
     data.mkdir()
     if os.geteuid() == 0:
         shutil.chown(data, POSTGRES)
@@ -148,7 +152,7 @@ def postgres(bench):
 
 def iperf(*options):
     def run_it(bench):
-        port = proxies.free_port()
+        port = free_port()
         through = bench.serve(["iperf3", "-s", "-B", "127.0.0.1", "-p", port], port)
         said = bench.run("iperf3", "-c", "127.0.0.1", "-p", through, "-t", SECONDS, "-f", "m", *options,
                          errors="error").decode()
@@ -164,7 +168,7 @@ client("iperf3, both ways", "iperf3")(iperf("--bidir"))
 @client("nc -N, 10 MB each way", "nc")
 def netcat(bench):
     question, answer = bench.random_file("question"), bench.random_file("answer")
-    port = proxies.free_port()
+    port = free_port()
     with answer.open("rb") as out, (bench.folder / "received").open("wb") as into:
         through = bench.serve(["nc", "-N", "-l", "127.0.0.1", port], port, stdin=out, stdout=into)
         # Into a file: into a pipe nc loses bytes at the end, also without a proxy (1.219).
@@ -183,7 +187,7 @@ def netcat(bench):
 
 @client("ssh, 10 MB each way", "ssh", "sshd", "ssh-keygen")
 def ssh(bench):
-    question, port = bench.random_file("question"), proxies.free_port()
+    question, port = bench.random_file("question"), free_port()
     for name in ("host_key", "user_key"):
         bench.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", bench.folder / name)
     if os.geteuid() == 0:  # its folder for processes without rights, which its service makes
