@@ -3,6 +3,7 @@
 """The rules of the house that a script can see. `lint.py <root> <version>` prints each breach as
 `file:line: rule: what` and exits 1 if there is one. What only a compiler sees is left to
 clang-tidy."""
+import ast
 import os
 import pathlib
 import re
@@ -267,6 +268,38 @@ def versions(tree, cmake_version):
         yield "CHANGELOG.md", 1, f"does not begin with {version}"
 
 
+def names_at_top(module):
+    """What a Python module has for others: also in a branch, but not inside a function or a class."""
+    names, nodes = set(), list(module.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        else:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            nodes += ast.iter_child_nodes(node)
+    return names
+
+
+def python_names(tree):
+    """What one of our Python files takes from another beside it is there. Some are run by hand alone."""
+    modules = {path: ast.parse(text) for path, text in tree.texts.items() if path.endswith(".py")}
+    for path, module in modules.items():
+        nodes = list(ast.walk(module))
+        there = {}
+        for name in (alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names):
+            beside = modules.get(f"{pathlib.PurePosixPath(path).parent}/{name}.py")
+            if beside:
+                there[name] = names_at_top(beside)
+        for node in nodes:
+            if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in there
+                    and node.attr not in there[node.value.id]):
+                yield path, node.lineno, f"{node.value.id}.py has no {node.attr}"
+
+
 def machine_paths(tree):
     for path, text in tree.texts.items():
         for number, found in lines_matching(MACHINE_PATH, text):
@@ -280,7 +313,8 @@ def left_open(tree):
 
 
 RULES = (columns, sizes, room_circles, class_sizes, native_words, gone_words, private_words, system_conditions, output,
-         honest_tests, detail_headers, licences, dead_files, backend_readmes, machine_paths, left_open)
+         honest_tests, detail_headers, licences, dead_files, backend_readmes, python_names, machine_paths,
+         left_open)
 
 
 def breaches(root, cmake_version):

@@ -46,6 +46,8 @@ int count = snprintf(nullptr, 0, "");
                           '#include "conformance/support/emulator.hpp"\n',
     "tests/unit/CMakeLists.txt": "add_executable(unit time_test.cpp)\n",
     "tests/unit/time_test.cpp": SPDX + "#include <pollux/detail/time.hpp>\n",
+    "tests/play.py": SPDX.replace("//", "#") + "import os\nimport peers\n\nprint(os.sep, peers.send, peers.LIMIT)\n",
+    "tests/peers.py": SPDX.replace("//", "#") + "def send():\n    inner = 1\n\n\nif send:\n    LIMIT = 1\n",
     "build-other/left_over.cpp": "not looked at",
     ".git/config": "not looked at",
 }
@@ -107,6 +109,8 @@ class LintTest(unittest.TestCase):
             ("dead_files", "tests/forgotten_test.cpp", SPDX),
             ("dead_files", "include/pollux/forgotten.hpp", SPDX),
             ("backend_readmes", "backends/epoll/README.md", None),
+            ("python_names", "tests/play.py", "import peers\npeers.receive()\n"),
+            ("python_names", "tests/play.py", "import peers\n\n\ndef play():\n    return peers.inner\n"),
             ("versions", "CHANGELOG.md", "## 1.2.2\n\n## 1.2.3\n"),
             ("versions", "CHANGELOG.md", None),
             ("versions", "include/pollux/version.hpp",
